@@ -1,0 +1,21 @@
+/* CRC-32, four bits at a time: the table is small enough to write down and
+ * needs no setup, which matters in a process that is not ours. */
+#include "base/checksum.h"
+
+/* table[n] is n advanced by four steps of the reversed polynomial 0xEDB88320. */
+static const uint32_t table[16] = {
+    0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+    0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+    0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+};
+
+uint32_t seep_checksum(uint32_t previous, const void *data, size_t size_bytes) {
+  const unsigned char *bytes = data;
+  uint32_t crc = ~previous;
+  for (size_t i = 0; i < size_bytes; i++) {
+    crc ^= bytes[i];
+    crc = (crc >> 4) ^ table[crc & 15];
+    crc = (crc >> 4) ^ table[crc & 15];
+  }
+  return ~crc;
+}

@@ -1,0 +1,18 @@
+/* Memory for the recorder's private tables, straight from the kernel.
+ *
+ * Inside a host nothing of ours may come from malloc: the allocator that is
+ * being recorded may be malloc itself, and its state is none of our business.
+ * Pages come zeroed and are touched only when used. Thread safe. */
+#ifndef SEEP_PAGES_H
+#define SEEP_PAGES_H
+
+#include "base/base.h"
+
+/* Maps at least `size_bytes` of zeroed memory; NULL when there is none.
+ * Keeps errno as it was. */
+void *seep_pages_map(size_t size_bytes);
+
+/* Gives back what seep_pages_map returned for the same size. */
+void seep_pages_unmap(void *pages, size_t size_bytes);
+
+#endif

@@ -1,0 +1,407 @@
+/* LuaJIT 2.1 (GC64) in memory. Source: lj_obj.h, lj_frame.h, lj_debug.c,
+ * lj_state.c, lj_jit.h of the v2.1 branch, 2021 to 2026, and vm_x64.dasc.
+ *
+ * A frame is a slot of the Lua stack: base-1 holds the return pc or a delta
+ * with the frame's type in its low bits, base-2 the function. The pc of a Lua
+ * function is found in the frame above it, or, for the innermost, in the C
+ * frame of the interpreter. Inside a trace the frames above the trace's entry
+ * do not exist yet: what a trace allocates is charged to the trace's start and
+ * marked. The running thread is known (cur_L). */
+#include "vm/descriptions.h"
+
+struct layout {
+  const char *releases;
+  uint16_t g_vmstate, g_main, g_cur_L, g_jit_base, g_uvhead;
+  uint16_t J;  /* jit_State, from global_State */
+};
+
+/* The same in every release described. */
+enum {
+  L_STATUS = 11, L_BASE = 32, L_STACK = 56, L_CFRAME = 80,
+  G_TOTAL = 16, G_WHITE = 32, G_ROOT = 40, G_ESTIMATE = 96, G_STRTAB = 152, G_STRMASK = 160,
+  UPVAL_NEXT = 24,
+  J_TRACE = 384, J_SIZETRACE = 396,
+  TRACE_STARTPT = 64, TRACE_STARTPC = 72, TRACE_STARTINS = 80,
+  PROTO_CHUNKNAME = 64, PROTO_SIZEBC = 12, PROTO_FIRSTLINE = 72, PROTO_NUMLINE = 76,
+  PROTO_LINEINFO = 80, PROTO_BYTES = 104,
+  STRING_HASH = 16, STRING_LENGTH = 20, STRING_BYTES = 24,
+  FUNCTION_FFID = 10, FUNCTION_PC = 32, FUNCTION_F = 40, FUNCTION_UPVALUE = 48,
+  OBJECT_NEXT = 0, OBJECT_TYPE = 9,
+  CFRAME_PREV = 32, CFRAME_PC = 24, CFRAME_L = 16, CFRAME_NRES = 8,
+};
+
+enum { FRAME_LUA, FRAME_C, FRAME_CONT, FRAME_VARG, FRAME_P = 4 };
+enum { FFID_LUA = 0, FFID_C = 1, CONT_FFI_CALLBACK = 1 };
+enum { GCT_STR = 4, GCT_UPVAL = 5, GCT_THREAD = 6, GCT_PROTO = 7, GCT_FUNC = 8, GCT_TRACE = 9,
+       GCT_CDATA = 10, GCT_TAB = 11, GCT_UDATA = 12 };
+
+#define GC_POINTER(value) ((value) & ((1ULL << 47) - 1))
+
+static const struct layout layouts[] = {
+    {.releases = "2.1 of 2021 to 2023", .g_vmstate = 184, .g_main = 192, .g_cur_L = 368,
+     .g_jit_base = 376, .g_uvhead = 280, .J = 728},
+    {.releases = "2.1 of 2024 to 2025", .g_vmstate = 184, .g_main = 192, .g_cur_L = 368,
+     .g_jit_base = 376, .g_uvhead = 280, .J = 736},
+    {.releases = "2.1 of 2026", .g_vmstate = 184, .g_main = 192, .g_cur_L = 376,
+     .g_jit_base = 384, .g_uvhead = 288, .J = 744},
+};
+
+/* -- Threads ------------------------------------------------------------- */
+
+static uintptr_t function_of(uintptr_t frame) {
+  return GC_POINTER(seep_load_u64(NULL, frame - 8));
+}
+
+/* The coroutine that the function on top of `thread` has resumed, or 0. A
+ * coroutine that runs has a C frame (lj_vm_resume gives it one). */
+static uintptr_t resumed_by(const struct seep_vm *vm, uintptr_t thread) {
+  uintptr_t base = seep_load_pointer(NULL, thread + L_BASE);
+  if (base <= seep_load_pointer(NULL, thread + L_STACK) + 16) return 0;
+  uintptr_t function = function_of(base - 8);
+  if (seep_load_u8(NULL, function + OBJECT_TYPE) != GCT_FUNC) return 0;
+  uint8_t ffid = seep_load_u8(NULL, function + FUNCTION_FFID);
+  if (ffid <= FFID_C) return 0;
+  uint64_t value;
+  if (ffid == vm->resume_function) {
+    value = seep_load_u64(NULL, base);
+  } else if (ffid == vm->wrap_function) {
+    value = seep_load_u64(NULL, function + FUNCTION_UPVALUE);
+  } else {
+    return 0;
+  }
+  uintptr_t coroutine = GC_POINTER(value);
+  if (coroutine == 0 || seep_load_u8(NULL, coroutine + OBJECT_TYPE) != GCT_THREAD) return 0;
+  return seep_load_pointer(NULL, coroutine + L_CFRAME) == 0 ? 0 : coroutine;
+}
+
+/* The running thread, and before it those whose resumes led to it. */
+static uint32_t find_threads(const struct seep_vm_state *state,
+                             uintptr_t threads[SEEP_THREADS_MAX]) {
+  const struct layout *layout = state->vm->layout;
+  uintptr_t running = GC_POINTER(seep_load_u64(NULL, state->global + layout->g_cur_L));
+  uint32_t count = 0;
+  uintptr_t next = state->main_thread;
+  if (running == 0) running = next;
+  while (next != 0 && next != running && count + 1 < SEEP_THREADS_MAX) {
+    for (uint32_t i = 0; i < count; i++) {
+      if (threads[i] == next) goto unknown;
+    }
+    threads[count++] = next;
+    next = resumed_by(state->vm, next);
+  }
+  if (next != running) {
+  unknown:
+    count = 0; /* resumed by a host in a way that the chain does not show */
+  }
+  threads[count++] = running;
+  return count;
+}
+
+/* -- Frames -------------------------------------------------------------- */
+
+struct walker {
+  uintptr_t thread;
+  uintptr_t frame;       /* base-1 of the current frame */
+  uintptr_t next_frame;  /* of the frame above, 0 for the innermost */
+  uintptr_t c_frame;     /* the C frame that belongs to where we are */
+  uintptr_t stack, bottom;
+};
+
+static uintptr_t raw_c_frame(uintptr_t c_frame) { return c_frame & ~(uintptr_t)3; }
+
+/* lj_debug.c debug_framepc: C frames with a negative nres were entered without
+ * a Lua frame and are passed over. */
+static void settle_c_frame(struct walker *walker, uintptr_t frame) {
+  while (walker->c_frame != 0) {
+    int32_t nres = (int32_t)seep_load_u32(NULL, walker->c_frame + CFRAME_NRES);
+    if (nres >= 0 || frame >= walker->stack + (uintptr_t)(-(int64_t)nres)) return;
+    walker->c_frame = raw_c_frame(seep_load_pointer(NULL, walker->c_frame + CFRAME_PREV));
+  }
+}
+
+static bool leaves_c_frame(uintptr_t frame, uint64_t link) {
+  if ((link & 3) == FRAME_C) return true;
+  return (link & 7) == FRAME_CONT && seep_load_u64(NULL, frame - 24) == CONT_FFI_CALLBACK;
+}
+
+static uintptr_t previous_frame(uintptr_t frame, uint64_t link) {
+  if ((link & 3) == FRAME_LUA) {
+    uint8_t slot = seep_load_u8(NULL, (uintptr_t)link - 4 + 1); /* operand A of the call */
+    return frame - (uintptr_t)(2 + slot) * 8;
+  }
+  return frame - (uintptr_t)(link & ~7ULL);
+}
+
+/* The pc of the Lua function at walker->frame; 0 when nobody has it. */
+static uintptr_t lua_pc(struct walker *walker) {
+  uintptr_t c_frame;
+  if (walker->next_frame == 0) {
+    c_frame = walker->c_frame;
+    if (c_frame == 0) return 0;
+    uintptr_t pc = seep_load_pointer(NULL, c_frame + CFRAME_PC);
+    return pc == seep_load_pointer(NULL, c_frame + CFRAME_L) ? 0 : pc;
+  }
+  uint64_t link = seep_load_u64(NULL, walker->next_frame);
+  if ((link & 3) == FRAME_LUA) return (uintptr_t)link;
+  if ((link & 7) == FRAME_CONT) return seep_load_pointer(NULL, walker->next_frame - 16);
+  settle_c_frame(walker, walker->next_frame);
+  if (walker->c_frame == 0) return 0;
+  return seep_load_pointer(NULL, walker->c_frame + CFRAME_PC);
+}
+
+/* Goes one frame out. */
+static void step(struct walker *walker) {
+  uint64_t link = seep_load_u64(NULL, walker->frame);
+  settle_c_frame(walker, walker->frame);
+  if (leaves_c_frame(walker->frame, link) && walker->c_frame != 0) {
+    walker->c_frame = raw_c_frame(seep_load_pointer(NULL, walker->c_frame + CFRAME_PREV));
+  }
+  walker->next_frame = walker->frame;
+  walker->frame = previous_frame(walker->frame, link);
+  if ((link & 7) == FRAME_VARG) { /* the pseudo-frame below belongs to the same call */
+    walker->next_frame = walker->frame;
+    walker->frame = previous_frame(walker->frame, seep_load_u64(NULL, walker->frame));
+  }
+}
+
+static void start(struct walker *walker, uintptr_t thread, uintptr_t base) {
+  uintptr_t stack = seep_load_pointer(NULL, thread + L_STACK);
+  *walker = (struct walker){
+      .thread = thread,
+      .frame = base - 8,
+      .c_frame = raw_c_frame(seep_load_pointer(NULL, thread + L_CFRAME)),
+      .stack = stack,
+      .bottom = stack + 8,
+  };
+}
+
+static uint64_t c_key(uintptr_t function) {
+  uint8_t ffid = seep_load_u8(NULL, function + FUNCTION_FFID);
+  if (ffid > FFID_C) return SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid;
+  return SEEP_KEY_C | seep_load_pointer(NULL, function + FUNCTION_F);
+}
+
+static bool at_frame(const struct walker *walker) {
+  return walker->frame > walker->bottom;
+}
+
+/* The bytecode at which the running trace starts, or 0. */
+static uintptr_t trace_start(const struct seep_vm_state *state, uintptr_t *proto) {
+  const struct layout *layout = state->vm->layout;
+  uint32_t number = seep_load_u32(NULL, state->global + layout->g_vmstate);
+  uintptr_t jit = state->global + layout->J;
+  if ((int32_t)number < 0 || number >= seep_load_u32(NULL, jit + J_SIZETRACE)) return 0;
+  uintptr_t trace = seep_load_pointer(NULL, seep_load_pointer(NULL, jit + J_TRACE) + number * 8u);
+  if (trace == 0) return 0;
+  *proto = seep_load_pointer(NULL, trace + TRACE_STARTPT);
+  return seep_load_pointer(NULL, trace + TRACE_STARTPC) + 4;
+}
+
+static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bool running,
+                         bool *in_trace) {
+  const struct layout *layout = state->vm->layout;
+  uintptr_t jit_base = seep_load_pointer(NULL, state->global + layout->g_jit_base);
+  *in_trace = running && jit_base != 0;
+  return *in_trace ? jit_base : seep_load_pointer(NULL, thread + L_BASE);
+}
+
+/* What stands in the key for a frame, and where to describe it from: the
+ * prototype of a Lua function. */
+static uint64_t frame_key(struct walker *walker, uintptr_t function, uintptr_t *handle) {
+  if (seep_load_u8(NULL, function + FUNCTION_FFID) != FFID_LUA) {
+    *handle = function;
+    return c_key(function);
+  }
+  *handle = seep_load_pointer(NULL, function + FUNCTION_PC) - PROTO_BYTES;
+  uintptr_t pc = lua_pc(walker);
+  return pc != 0 ? pc : (*handle + PROTO_BYTES) | SEEP_KEY_INEXACT;
+}
+
+static void walk_thread(const struct seep_vm_state *state, uintptr_t thread, bool running,
+                        struct seep_stack *stack, uint32_t *total) {
+  bool in_trace;
+  struct walker walker;
+  start(&walker, thread, base_of(state, thread, running, &in_trace));
+  uint64_t marks = running ? 0 : SEEP_KEY_RESUMER;
+  for (; at_frame(&walker); step(&walker)) {
+    uintptr_t function = function_of(walker.frame);
+    if (function == thread) continue; /* a dummy frame, lj_err_optype_call */
+    uintptr_t handle;
+    uint64_t key = 0;
+    if (in_trace) {
+      key = trace_start(state, &handle);
+      if (key != 0) key |= SEEP_KEY_INEXACT;
+      in_trace = false;
+    }
+    if (key == 0) key = frame_key(&walker, function, &handle);
+    seep_stack_push(stack, total, key | marks, handle);
+    marks = 0;
+  }
+}
+
+static void walk(const struct seep_vm_state *state, struct seep_stack *out) {
+  uintptr_t threads[SEEP_THREADS_MAX];
+  uint32_t count = find_threads(state, threads);
+  uint32_t total = 0;
+  for (uint32_t i = count; i-- > 0;) {
+    walk_thread(state, threads[i], i + 1 == count, out, &total);
+  }
+  seep_stack_finish(out, total);
+}
+
+static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
+  uintptr_t threads[SEEP_THREADS_MAX];
+  uint32_t count = find_threads(state, threads);
+  uintptr_t thread = threads[count - 1];
+  bool in_trace;
+  struct walker walker;
+  start(&walker, thread, base_of(state, thread, true, &in_trace));
+  *out = (struct seep_leaf){.thread = thread, .frame = walker.frame};
+  uintptr_t handle;
+  if (in_trace) {
+    out->place = trace_start(state, &handle);
+    return;
+  }
+  for (; at_frame(&walker); step(&walker)) {
+    uintptr_t function = function_of(walker.frame);
+    if (function == thread) continue;
+    uint64_t key = frame_key(&walker, function, &handle);
+    out->place = out->place * 31 + (uintptr_t)key;
+    if ((key & SEEP_KEY_C) == 0) return;
+  }
+}
+
+/* -- Description --------------------------------------------------------- */
+
+/* lj_debug.c lj_debug_line: one, two or four bytes per instruction. */
+static uint32_t line_of(uintptr_t proto, uint32_t pc) {
+  uintptr_t lines = seep_load_pointer(NULL, proto + PROTO_LINEINFO);
+  uint32_t first = seep_load_u32(NULL, proto + PROTO_FIRSTLINE);
+  uint32_t count = seep_load_u32(NULL, proto + PROTO_NUMLINE);
+  uint32_t size = seep_load_u32(NULL, proto + PROTO_SIZEBC);
+  if (lines == 0 || pc > size) return 0;
+  if (pc == size) return first + count;
+  if (pc-- == 0) return first;
+  if (count < 256) return first + seep_load_u8(NULL, lines + pc);
+  if (count < 65536) return first + seep_load_u16(NULL, lines + (uintptr_t)pc * 2);
+  return first + seep_load_u32(NULL, lines + (uintptr_t)pc * 4);
+}
+
+/* The position of the instruction before `pc` in the bytecode. After a trace
+ * exit the pc may point into the trace's copy of its first instruction. */
+static uint32_t position_of(uintptr_t proto, uintptr_t pc) {
+  uintptr_t code = proto + PROTO_BYTES;
+  uint64_t position = (pc - code) / 4 - 1;
+  if (pc == code) return 0;
+  if (pc > code && position <= seep_load_u32(NULL, proto + PROTO_SIZEBC)) return (uint32_t)position;
+  uintptr_t start_pc = seep_load_pointer(NULL, pc - 4 - TRACE_STARTINS + TRACE_STARTPC);
+  return (uint32_t)((start_pc - code) / 4);
+}
+
+static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
+                     struct seep_frame_info *out) {
+  *out = (struct seep_frame_info){0};
+  if (key & SEEP_KEY_C) {
+    out->is_c = true;
+    out->name = seep_vm_c_name(state->vm, key);
+    return;
+  }
+  uintptr_t name = seep_load_pointer(NULL, handle + PROTO_CHUNKNAME);
+  out->source = (const char *)name + STRING_BYTES;
+  out->source_bytes = seep_load_u32(NULL, name + STRING_LENGTH);
+  uint32_t first = seep_load_u32(NULL, handle + PROTO_FIRSTLINE);
+  if (first == UINT32_MAX) first = 0; /* a builtin written in bytecode */
+  out->line_defined = first;
+  out->line_last = first + seep_load_u32(NULL, handle + PROTO_NUMLINE);
+  uint32_t line = line_of(handle, position_of(handle, key & SEEP_KEY_ADDRESS));
+  out->line = line < first || line > out->line_last ? first : line;
+}
+
+/* -- Types --------------------------------------------------------------- */
+
+/* lj_str.c: a new string heads its bucket, whose low bit is a flag. */
+static bool is_new_string(const struct seep_vm_state *state, uintptr_t block, size_t size_bytes) {
+  if (size_bytes < STRING_BYTES + 1 || seep_load_u8(NULL, block + OBJECT_TYPE) != GCT_STR) return false;
+  uint64_t length = seep_load_u32(NULL, block + STRING_LENGTH);
+  if (((STRING_BYTES + length + 4) & ~3ULL) != size_bytes) return false;
+  uintptr_t buckets = seep_load_pointer(NULL, state->global + G_STRTAB);
+  uint32_t mask = seep_load_u32(NULL, state->global + G_STRMASK);
+  if (buckets == 0 || mask == UINT32_MAX) return false;
+  uint32_t bucket = seep_load_u32(NULL, block + STRING_HASH) & mask;
+  return (seep_load_pointer(NULL, buckets + (uintptr_t)bucket * 8) & ~(uintptr_t)1) == block;
+}
+
+/* lj_gc.c lj_mem_newgco: new objects head the root list; a cdata of variable
+ * size lies inside its block; userdata stand behind the main thread; open
+ * upvalues head their own list. */
+static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block,
+                              size_t size_bytes) {
+  static const uint8_t by_type[16] = {
+      [GCT_UPVAL] = SEEP_TYPE_UPVALUE, [GCT_THREAD] = SEEP_TYPE_THREAD,
+      [GCT_PROTO] = SEEP_TYPE_PROTO,   [GCT_FUNC] = SEEP_TYPE_FUNCTION,
+      [GCT_CDATA] = SEEP_TYPE_CDATA,   [GCT_TAB] = SEEP_TYPE_TABLE};
+  const struct layout *layout = state->vm->layout;
+  uintptr_t root = seep_load_pointer(NULL, state->global + G_ROOT);
+  if (root >= block && root < block + size_bytes) {
+    uint8_t type = seep_load_u8(NULL, root + OBJECT_TYPE);
+    return root == block || type == GCT_CDATA ? by_type[type & 15] : SEEP_TYPE_BUFFER;
+  }
+  if (is_new_string(state, block, size_bytes)) return SEEP_TYPE_STRING;
+  if (seep_load_pointer(NULL, state->main_thread + OBJECT_NEXT) == block) return SEEP_TYPE_USERDATA;
+  if (seep_load_pointer(NULL, state->global + layout->g_uvhead + UPVAL_NEXT) == block) {
+    return SEEP_TYPE_UPVALUE;
+  }
+  return SEEP_TYPE_BUFFER;
+}
+
+/* The description holds for 64-bit references alone: a build with 32-bit ones
+ * fails here. The running thread's top function must be a function. */
+static bool anchors_hold(const struct seep_vm_state *state, bool running) {
+  const struct seep_image *image = &seep_image_self_checked;
+  const struct layout *layout = state->vm->layout;
+  uintptr_t main_thread = state->main_thread;
+  if (GC_POINTER(seep_load_u64(image, state->global + layout->g_main)) != main_thread) return false;
+  if (seep_load_u8(image, main_thread + OBJECT_TYPE) != GCT_THREAD) return false;
+  if (!running) return true;
+  uintptr_t thread = GC_POINTER(seep_load_u64(image, state->global + layout->g_cur_L));
+  if (seep_load_u8(image, thread + OBJECT_TYPE) != GCT_THREAD) return false;
+  if (seep_load_pointer(image, state->global + layout->g_jit_base) != 0) return false;
+  uintptr_t base = seep_load_pointer(image, thread + L_BASE);
+  uintptr_t function = GC_POINTER(seep_load_u64(image, base - 16));
+  uint64_t c_frame[5];
+  return seep_load_u8(image, function + OBJECT_TYPE) == GCT_FUNC &&
+         seep_load(image, raw_c_frame(seep_load_pointer(image, thread + L_CFRAME)), c_frame,
+                   sizeof c_frame);
+}
+
+static uint64_t c_key_of(uintptr_t object, uintptr_t function) {
+  (void)function;
+  return c_key(object);
+}
+
+static const struct seep_vm_ops ops = {
+    .family = "LuaJIT 2.1",
+    .walk = walk,
+    .leaf = leaf,
+    .describe = describe,
+    .anchors_hold = anchors_hold,
+    .c_key = c_key_of,
+    .type_of = type_of,
+};
+
+bool seep_luajit_describe(uint32_t candidate, struct seep_vm *vm) {
+  if (candidate >= SEEP_ARRAY_SIZE(layouts)) return false;
+  vm->ops = &ops;
+  vm->layout = &layouts[candidate];
+  vm->layout_name = layouts[candidate].releases;
+  vm->allocf = 0;
+  vm->total = G_TOTAL;
+  vm->estimate = G_ESTIMATE;
+  vm->white = G_WHITE;
+  vm->word_mask = 0xffff;
+  vm->closing_bits = 3; /* lj_gc.c lj_gc_freeall makes both whites current */
+  vm->white_bits = 3; /* LJ_GC_WHITE0, LJ_GC_WHITE1 */
+  vm->sweep_first = 3; /* GCSsweepstring, GCSsweep */
+  vm->sweep_last = 4;
+  return true;
+}

@@ -1,0 +1,102 @@
+/* The cold parts that all PUC versions share. See puc.h. */
+#include "vm/puc.h"
+
+uint32_t seep_puc_line_by_table(const struct seep_image *image,
+                                const struct seep_puc_layout *layout, uintptr_t proto,
+                                uint32_t pc) {
+  uintptr_t lines = seep_load_pointer(image, proto + layout->p_lineinfo);
+  uint32_t count = seep_load_u32(image, proto + layout->p_sizelineinfo);
+  if (lines == 0 || pc >= count) return 0;
+  return seep_load_u32(image, lines + (uintptr_t)pc * 4);
+}
+
+/* TString: the text stands behind the header; where its length is differs. */
+static void describe_source(const struct seep_image *image, const struct seep_puc_layout *layout,
+                            uintptr_t string, struct seep_frame_info *out) {
+  if (string == 0) {
+    out->source = "=?";
+    out->source_bytes = 2;
+    return;
+  }
+  out->source = (const char *)string + layout->ts_size;
+  if (layout->ts_length != 0) {
+    out->source_bytes = seep_load_u64(image, string + layout->ts_length);
+    return;
+  }
+  /* The tag's variant bit tells a long string from a short one. */
+  bool is_long = (seep_load_u8(image, string + 8) & 0x10) != 0;
+  out->source_bytes = is_long ? seep_load_u64(image, string + layout->ts_long_length)
+                              : seep_load_u8(image, string + layout->ts_short_length);
+}
+
+void seep_puc_describe(const struct seep_image *image, const struct seep_vm_state *state,
+                       uint64_t key, uintptr_t ci, seep_puc_line_function *line_of,
+                       struct seep_frame_info *out) {
+  const struct seep_puc_layout *layout = state->vm->layout;
+  *out = (struct seep_frame_info){0};
+  if (key & SEEP_KEY_C) {
+    out->is_c = true;
+    out->name = seep_vm_c_name(state->vm, key);
+    return;
+  }
+  uintptr_t slot = seep_load_pointer(image, ci + layout->ci_func);
+  uintptr_t closure = seep_load_pointer(image, slot);
+  uintptr_t proto = seep_load_pointer(image, closure + layout->cl_proto);
+  uintptr_t code = seep_load_pointer(image, proto + layout->p_code);
+  uintptr_t place = key & SEEP_KEY_ADDRESS;
+  uint32_t size = seep_load_u32(image, proto + layout->p_sizecode);
+  describe_source(image, layout, seep_load_pointer(image, proto + layout->p_source), out);
+  out->line_defined = seep_load_u32(image, proto + layout->p_linedefined);
+  out->line_last = seep_load_u32(image, proto + layout->p_lastlinedefined);
+  if (place < code) return;
+  /* savedpc points behind the running instruction, or at the first one. */
+  uint32_t pc = (uint32_t)((place - code) / 4);
+  if (pc > 0) pc--;
+  if (pc < size) out->line = line_of(image, layout, proto, pc);
+}
+
+void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm) {
+  vm->layout = layout;
+  vm->layout_name = layout->releases;
+  vm->allocf = layout->g_frealloc;
+  vm->total = layout->g_total;
+  vm->debt = layout->g_debt;
+  vm->estimate = layout->g_estimate;
+  vm->white = layout->g_white;
+}
+
+uint64_t seep_puc_c_key(uintptr_t object, uintptr_t function) {
+  (void)object;
+  return SEEP_KEY_C | function;
+}
+
+bool seep_puc_thread_holds(const struct seep_puc_layout *layout,
+                           const struct seep_vm_state *state) {
+  const struct seep_image *image = &seep_image_self_checked;
+  char slot[SEEP_PUC_TVALUE_BYTES];
+  uintptr_t main_thread = state->main_thread;
+  uintptr_t stack = seep_load_pointer(image, main_thread + layout->L_stack);
+  return seep_load_pointer(image, main_thread + layout->L_G) == state->global &&
+         seep_load_pointer(image, state->global + layout->g_mainthread) == main_thread &&
+         seep_load(image, stack, slot, sizeof slot);
+}
+
+/* Every frame must be readable where describing it will look. */
+bool seep_puc_stack_holds(const struct seep_puc_layout *layout, const struct seep_stack *stack) {
+  const struct seep_image *image = &seep_image_self_checked;
+  if (stack->count == 0) return false;
+  for (uint32_t i = 0; i < stack->count; i++) {
+    uint32_t code;
+    if ((stack->keys[i] & SEEP_KEY_ADDRESS) == 0) return false;
+    if (stack->keys[i] & SEEP_KEY_C) continue;
+    uintptr_t slot = seep_load_pointer(image, stack->handles[i] + layout->ci_func);
+    uintptr_t closure = seep_load_pointer(image, slot);
+    uintptr_t proto = seep_load_pointer(image, closure + layout->cl_proto);
+    uintptr_t begin = seep_load_pointer(image, proto + layout->p_code);
+    uintptr_t place = stack->keys[i] & SEEP_KEY_ADDRESS;
+    uint32_t size = seep_load_u32(image, proto + layout->p_sizecode);
+    if (place < begin || place > begin + (uintptr_t)size * 4) return false;
+    if (!seep_load(image, begin, &code, sizeof code)) return false;
+  }
+  return true;
+}

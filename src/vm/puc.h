@@ -1,0 +1,277 @@
+/* PUC Lua in memory, 5.1 to 5.4: what the versions share.
+ *
+ * A version file (lua51.c … lua54.c) owns a table of layouts, one per group of
+ * releases that look alike, and instantiates the inline functions here with
+ * its constants. Sources: lstate.h, lobject.h, ldo.c, ldebug.c, lcorolib.c of
+ * each release (field names in the comments are theirs). All sizes and offsets
+ * are in bytes and hold for 64-bit builds with 8-byte numbers. */
+#ifndef SEEP_PUC_H
+#define SEEP_PUC_H
+
+#include "vm/vm.h"
+
+struct seep_puc_layout {
+  const char *releases;  /* "5.4.3 to 5.4.8" */
+
+  /* lua_State */
+  uint16_t L_status, L_G, L_ci, L_stack, L_base_ci;
+  uint16_t L_savedpc;    /* 5.1 only: the running function's pc */
+  uint16_t L_openupval;
+
+  /* CallInfo */
+  uint16_t ci_func, ci_previous, ci_status, ci_savedpc, ci_size;
+  uint16_t ci_tailcalls; /* 5.1 only */
+
+  /* global_State */
+  uint16_t g_frealloc, g_total, g_debt, g_estimate, g_white, g_mainthread;
+  uint16_t g_rootgc, g_strt, g_uvhead; /* 5.1 only: hash first, then nuse, size */
+
+  /* Closure, Proto, TString */
+  uint16_t cl_proto, cl_f, cl_upvalue, cl_isC;
+  uint16_t p_source, p_code, p_lineinfo, p_linedefined, p_lastlinedefined;
+  uint16_t p_sizecode, p_sizelineinfo, p_abslineinfo, p_sizeabslineinfo;
+  uint16_t ts_size;      /* sizeof(TString): the text follows */
+  uint16_t ts_length;    /* offset of the length, or 0: see ts_short_length */
+  uint16_t ts_short_length; /* 5.3, 5.4: shrlen, a byte */
+  uint16_t ts_long_length;  /* 5.3, 5.4: u.lnglen */
+};
+
+/* What the compiler should know as constants in the hot path. */
+struct seep_puc_traits {
+  bool call_infos_in_array;    /* 5.1 */
+  bool status_is_byte;         /* 5.2: callstatus is one byte */
+  uint16_t status_lua;         /* set on Lua frames, or 0 when status_c tells */
+  uint16_t status_c;
+  uint16_t status_tail;
+};
+
+enum {
+  SEEP_PUC_LCLOSURE = 6,   /* low six bits of a TValue's tag: LUA_TFUNCTION and variant */
+  SEEP_PUC_LIGHT_C = 22,
+  SEEP_PUC_CCLOSURE = 38,
+  SEEP_PUC_THREAD = 8,
+  SEEP_PUC_TVALUE_BYTES = 16,
+  SEEP_PUC_STATUS_OK = 0,
+};
+
+/* The C function behind a function slot of the stack; 0 when it is none. */
+SEEP_ALWAYS_INLINE uintptr_t seep_puc_c_function(const struct seep_image *image,
+                                                 const struct seep_puc_layout *layout,
+                                                 const struct seep_puc_traits *traits,
+                                                 uintptr_t slot) {
+  uintptr_t value = seep_load_pointer(image, slot);
+  if (traits->call_infos_in_array) return seep_load_pointer(image, value + layout->cl_f);
+  uint8_t tag = seep_load_u8(image, slot + 8) & 0x3f;
+  if (tag == SEEP_PUC_LIGHT_C) return value;
+  if (tag == SEEP_PUC_CCLOSURE) return seep_load_pointer(image, value + layout->cl_f);
+  return 0;
+}
+
+SEEP_ALWAYS_INLINE uint32_t seep_puc_call_status(const struct seep_image *image,
+                                                 const struct seep_puc_layout *layout,
+                                                 const struct seep_puc_traits *traits,
+                                                 uintptr_t ci) {
+  return traits->status_is_byte ? seep_load_u8(image, ci + layout->ci_status)
+                                : seep_load_u16(image, ci + layout->ci_status);
+}
+
+SEEP_ALWAYS_INLINE uintptr_t seep_puc_base_ci(const struct seep_image *image,
+                                              const struct seep_puc_layout *layout,
+                                              const struct seep_puc_traits *traits,
+                                              uintptr_t thread) {
+  if (traits->call_infos_in_array) return seep_load_pointer(image, thread + layout->L_base_ci);
+  return thread + layout->L_base_ci;
+}
+
+/* The pc of a Lua frame. On 5.1 the innermost function's is in the thread. */
+SEEP_ALWAYS_INLINE uintptr_t seep_puc_pc(const struct seep_image *image,
+                                         const struct seep_puc_layout *layout,
+                                         const struct seep_puc_traits *traits, uintptr_t thread,
+                                         uintptr_t ci, bool innermost) {
+  if (traits->call_infos_in_array && innermost) {
+    return seep_load_pointer(image, thread + layout->L_savedpc);
+  }
+  return seep_load_pointer(image, ci + layout->ci_savedpc);
+}
+
+SEEP_ALWAYS_INLINE uint64_t seep_puc_key(const struct seep_image *image,
+                                         const struct seep_puc_layout *layout,
+                                         const struct seep_puc_traits *traits, uintptr_t thread,
+                                         uintptr_t ci, bool innermost) {
+  uintptr_t slot = seep_load_pointer(image, ci + layout->ci_func);
+  if (traits->call_infos_in_array) {
+    uintptr_t closure = seep_load_pointer(image, slot);
+    if (seep_load_u8(image, closure + layout->cl_isC)) {
+      return SEEP_KEY_C | seep_load_pointer(image, closure + layout->cl_f);
+    }
+    uint64_t tail = seep_load_u32(image, ci + layout->ci_tailcalls) > 0 ? SEEP_KEY_TAIL : 0;
+    return tail | seep_puc_pc(image, layout, traits, thread, ci, innermost);
+  }
+  uint32_t status = seep_puc_call_status(image, layout, traits, ci);
+  uint64_t tail = (status & traits->status_tail) ? SEEP_KEY_TAIL : 0;
+  bool is_lua = traits->status_lua ? (status & traits->status_lua) != 0
+                                   : (status & traits->status_c) == 0;
+  if (is_lua) return tail | seep_load_pointer(image, ci + layout->ci_savedpc);
+  return tail | SEEP_KEY_C | seep_puc_c_function(image, layout, traits, slot);
+}
+
+/* The coroutine that the C function on top of `thread` has resumed and that
+ * runs now, or 0. A coroutine runs when its status is OK and it has a frame. */
+SEEP_ALWAYS_INLINE uintptr_t seep_puc_resumed_by(const struct seep_image *image,
+                                                 const struct seep_puc_layout *layout,
+                                                 const struct seep_puc_traits *traits,
+                                                 const struct seep_vm *vm, uintptr_t thread) {
+  uintptr_t ci = seep_load_pointer(image, thread + layout->L_ci);
+  if (ci == 0 || ci == seep_puc_base_ci(image, layout, traits, thread)) return 0;
+  uint64_t key = seep_puc_key(image, layout, traits, thread, ci, true);
+  if ((key & SEEP_KEY_C) == 0) return 0;
+  uintptr_t function = key & SEEP_KEY_ADDRESS;
+  uintptr_t slot = seep_load_pointer(image, ci + layout->ci_func);
+  uintptr_t value;
+  if (function == vm->resume_function || function == vm->close_function) {
+    value = slot + SEEP_PUC_TVALUE_BYTES;
+  } else if (function == vm->wrap_function) {
+    value = seep_load_pointer(image, slot) + layout->cl_upvalue;
+  } else {
+    return 0;
+  }
+  if ((seep_load_u8(image, value + 8) & 0x3f) != SEEP_PUC_THREAD) return 0;
+  uintptr_t coroutine = seep_load_pointer(image, value);
+  uintptr_t top = seep_load_pointer(image, coroutine + layout->L_ci);
+  bool runs = seep_load_u8(image, coroutine + layout->L_status) == SEEP_PUC_STATUS_OK &&
+              top != 0 && top != seep_puc_base_ci(image, layout, traits, coroutine);
+  return runs ? coroutine : 0;
+}
+
+/* The threads that are active, outermost first: the main thread, what it
+ * resumed, and so on, then what the host resumed and what that resumed. */
+SEEP_ALWAYS_INLINE uint32_t seep_puc_threads(const struct seep_image *image,
+                                             const struct seep_puc_layout *layout,
+                                             const struct seep_puc_traits *traits,
+                                             const struct seep_vm_state *state,
+                                             uintptr_t threads[SEEP_THREADS_MAX]) {
+  uint32_t count = 0;
+  uint32_t host = 0;
+  uintptr_t next = state->main_thread;
+  for (;;) {
+    while (next != 0 && count < SEEP_THREADS_MAX) {
+      for (uint32_t i = 0; i < count; i++) {
+        if (threads[i] == next) goto chain_ends; /* resumes a thread that is active already */
+      }
+      threads[count++] = next;
+      next = seep_puc_resumed_by(image, layout, traits, state->vm, next);
+    }
+  chain_ends:
+    if (SEEP_LIKELY(host == state->host_resumed_count)) return count;
+    next = state->host_resumed[host++];
+  }
+}
+
+SEEP_ALWAYS_INLINE void seep_puc_walk_thread(const struct seep_image *image,
+                                             const struct seep_puc_layout *layout,
+                                             const struct seep_puc_traits *traits,
+                                             uintptr_t thread, uint64_t marks,
+                                             struct seep_stack *stack, uint32_t *total) {
+  uintptr_t ci = seep_load_pointer(image, thread + layout->L_ci);
+  uintptr_t base = seep_puc_base_ci(image, layout, traits, thread);
+  bool innermost = true;
+  while (ci != 0 && ci != base) {
+    uint64_t key = seep_puc_key(image, layout, traits, thread, ci, innermost);
+    seep_stack_push(stack, total, key | marks, ci);
+    marks = 0;
+    innermost = false;
+    ci = traits->call_infos_in_array ? ci - layout->ci_size
+                                     : seep_load_pointer(image, ci + layout->ci_previous);
+  }
+}
+
+SEEP_ALWAYS_INLINE void seep_puc_walk(const struct seep_image *image,
+                                      const struct seep_puc_layout *layout,
+                                      const struct seep_puc_traits *traits,
+                                      const struct seep_vm_state *state,
+                                      struct seep_stack *stack) {
+  uintptr_t threads[SEEP_THREADS_MAX];
+  uint32_t count = seep_puc_threads(image, layout, traits, state, threads);
+  uint32_t total = 0;
+  for (uint32_t i = count; i-- > 0;) {
+    uint64_t marks = i + 1 == count ? 0 : SEEP_KEY_RESUMER;
+    seep_puc_walk_thread(image, layout, traits, threads[i], marks, stack, &total);
+  }
+  seep_stack_finish(stack, total);
+}
+
+/* Thread, innermost frame and innermost Lua place of it: a C function that is
+ * called again from another line differs, although its frame is the same. */
+SEEP_ALWAYS_INLINE void seep_puc_leaf(const struct seep_image *image,
+                                      const struct seep_puc_layout *layout,
+                                      const struct seep_puc_traits *traits,
+                                      const struct seep_vm_state *state, struct seep_leaf *leaf) {
+  uintptr_t threads[SEEP_THREADS_MAX];
+  uint32_t count = seep_puc_threads(image, layout, traits, state, threads);
+  uintptr_t thread = threads[count - 1];
+  uintptr_t ci = seep_load_pointer(image, thread + layout->L_ci);
+  uintptr_t base = seep_puc_base_ci(image, layout, traits, thread);
+  *leaf = (struct seep_leaf){.thread = thread, .frame = ci};
+  bool innermost = true;
+  while (ci != 0 && ci != base) {
+    uint64_t key = seep_puc_key(image, layout, traits, thread, ci, innermost);
+    leaf->place = leaf->place * 31 + (uintptr_t)key;
+    if ((key & SEEP_KEY_C) == 0) return;
+    innermost = false;
+    ci = traits->call_infos_in_array ? ci - layout->ci_size
+                                     : seep_load_pointer(image, ci + layout->ci_previous);
+  }
+}
+
+/* Shared cold parts, in puc.c. */
+
+/* The line of instruction `pc` by lineinfo as an int per instruction (5.1 to 5.3). */
+uint32_t seep_puc_line_by_table(const struct seep_image *image,
+                                const struct seep_puc_layout *layout, uintptr_t proto,
+                                uint32_t pc);
+
+typedef uint32_t seep_puc_line_function(const struct seep_image *image,
+                                        const struct seep_puc_layout *layout, uintptr_t proto,
+                                        uint32_t pc);
+
+/* vm_ops.describe for a PUC version. */
+void seep_puc_describe(const struct seep_image *image, const struct seep_vm_state *state,
+                       uint64_t key, uintptr_t ci, seep_puc_line_function *line_of,
+                       struct seep_frame_info *out);
+
+/* vm_ops.c_key of all PUC versions. */
+uint64_t seep_puc_c_key(uintptr_t object, uintptr_t function);
+
+/* The thread's words are consistent: its global state names it as the main
+ * thread and its value stack can be read. */
+bool seep_puc_thread_holds(const struct seep_puc_layout *layout, const struct seep_vm_state *state);
+
+/* vm_ops.anchors_hold, instantiated per version: a walk through the kernel that
+ * must find frames whose function slots lie in the stack. */
+#define SEEP_PUC_DEFINE_ANCHORS_HOLD(name, traits)                                            \
+  static bool name(const struct seep_vm_state *state, bool running) {                         \
+    static __thread struct seep_stack stack;                                                  \
+    const struct seep_puc_layout *layout = state->vm->layout;                                 \
+    if (!seep_puc_thread_holds(layout, state)) return false;                                  \
+    if (!running) return true;                                                                \
+    seep_puc_walk(&seep_image_self_checked, layout, &(traits), state, &stack);                \
+    return seep_puc_stack_holds(layout, &stack);                                              \
+  }
+bool seep_puc_stack_holds(const struct seep_puc_layout *layout, const struct seep_stack *stack);
+
+/* Copies what the recorder reads directly from a layout into a vm. */
+void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
+
+/* True when `block` is the value stack of an active thread. */
+#define SEEP_PUC_DEFINE_IS_RUNNING_STACK(name, traits)                                        \
+  static bool name(const struct seep_vm_state *state, uintptr_t block) {                      \
+    const struct seep_puc_layout *layout = state->vm->layout;                                 \
+    uintptr_t threads[SEEP_THREADS_MAX];                                                      \
+    uint32_t count = seep_puc_threads(NULL, layout, &(traits), state, threads);               \
+    for (uint32_t i = 0; i < count; i++) {                                                    \
+      if (seep_load_pointer(NULL, threads[i] + layout->L_stack) == block) return true;        \
+    }                                                                                         \
+    return false;                                                                             \
+  }
+
+#endif

@@ -1,0 +1,55 @@
+/* What all VM descriptions share: stacks, names, host resumes. See vm.h. */
+#include "vm/vm.h"
+
+#include <stdlib.h>
+
+static const char *const type_names[SEEP_TYPE_COUNT] = {
+    "other", "table", "string", "function", "userdata", "thread", "proto", "upvalue", "cdata", "buffer",
+};
+
+const char *seep_type_name(enum seep_type type) {
+  return type < SEEP_TYPE_COUNT ? type_names[type] : "other";
+}
+
+uint32_t seep_vm_host_resume_begin(struct seep_vm_state *state, uintptr_t thread) {
+  uint32_t depth = state->host_resumed_count;
+  if (depth < SEEP_HOST_RESUMES_MAX) {
+    state->host_resumed[depth] = thread;
+    state->host_resumed_count = depth + 1;
+  }
+  return depth;
+}
+
+void seep_vm_host_resume_end(struct seep_vm_state *state, uint32_t depth) {
+  state->host_resumed_count = depth;
+}
+
+/* The ring of outermost frames starts behind the last one written. The slot at
+ * SEEP_STACK_INNER, the first that is left out, becomes the mark. */
+void seep_stack_finish_truncated(struct seep_stack *stack, uint32_t total) {
+  uint64_t keys[SEEP_STACK_OUTER];
+  uintptr_t handles[SEEP_STACK_OUTER];
+  uint32_t ring = SEEP_STACK_INNER + 1;
+  uint32_t oldest = (total - ring) % SEEP_STACK_OUTER;
+  for (uint32_t i = 0; i < SEEP_STACK_OUTER; i++) {
+    keys[i] = stack->keys[ring + (oldest + i) % SEEP_STACK_OUTER];
+    handles[i] = stack->handles[ring + (oldest + i) % SEEP_STACK_OUTER];
+  }
+  memcpy(&stack->keys[ring], keys, sizeof keys);
+  memcpy(&stack->handles[ring], handles, sizeof handles);
+  stack->keys[SEEP_STACK_INNER] = SEEP_KEY_TRUNCATED;
+  stack->count = SEEP_STACK_MAX;
+}
+
+static int compare_c_names(const void *key, const void *element) {
+  uint64_t wanted = *(const uint64_t *)key;
+  uint64_t have = ((const struct seep_c_name *)element)->key;
+  return (wanted > have) - (wanted < have);
+}
+
+const char *seep_vm_c_name(const struct seep_vm *vm, uint64_t key) {
+  uint64_t wanted = key & (SEEP_KEY_ADDRESS | SEEP_KEY_C | SEEP_KEY_BUILTIN);
+  const struct seep_c_name *found =
+      bsearch(&wanted, vm->c_names, vm->c_name_count, sizeof vm->c_names[0], compare_c_names);
+  return found == NULL ? NULL : found->name;
+}

@@ -1,0 +1,224 @@
+/* What a Lua VM looks like in memory: the contract of this folder.
+ *
+ * One file per VM describes its structures (puc.c and the lua5x.c tables,
+ * luajit.c); nothing else in the house knows an offset. A *description* is
+ * believed only after calibration (calibrate.h) has compared it with what the
+ * public API of the same build says.
+ *
+ * Model of a stack: frames from the innermost to the outermost, through
+ * `resume` into the resumer. Each frame is a *key* (64 bits that identify the
+ * place: the instruction behind a call in a Lua function, or the C function)
+ * and a *handle* (where to read more about it while the frame lives). Equal
+ * keys mean the same place as long as no function prototype was freed in
+ * between. Keys are all that the hot path compares.
+ *
+ * Thread rule: a state's functions are called on the thread that runs the
+ * state. Everything but calibration may run inside an allocator. */
+#ifndef SEEP_VM_H
+#define SEEP_VM_H
+
+#include "base/base.h"
+#include "vm/image.h"
+
+/* Types of blocks, in the words of DESIGN.md. Stored in captures: append only. */
+enum seep_type {
+  SEEP_TYPE_OTHER = 0,
+  SEEP_TYPE_TABLE,
+  SEEP_TYPE_STRING,
+  SEEP_TYPE_FUNCTION,
+  SEEP_TYPE_USERDATA,
+  SEEP_TYPE_THREAD,
+  SEEP_TYPE_PROTO,
+  SEEP_TYPE_UPVALUE,
+  SEEP_TYPE_CDATA,
+  SEEP_TYPE_BUFFER,
+  SEEP_TYPE_COUNT
+};
+
+/* Marks in the upper bits of a frame key; user addresses leave them free. */
+#define SEEP_KEY_C (1ULL << 63)         /* a C function */
+#define SEEP_KEY_TAIL (1ULL << 62)      /* was tail called */
+#define SEEP_KEY_RESUMER (1ULL << 61)   /* this frame resumed the coroutine above it */
+#define SEEP_KEY_INEXACT (1ULL << 60)   /* the line is a guess */
+#define SEEP_KEY_BUILTIN (1ULL << 59)   /* with C: the address is a VM's builtin number */
+#define SEEP_KEY_ADDRESS ((1ULL << 48) - 1)
+/* Stands for the frames that a deep stack leaves out. */
+#define SEEP_KEY_TRUNCATED (SEEP_KEY_C | SEEP_KEY_BUILTIN | 0xffffffffULL)
+
+enum {
+  SEEP_STACK_INNER = 192,  /* innermost frames that are kept */
+  SEEP_STACK_OUTER = 64,   /* outermost frames that are kept */
+  SEEP_STACK_MAX = SEEP_STACK_INNER + SEEP_STACK_OUTER + 1,
+  SEEP_THREADS_MAX = 200,  /* coroutines resumed within each other: LUAI_MAXCCALLS */
+  SEEP_HOST_RESUMES_MAX = 32,
+};
+
+/* Leaf first; a left-out middle is one SEEP_KEY_TRUNCATED frame. */
+struct seep_stack {
+  uint64_t keys[SEEP_STACK_MAX];
+  uintptr_t handles[SEEP_STACK_MAX];
+  uint32_t count;
+};
+
+/* What "nothing has run since" is judged by at a free: thread, frame, place. */
+struct seep_leaf {
+  uintptr_t thread, frame, place;
+};
+
+/* One frame, described for people. Pointers lead into the VM's own memory (or
+ * our constants) and are good until the VM runs on. */
+struct seep_frame_info {
+  bool is_c;
+  const char *source;      /* chunk name with its @ or =; NULL for C */
+  size_t source_bytes;
+  const char *name;        /* C functions: "string.rep" where known, else NULL */
+  uint32_t line;           /* current line; 0 when stripped or C */
+  uint32_t line_defined;   /* 0: main chunk (or C) */
+  uint32_t line_last;
+};
+
+/* A C function that the VM's own libraries define: for names. */
+struct seep_c_name {
+  uint64_t key;    /* as in a frame key, marks other than C and BUILTIN cleared */
+  char name[40];   /* "string.rep" */
+};
+
+enum { SEEP_C_NAMES_MAX = 320 };
+
+struct seep_vm;
+
+/* A live Lua state of our own process, as the recorder sees it. */
+struct seep_vm_state {
+  const struct seep_vm *vm;
+  uintptr_t main_thread;
+  uintptr_t global;
+  /* Threads that C code resumed itself (lua_resume called by a host),
+   * outermost first; kept by seep_vm_host_resume. */
+  uintptr_t host_resumed[SEEP_HOST_RESUMES_MAX];
+  uint32_t host_resumed_count;
+};
+
+struct seep_vm_ops {
+  const char *family;  /* "Lua 5.4", "LuaJIT 2.1": the "vm" of reports */
+
+  /* Fills the stack of what runs now. Hot. */
+  void (*walk)(const struct seep_vm_state *state, struct seep_stack *out);
+
+  /* The innermost Lua place, for the quick check at frees. Hot. */
+  void (*leaf)(const struct seep_vm_state *state, struct seep_leaf *out);
+
+  /* Describes the frame behind a key and handle of the last walk. */
+  void (*describe)(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
+                   struct seep_frame_info *out);
+
+  /* For calibration: whether the words that lead from the main thread to
+   * everything else are what they must be, read through the kernel so that a
+   * wrong description cannot crash us; with `running` also the running
+   * thread's frames. */
+  bool (*anchors_hold)(const struct seep_vm_state *state, bool running);
+
+  /* For calibration: the key of a C function, given as the function object's
+   * address and its C pointer (0 where it has none). */
+  uint64_t (*c_key)(uintptr_t object, uintptr_t function);
+
+  /* The type of a block that was allocated by the previous allocator call, now
+   * that the VM has linked it; NULL where the allocation itself tells
+   * (vm->types_in_osize). */
+  enum seep_type (*type_of)(const struct seep_vm_state *state, uintptr_t block,
+                            size_t size_bytes);
+
+  /* Where a buffer's place tells that it is an object after all (5.3 allocates
+   * upvalues without a tag): the better type. NULL elsewhere. */
+  enum seep_type (*refine_buffer)(uint64_t leaf_key, size_t size_bytes);
+
+  /* Whether the line of this allocation may be that of an earlier instruction
+   * (FACTS: the saved pc is stale). NULL where it never is. `previous_stale`
+   * says that the last allocation at the same place was. */
+  bool (*line_is_stale)(const struct seep_vm_state *state, uint64_t leaf_key,
+                        enum seep_type type, bool fresh_block, size_t size_bytes,
+                        bool previous_stale);
+
+  /* The stack of Lua values of the running thread or its resumers is at
+   * `block`: while it is resized no frame may be read (5.4.5 and later). NULL
+   * where frames stay readable. */
+  bool (*is_running_stack)(const struct seep_vm_state *state, uintptr_t block);
+};
+
+/* One calibrated build. Constant after calibration. */
+struct seep_vm {
+  const struct seep_vm_ops *ops;
+  const void *layout;           /* the description's own table of offsets */
+  const char *layout_name;      /* "5.4.3 to 5.4.8" */
+  char release[48];             /* as the build says: "Lua 5.4.4", "LuaJIT 2.1.0-beta3" */
+
+  size_t state_block_bytes;     /* the block that lua_newstate asks for first */
+  size_t main_thread_offset;    /* of the main thread in that block */
+  size_t global_offset;         /* of the global state, from the main thread */
+
+  /* The collector's words, as offsets from the global state. `estimate` is 0
+   * where there is none, `debt` is 0 where the count is one word. */
+  uint16_t allocf, total, debt, estimate;
+  uint16_t white;               /* of the collector word: white, state, kind … a byte each */
+  uint64_t word_mask;           /* which bits of those eight bytes are the collector's */
+  uint64_t closing_bits;        /* all set while lua_close frees everything */
+  uint8_t white_bits;           /* of the white byte: those of the two whites */
+  uint8_t sweep_first, sweep_last;  /* states between atomic phase and end of sweep */
+  uint8_t kind_generational;    /* value of the kind byte, 0 where there is none */
+  bool types_in_osize;
+  bool stack_unreadable_while_resized;  /* see vm_ops.is_running_stack */
+  uint8_t type_by_tag[16];      /* enum seep_type, for types_in_osize */
+
+  /* C functions behind which a coroutine runs; 0 when the build has none. */
+  uintptr_t resume_function, wrap_function, close_function;
+
+  uint32_t c_name_count;
+  struct seep_c_name c_names[SEEP_C_NAMES_MAX];  /* sorted by key */
+};
+
+/* The VM's own count of the memory in use, as collectgarbage("count") has it. */
+SEEP_ALWAYS_INLINE uint64_t seep_vm_count_bytes(const struct seep_vm_state *state) {
+  const struct seep_vm *vm = state->vm;
+  uint64_t bytes = seep_load_u64(NULL, state->global + vm->total);
+  if (vm->debt != 0) bytes += seep_load_u64(NULL, state->global + vm->debt);
+  return bytes;
+}
+
+/* The collector's white, state and kind as one number: equal numbers mean that
+ * no phase has ended in between. */
+SEEP_ALWAYS_INLINE uint64_t seep_vm_collector_word(const struct seep_vm_state *state) {
+  return seep_load_u64(NULL, state->global + state->vm->white) & state->vm->word_mask;
+}
+SEEP_ALWAYS_INLINE uint8_t seep_vm_word_white(uint64_t word) { return (uint8_t)word; }
+SEEP_ALWAYS_INLINE uint8_t seep_vm_word_phase(uint64_t word) { return (uint8_t)(word >> 8); }
+SEEP_ALWAYS_INLINE uint8_t seep_vm_word_kind(uint64_t word) { return (uint8_t)(word >> 16); }
+
+/* Keeps track of lua_resume called by a host: `thread` runs from begin to end,
+ * on top of what ran. Begin returns what end takes. */
+uint32_t seep_vm_host_resume_begin(struct seep_vm_state *state, uintptr_t thread);
+void seep_vm_host_resume_end(struct seep_vm_state *state, uint32_t depth);
+
+/* Adds a frame to a stack that is being walked, leaf first. `*total` counts all
+ * frames so far. Past the innermost frames the outermost go round a ring;
+ * seep_stack_finish puts the ring in order. */
+SEEP_ALWAYS_INLINE void seep_stack_push(struct seep_stack *stack, uint32_t *total, uint64_t key,
+                                        uintptr_t handle) {
+  uint32_t at = *total;
+  if (SEEP_UNLIKELY(at > SEEP_STACK_INNER)) {
+    at = SEEP_STACK_INNER + 1 + (at - SEEP_STACK_INNER - 1) % SEEP_STACK_OUTER;
+  }
+  stack->keys[at] = key;
+  stack->handles[at] = handle;
+  (*total)++;
+}
+void seep_stack_finish_truncated(struct seep_stack *stack, uint32_t total);
+SEEP_ALWAYS_INLINE void seep_stack_finish(struct seep_stack *stack, uint32_t total) {
+  stack->count = total;
+  if (SEEP_UNLIKELY(total > SEEP_STACK_MAX)) seep_stack_finish_truncated(stack, total);
+}
+
+/* The name of a C function from the VM's libraries, or NULL. */
+const char *seep_vm_c_name(const struct seep_vm *vm, uint64_t key);
+
+const char *seep_type_name(enum seep_type type);
+
+#endif
