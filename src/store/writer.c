@@ -265,15 +265,40 @@ enum seep_status seep_capture_fork(struct seep_capture *capture, const char *pat
 
 /* -- Sealing ----------------------------------------------------------------- */
 
-void seep_capture_seal(struct seep_capture *capture) {
-  struct seep_file_header *header = capture->header;
-  for (uint32_t i = 0; i < capture->segment_count; i++) {
-    struct seep_segment_header *segment = capture->segments[i];
-    segment->checksum = 0;
-    segment->checksum = seep_checksum(0, segment, segment->size_bytes);
-  }
+/* Replaces a shared mapping by a private one of the same bytes: a thread of the
+ * program that is still in the middle of a count cannot change the file any
+ * more. */
+static bool make_private(int file, void *at, uint64_t offset, uint64_t size_bytes) {
+  return mmap(at, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file,
+              (off_t)offset) != MAP_FAILED;
+}
+
+static bool seal_segment(int file, struct seep_segment_header *segment) {
+  struct seep_segment_header header = *segment;
+  if (!make_private(file, segment, header.offset, header.size_bytes)) return false;
+  segment->checksum = 0;
+  uint32_t checksum = seep_checksum(0, segment, header.size_bytes);
+  off_t at = (off_t)(header.offset + offsetof(struct seep_segment_header, checksum));
+  return pwrite(file, &checksum, sizeof checksum, at) == sizeof checksum;
+}
+
+static bool seal_header(int file, struct seep_file_header *header) {
+  if (!make_private(file, header, 0, SEEP_HEADER_BYTES)) return false;
   header->ended_monotonic_ns = seep_clock_monotonic_ns();
   memcpy(header->seal, SEEP_SEAL_MAGIC, sizeof header->seal);
   header->checksum = 0;
   header->checksum = seep_checksum(0, header, SEEP_HEADER_BYTES);
+  return pwrite(file, header, SEEP_HEADER_BYTES, 0) == SEEP_HEADER_BYTES;
+}
+
+void seep_capture_seal(struct seep_capture *capture) {
+  int saved_errno = errno;
+  int file = reopen(capture);
+  bool sealed = file >= 0;
+  for (uint32_t i = 0; sealed && i < capture->segment_count; i++) {
+    sealed = seal_segment(file, capture->segments[i]);
+  }
+  if (sealed) seal_header(file, capture->header);
+  if (file >= 0) close(file);
+  errno = saved_errno;
 }

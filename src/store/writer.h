@@ -81,7 +81,8 @@ void *seep_capture_copy(const struct seep_capture *capture, size_t *size_bytes);
 enum seep_status seep_capture_fork(struct seep_capture *capture, const char *path,
                                    const void *copy, size_t copy_bytes, struct seep_error *error);
 
-/* Writes the checksums and the seal. Nothing may change afterwards. */
+/* Writes the checksums and the seal. What is written to the capture's pages from
+ * then on does not reach the file. A file that is gone stays unsealed. */
 void seep_capture_seal(struct seep_capture *capture);
 
 #endif

@@ -16,7 +16,7 @@ struct seep_lua_api {
   bool is_luajit;
   const char *ident;  /* lua_ident, or NULL (LuaJIT) */
 
-  lua_State *(*newstate)();  /* 5.1 to 5.4: (f, ud); 5.5 adds a seed */
+  lua_State *(*newstate)(seep_lua_alloc *alloc, void *ud, ...);  /* 5.5 adds a seed */
   void (*close)(lua_State *L);
   void (*openlibs)(lua_State *L, ...);
   int (*loadbuffer)(lua_State *L, const char *text, size_t size, const char *name, ...);

@@ -17,7 +17,7 @@ struct layout {
 
 /* The same in every release described. */
 enum {
-  L_STATUS = 11, L_BASE = 32, L_STACK = 56, L_CFRAME = 80,
+  L_GLREF = 16, L_BASE = 32, L_STACK = 56, L_CFRAME = 80,
   G_TOTAL = 16, G_WHITE = 32, G_ROOT = 40, G_ESTIMATE = 96, G_STRTAB = 152, G_STRMASK = 160,
   UPVAL_NEXT = 24,
   J_TRACE = 384, J_SIZETRACE = 396,
@@ -223,6 +223,7 @@ static void walk_thread(const struct seep_vm_state *state, uintptr_t thread, boo
   struct walker walker;
   start(&walker, thread, base_of(state, thread, running, &in_trace));
   uint64_t marks = running ? 0 : SEEP_KEY_RESUMER;
+  if (running) stack->leaf_frame = walker.frame;
   for (; at_frame(&walker); step(&walker)) {
     uintptr_t function = function_of(walker.frame);
     if (function == thread) continue; /* a dummy frame, lj_err_optype_call */
@@ -256,17 +257,17 @@ static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
   bool in_trace;
   struct walker walker;
   start(&walker, thread, base_of(state, thread, true, &in_trace));
-  *out = (struct seep_leaf){.thread = thread, .frame = walker.frame};
+  *out = (struct seep_leaf){.frame = walker.frame};
   uintptr_t handle;
   if (in_trace) {
-    out->place = trace_start(state, &handle);
+    out->place = seep_leaf_fold(0, trace_start(state, &handle) | SEEP_KEY_INEXACT);
     return;
   }
   for (; at_frame(&walker); step(&walker)) {
     uintptr_t function = function_of(walker.frame);
     if (function == thread) continue;
     uint64_t key = frame_key(&walker, function, &handle);
-    out->place = out->place * 31 + (uintptr_t)key;
+    out->place = seep_leaf_fold(out->place, key);
     if ((key & SEEP_KEY_C) == 0) return;
   }
 }
@@ -394,6 +395,7 @@ bool seep_luajit_describe(uint32_t candidate, struct seep_vm *vm) {
   vm->ops = &ops;
   vm->layout = &layouts[candidate];
   vm->layout_name = layouts[candidate].releases;
+  vm->thread_global = L_GLREF;
   vm->allocf = 0;
   vm->total = G_TOTAL;
   vm->estimate = G_ESTIMATE;

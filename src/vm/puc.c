@@ -58,6 +58,7 @@ void seep_puc_describe(const struct seep_image *image, const struct seep_vm_stat
 void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm) {
   vm->layout = layout;
   vm->layout_name = layout->releases;
+  vm->thread_global = layout->L_G;
   vm->allocf = layout->g_frealloc;
   vm->total = layout->g_total;
   vm->debt = layout->g_debt;
@@ -78,7 +79,7 @@ bool seep_puc_thread_holds(const struct seep_puc_layout *layout,
   uintptr_t stack = seep_load_pointer(image, main_thread + layout->L_stack);
   return seep_load_pointer(image, main_thread + layout->L_G) == state->global &&
          seep_load_pointer(image, state->global + layout->g_mainthread) == main_thread &&
-         seep_load(image, stack, slot, sizeof slot);
+         (stack == 0 || seep_load(image, stack, slot, sizeof slot)); /* 0: being born */
 }
 
 /* Every frame must be readable where describing it will look. */

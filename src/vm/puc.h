@@ -197,11 +197,12 @@ SEEP_ALWAYS_INLINE void seep_puc_walk(const struct seep_image *image,
     uint64_t marks = i + 1 == count ? 0 : SEEP_KEY_RESUMER;
     seep_puc_walk_thread(image, layout, traits, threads[i], marks, stack, &total);
   }
+  stack->leaf_frame = seep_load_pointer(image, threads[count - 1] + layout->L_ci);
   seep_stack_finish(stack, total);
 }
 
-/* Thread, innermost frame and innermost Lua place of it: a C function that is
- * called again from another line differs, although its frame is the same. */
+/* A C function that is called again from another line differs, although its
+ * frame may be the same: hence the keys out to the innermost Lua frame. */
 SEEP_ALWAYS_INLINE void seep_puc_leaf(const struct seep_image *image,
                                       const struct seep_puc_layout *layout,
                                       const struct seep_puc_traits *traits,
@@ -211,11 +212,11 @@ SEEP_ALWAYS_INLINE void seep_puc_leaf(const struct seep_image *image,
   uintptr_t thread = threads[count - 1];
   uintptr_t ci = seep_load_pointer(image, thread + layout->L_ci);
   uintptr_t base = seep_puc_base_ci(image, layout, traits, thread);
-  *leaf = (struct seep_leaf){.thread = thread, .frame = ci};
+  *leaf = (struct seep_leaf){.frame = ci};
   bool innermost = true;
   while (ci != 0 && ci != base) {
     uint64_t key = seep_puc_key(image, layout, traits, thread, ci, innermost);
-    leaf->place = leaf->place * 31 + (uintptr_t)key;
+    leaf->place = seep_leaf_fold(leaf->place, key);
     if ((key & SEEP_KEY_C) == 0) return;
     innermost = false;
     ci = traits->call_infos_in_array ? ci - layout->ci_size

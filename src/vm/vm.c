@@ -53,3 +53,25 @@ const char *seep_vm_c_name(const struct seep_vm *vm, uint64_t key) {
       bsearch(&wanted, vm->c_names, vm->c_name_count, sizeof vm->c_names[0], compare_c_names);
   return found == NULL ? NULL : found->name;
 }
+
+bool seep_vm_is_state(const struct seep_vm *vm, uintptr_t main_thread) {
+  struct seep_vm_state state = {
+      .vm = vm, .main_thread = main_thread, .global = main_thread + vm->global_offset};
+  return seep_load_pointer(&seep_image_self_checked, main_thread + vm->thread_global) == state.global &&
+         seep_load_pointer(&seep_image_self_checked, state.global + vm->allocf) != 0 &&
+         vm->ops->anchors_hold(&state, false);
+}
+
+uintptr_t seep_vm_find_state(const struct seep_vm *vm, uintptr_t begin, size_t size_bytes) {
+  uintptr_t words[512];
+  for (size_t at = 0; at < size_bytes; at += sizeof words) {
+    if (!seep_load(&seep_image_self_checked, begin + at, words, sizeof words)) return 0;
+    for (size_t i = 0; i < SEEP_ARRAY_SIZE(words); i++) {
+      uintptr_t main_thread = begin + at + i * sizeof words[0] - vm->thread_global;
+      if (words[i] == main_thread + vm->global_offset && seep_vm_is_state(vm, main_thread)) {
+        return main_thread;
+      }
+    }
+  }
+  return 0;
+}

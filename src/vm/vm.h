@@ -58,12 +58,17 @@ struct seep_stack {
   uint64_t keys[SEEP_STACK_MAX];
   uintptr_t handles[SEEP_STACK_MAX];
   uint32_t count;
+  uintptr_t leaf_frame;  /* identifies the innermost frame while it lives */
 };
 
-/* What "nothing has run since" is judged by at a free: thread, frame, place. */
+/* What "nothing has run since" is judged by at a free: the innermost frame, and
+ * the keys from it out to the innermost Lua frame, folded into one word. */
 struct seep_leaf {
-  uintptr_t thread, frame, place;
+  uintptr_t frame;
+  uint64_t place;
 };
+
+SEEP_ALWAYS_INLINE uint64_t seep_leaf_fold(uint64_t place, uint64_t key) { return place * 31 + key; }
 
 /* One frame, described for people. Pointers lead into the VM's own memory (or
  * our constants) and are good until the VM runs on. */
@@ -154,6 +159,7 @@ struct seep_vm {
   size_t state_block_bytes;     /* the block that lua_newstate asks for first */
   size_t main_thread_offset;    /* of the main thread in that block */
   size_t global_offset;         /* of the global state, from the main thread */
+  uint16_t thread_global;       /* in a thread: its pointer to the global state */
 
   /* The collector's words, as offsets from the global state. `estimate` is 0
    * where there is none, `debt` is 0 where the count is one word. */
@@ -191,6 +197,13 @@ SEEP_ALWAYS_INLINE uint64_t seep_vm_collector_word(const struct seep_vm_state *s
 SEEP_ALWAYS_INLINE uint8_t seep_vm_word_white(uint64_t word) { return (uint8_t)word; }
 SEEP_ALWAYS_INLINE uint8_t seep_vm_word_phase(uint64_t word) { return (uint8_t)(word >> 8); }
 SEEP_ALWAYS_INLINE uint8_t seep_vm_word_kind(uint64_t word) { return (uint8_t)(word >> 16); }
+
+/* The main thread of the first state of this build in `size_bytes` of our own
+ * memory at `begin`, or 0. Read through the kernel: the memory may be gone. */
+uintptr_t seep_vm_find_state(const struct seep_vm *vm, uintptr_t begin, size_t size_bytes);
+
+/* Whether a complete state of this build begins at `main_thread`; same care. */
+bool seep_vm_is_state(const struct seep_vm *vm, uintptr_t main_thread);
 
 /* Keeps track of lua_resume called by a host: `thread` runs from begin to end,
  * on top of what ran. Begin returns what end takes. */

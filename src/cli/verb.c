@@ -1,0 +1,65 @@
+/* What the verbs share. See verb.h. */
+#define _GNU_SOURCE
+#include "cli/verb.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "reach/process_maps.h"
+
+int seep_verb_fail(const struct seep_verb *verb, int status, const char *format, ...) {
+  char *line;
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vasprintf(&line, format, arguments);
+  va_end(arguments);
+  if (length < 0) return status;
+  char *printable = seep_text_printable(line);
+  fprintf(stderr, "seepline %s: %s\n", verb->name, printable);
+  free(printable);
+  free(line);
+  return status;
+}
+
+int seep_verb_help(const struct seep_verb *verb) {
+  printf("seepline %s\n%s\n\n%s", verb->synopsis, verb->purpose, verb->options);
+  return SEEP_DONE;
+}
+
+bool seep_verb_number(const char *text, uint32_t least, uint32_t *out) {
+  char *end;
+  errno = 0;
+  if (!isdigit((unsigned char)text[0])) return false;
+  unsigned long long value = strtoull(text, &end, 10);
+  if (errno != 0 || *end != '\0' || value < least || value > UINT32_MAX) return false;
+  *out = (uint32_t)value;
+  return true;
+}
+
+enum seep_status seep_verb_open_capture(const char *what, char path[], size_t path_bytes,
+                                        struct seep_reader **out, struct seep_error *error) {
+  uint32_t pid;
+  snprintf(path, path_bytes, "%s", what);
+  if (access(what, F_OK) != 0 && seep_verb_number(what, 1, &pid) && pid <= INT_MAX) {
+    char found[PATH_MAX];
+    enum seep_status status = seep_process_capture_path((pid_t)pid, found, error);
+    if (status != SEEP_OK) return status;
+    snprintf(path, path_bytes, "%s", found);
+  }
+  return seep_reader_open(path, out, error);
+}
+
+void seep_verb_note_running(struct seep_profile *profile) {
+  if (profile->sealed || !seep_process_records_into((pid_t)profile->pid, profile->path)) return;
+  profile->running = true;
+  uint64_t now = seep_clock_wall_ns();
+  profile->duration_s = now > profile->started_wall_ns ? (double)(now - profile->started_wall_ns) / 1e9 : 0;
+}

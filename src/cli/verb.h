@@ -1,0 +1,39 @@
+/* The verbs of the command line: one file each, one table (main.c). A verb gets
+ * its own arguments (argv[0] is its name) and returns the exit status. */
+#ifndef SEEP_VERB_H
+#define SEEP_VERB_H
+
+#include "model/profile.h"
+
+enum { SEEP_DONE = 0, SEEP_FAILED = 1, SEEP_WRONG_USAGE = 2 };
+enum { SEEP_ROWS_DEFAULT = 30 };
+
+struct seep_verb {
+  const char *name;
+  const char *synopsis;   /* behind "seepline " */
+  const char *purpose;    /* one line */
+  const char *options;    /* lines for --help, or "" */
+  int (*run)(const struct seep_verb *verb, int argc, char **argv);
+};
+
+int seep_verb_run(const struct seep_verb *verb, int argc, char **argv);
+int seep_verb_show(const struct seep_verb *verb, int argc, char **argv);
+
+/* Prints one line to stderr, "seepline VERB: …", and returns `status`. */
+int seep_verb_fail(const struct seep_verb *verb, int status, const char *format, ...) SEEP_PRINTF(3, 4);
+
+/* Prints how the verb is used and returns 0. */
+int seep_verb_help(const struct seep_verb *verb);
+
+/* A whole number from `least` up; false when the text is none. */
+bool seep_verb_number(const char *text, uint32_t least, uint32_t *out);
+
+/* Opens what FILE|PID names: a capture's path, or a running process (a file of
+ * that name comes first). `path` is filled for messages. */
+enum seep_status seep_verb_open_capture(const char *what, char path[], size_t path_bytes,
+                                        struct seep_reader **out, struct seep_error *error);
+
+/* Fills profile->running and its duration from the process table. */
+void seep_verb_note_running(struct seep_profile *profile);
+
+#endif

@@ -1,0 +1,232 @@
+/* seepline run: start, record, summarise, and end as the program ended. What it
+ * says goes to stderr. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "cli/verb.h"
+#include "reach/launch.h"
+#include "report/report.h"
+
+struct request {
+  const char *capture, *interpreter;
+  bool children, no_summary;
+  uint32_t rows;
+  char **program;  /* PROGRAM and its arguments, NULL at the end */
+};
+
+/* -- Arguments ---------------------------------------------------------------- */
+
+static int wrong(const struct seep_verb *verb, const char *format, const char *text) {
+  char *line = seep_must_format("%s", format);
+  int status = seep_verb_fail(verb, SEEP_WRONG_USAGE, "%s%s", line, text);
+  free(line);
+  return status;
+}
+
+static int read_option(const struct seep_verb *verb, int option, struct request *request) {
+  switch (option) {
+    case 'o': request->capture = optarg; return SEEP_DONE;
+    case 'l': request->interpreter = optarg; return SEEP_DONE;
+    case 'c': request->children = true; return SEEP_DONE;
+    case 'q': request->no_summary = true; return SEEP_DONE;
+    case 'n':
+      if (seep_verb_number(optarg, 1, &request->rows)) return SEEP_DONE;
+      return wrong(verb, "-n takes a number of rows from 1 up, not ", optarg);
+    case 'm':
+      if (strcmp(optarg, "exact") == 0) return SEEP_DONE;
+      if (strcmp(optarg, "sample") == 0 || strcmp(optarg, "line") == 0 ||
+          strcmp(optarg, "call") == 0 || strcmp(optarg, "count") == 0) {
+        return wrong(verb, "this version records in mode exact alone, not yet in mode ", optarg);
+      }
+      return wrong(verb, "--mode takes exact, not ", optarg);
+    default: return SEEP_WRONG_USAGE; /* getopt has said why */
+  }
+}
+
+static int read_arguments(const struct seep_verb *verb, int argc, char **argv, struct request *request) {
+  static const struct option options[] = {
+      {"lua", required_argument, NULL, 'l'},  {"children", no_argument, NULL, 'c'},
+      {"mode", required_argument, NULL, 'm'}, {"no-summary", no_argument, NULL, 'q'},
+      {NULL, 0, NULL, 0}};
+  int option;
+  /* "+": options of the program are its own. */
+  while ((option = getopt_long(argc, argv, "+o:n:", options, NULL)) != -1) {
+    int status = read_option(verb, option, request);
+    if (status != SEEP_DONE) return status;
+  }
+  if (optind == argc) return wrong(verb, "which program? seepline ", verb->synopsis);
+  if (request->capture != NULL && request->capture[0] == '\0') return wrong(verb, "-o takes a file name", "");
+  request->program = argv + optind;
+  return SEEP_DONE;
+}
+
+/* -- Which interpreter -------------------------------------------------------- */
+
+static bool is_script(const char *name) {
+  const char *dot = strrchr(name, '.');
+  return dot != NULL && strcmp(dot, ".lua") == 0;
+}
+
+/* The words of a "#!" line, without "env": at most four. Returns how many. */
+static int read_shebang(const char *script, char line[256], char *words[4]) {
+  FILE *file = fopen(script, "re");
+  int count = 0;
+  if (file == NULL) return 0;
+  bool has_line = fgets(line, 256, file) != NULL && line[0] == '#' && line[1] == '!';
+  fclose(file);
+  if (!has_line) return 0;
+  for (char *word = strtok(line + 2, " \t\r\n"); word != NULL && count < 4; word = strtok(NULL, " \t\r\n")) {
+    const char *slash = strrchr(word, '/');
+    bool is_env = count == 0 && slash != NULL && strcmp(slash, "/env") == 0;
+    if (!is_env && strcmp(word, "-S") != 0) words[count++] = word;
+  }
+  return count;
+}
+
+static const char *newest_lua(void) {
+  static const char *const names[] = {"lua5.5", "lua5.4", "lua5.3", "lua5.2", "lua5.1", "lua", "luajit"};
+  char path[PATH_MAX];
+  for (size_t i = 0; i < SEEP_ARRAY_SIZE(names); i++) {
+    if (seep_launch_find(names[i], path)) return names[i];
+  }
+  return NULL;
+}
+
+/* The words to execute: INTERPRETER… SCRIPT ARGS…, or PROGRAM ARGS…. NULL after
+ * a message, with the exit status in *failure. */
+static char **words_to_execute(const struct seep_verb *verb, const struct request *request, int *failure) {
+  size_t count = 0, used = 0;
+  char line[256];
+  char *shebang[4];
+  const char *program = request->program[0];
+  while (request->program[count] != NULL) count++;
+  char **words = seep_must_alloc((count + 6) * sizeof *words);
+  if (request->interpreter != NULL) {
+    words[used++] = seep_must_copy(request->interpreter);
+  } else if (is_script(program)) {
+    int found = read_shebang(program, line, shebang);
+    const char *newest = found > 0 ? NULL : newest_lua();
+    if (found == 0 && newest == NULL) {
+      *failure = seep_verb_fail(verb, SEEP_EXIT_NOT_FOUND, "no lua on PATH: install one or give --lua INTERPRETER");
+      return NULL;
+    }
+    for (int i = 0; i < found; i++) words[used++] = seep_must_copy(shebang[i]);
+    if (found == 0) words[used++] = seep_must_copy(newest);
+  }
+  if (used > 0 && access(program, R_OK) != 0) {
+    *failure = seep_verb_fail(verb, errno == ENOENT ? SEEP_EXIT_NOT_FOUND : SEEP_EXIT_CANNOT_RUN,
+                              "%s: %s", program, strerror(errno));
+    return NULL;
+  }
+  for (size_t i = 0; i < count; i++) words[used++] = seep_must_copy(request->program[i]);
+  return words;
+}
+
+/* -- Afterwards --------------------------------------------------------------- */
+
+static void print_summary(const char *path, uint32_t rows) {
+  struct seep_reader *reader;
+  struct seep_error error = {{0}};
+  if (seep_reader_open(path, &reader, &error) != SEEP_OK) {
+    fprintf(stderr, "seepline: %s\n", error.text);
+    return;
+  }
+  struct seep_profile profile;
+  seep_profile_build(reader, path, SEEP_BY_ROW, SEEP_SORT_LIVE, &profile);
+  fputs("\nseepline: ", stderr);
+  seep_report_table(&profile, rows, stderr);
+  char *printable = seep_text_printable(path);
+  fprintf(stderr, "Capture: %s (seepline show FILE)\n", printable);
+  free(printable);
+  seep_profile_free(&profile);
+  seep_reader_close(reader);
+}
+
+/* Captures of other processes of this run: forked or exec'd children. */
+static void name_children(const struct seep_launch *launch) {
+  size_t length = strlen(launch->capture_path);
+  bool suffix = length > 5 && strcmp(launch->capture_path + length - 5, ".seep") == 0;
+  char *escaped = seep_must_alloc(2 * length + 16), *at = escaped;
+  glob_t found;
+  for (size_t i = 0; i < length - (suffix ? 5 : 0); i++) {
+    if (strchr("*?[\\", launch->capture_path[i]) != NULL) *at++ = '\\';
+    *at++ = launch->capture_path[i];
+  }
+  strcpy(at, suffix ? ".*.seep" : ".*");
+  if (glob(escaped, 0, NULL, &found) == 0) {
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+      struct seep_reader *reader;
+      if (seep_reader_open(found.gl_pathv[i], &reader, NULL) != SEEP_OK) continue;
+      const struct seep_file_header *header = seep_reader_header(reader);
+      if (header->run_id == launch->run_id) {
+        char *printable = seep_text_printable(found.gl_pathv[i]);
+        fprintf(stderr, "Child %u: %s\n", header->pid, printable);
+        free(printable);
+      }
+      seep_reader_close(reader);
+    }
+    globfree(&found);
+  }
+  free(escaped);
+}
+
+/* Whether a Lua state was recorded; says why not when none was. */
+static bool was_recorded(const struct seep_verb *verb, const struct seep_launch *launch, const char *program) {
+  struct stat status;
+  struct seep_reader *reader;
+  struct seep_error error = {{0}};
+  if (stat(launch->capture_path, &status) != 0) {
+    seep_verb_fail(verb, 0, "%s: the capture is gone: %s", launch->capture_path, strerror(errno));
+    return false;
+  }
+  if (status.st_size == 0) {
+    unlink(launch->capture_path);
+    seep_verb_fail(verb, 0, "%s ran, but no Lua that seepline knows was in it: nothing was recorded", program);
+    return false;
+  }
+  if (seep_reader_open(launch->capture_path, &reader, &error) != SEEP_OK) {
+    seep_verb_fail(verb, 0, "%s", error.text);
+    return false;
+  }
+  const struct seep_file_header *header = seep_reader_header(reader);
+  bool recorded = seep_reader_state_count(reader) > 0;
+  if (!recorded) {
+    seep_verb_fail(verb, 0, "%s was not recorded: %.*s", program, (int)sizeof header->problem,
+                   header->problem[0] != '\0' ? header->problem : "it opened no Lua state");
+  }
+  seep_reader_close(reader);
+  if (!recorded) unlink(launch->capture_path);
+  return recorded;
+}
+
+int seep_verb_run(const struct seep_verb *verb, int argc, char **argv) {
+  struct request request = {.rows = SEEP_ROWS_DEFAULT};
+  struct seep_error error = {{0}};
+  int failure = 0, wait_status = 0;
+  if (argc > 1 && strcmp(argv[1], "--help") == 0) return seep_verb_help(verb);
+  int status = read_arguments(verb, argc, argv, &request);
+  if (status != SEEP_DONE) return status == SEEP_WRONG_USAGE ? SEEP_EXIT_CANNOT_RECORD : status;
+  char **words = words_to_execute(verb, &request, &failure);
+  if (words == NULL) return failure;
+  struct seep_launch launch = {
+      .arguments = words, .capture = request.capture, .children = request.children};
+  if (seep_launch_run(&launch, &wait_status, &failure, &error) != SEEP_OK) {
+    return seep_verb_fail(verb, failure, "%s", error.text);
+  }
+  if (!was_recorded(verb, &launch, request.program[0])) {
+    /* The program's own failure says more than ours. */
+    if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) return SEEP_EXIT_CANNOT_RECORD;
+  } else if (!request.no_summary) {
+    print_summary(launch.capture_path, request.rows);
+    name_children(&launch);
+  }
+  seep_launch_end_alike(wait_status);
+}

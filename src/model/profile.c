@@ -1,0 +1,461 @@
+/* From a capture's records to rows for people. See profile.h. */
+#include "model/profile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/text.h"
+#include "record/rows.h"
+
+/* Everything a profile owns, in one list. */
+struct owned {
+  size_t count, capacity;
+  void **blocks;
+};
+
+struct builder {
+  const struct seep_reader *reader;
+  struct seep_profile *profile;
+  struct owned *owned;
+  struct seep_map index;   /* merge key to row number + 1 */
+  size_t row_capacity;
+  /* Of the state that is being read: */
+  uint32_t state;
+  const struct seep_state_record *record;
+  const struct seep_profile_frame **frames;  /* by frame number, made when first asked for */
+  uint64_t *node_hashes;                     /* by node number */
+  uint32_t *main_rows;                       /* by node number: its row with most allocated */
+};
+
+static void *own(struct owned *owned, void *block) {
+  if (owned->count == owned->capacity) {
+    owned->capacity = owned->capacity * 2 + 64;
+    owned->blocks = seep_must_grow(owned->blocks, owned->capacity * sizeof *owned->blocks);
+  }
+  owned->blocks[owned->count++] = block;
+  return block;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text) {
+  for (; *text != '\0'; text++) hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL;
+  return seep_mix64(hash);
+}
+
+static uint64_t hash_number(uint64_t hash, uint64_t number) {
+  return seep_mix64(hash * 31 + number + 0x9e3779b97f4a7c15ULL);
+}
+
+/* -- Names as shown ---------------------------------------------------------- */
+
+/* The first line of program text as Lua abbreviates it (lobject.c luaO_chunkid,
+ * LUA_IDSIZE 60). */
+static char *abbreviate_text(const char *text, size_t count) {
+  enum { ID_SIZE = 60, FRAME = sizeof "[string \"\"]" - 1, DOTS = 3 };
+  size_t line = 0;
+  while (line < count && text[line] != '\n') line++;
+  size_t room = ID_SIZE - 1 - FRAME;
+  bool cut = line < count || count > room;
+  size_t shown = line;
+  if (cut && shown > room - DOTS) shown = room - DOTS;
+  return seep_must_format("[string \"%.*s%s\"]", (int)shown, text, cut ? "..." : "");
+}
+
+static char *show_source(const char *source, size_t count) {
+  char *raw;
+  if (count > 0 && (source[0] == '@' || source[0] == '=')) {
+    return seep_text_utf8(source + 1, count - 1);
+  }
+  raw = abbreviate_text(source, count);
+  char *clean = seep_text_utf8(raw, strlen(raw));
+  free(raw);
+  return clean;
+}
+
+static char *show_function(const struct seep_function_record *function, const char *file,
+                           const char *name, uint32_t name_bytes) {
+  switch (function->kind) {
+    case SEEP_FUNCTION_MAIN: return seep_must_copy("main chunk");
+    case SEEP_FUNCTION_LUA:
+      if (name_bytes > 0) return seep_text_utf8(name, name_bytes);
+      return seep_must_format("function <%s:%u>", file, function->line_defined);
+    case SEEP_FUNCTION_C:
+      if (name_bytes > 2 && memcmp(name, "0x", 2) == 0) {
+        return seep_must_format("C function at %.*s", (int)name_bytes, name);
+      }
+      return seep_text_utf8(name, name_bytes);
+    default: return seep_text_utf8(name, name_bytes);
+  }
+}
+
+/* -- Frames and stacks ------------------------------------------------------- */
+
+static const struct seep_function_record unknown_function = {.kind = SEEP_FUNCTION_MARK};
+
+static const struct seep_profile_frame *make_frame(struct builder *builder,
+                                                   const struct seep_frame_record *record) {
+  const struct seep_reader *reader = builder->reader;
+  const struct seep_function_record *function =
+      seep_reader_function(reader, builder->state, record->function);
+  if (function == NULL) function = &unknown_function;
+  uint32_t source_bytes, name_bytes;
+  const char *source = seep_reader_string(reader, builder->state, function->source, &source_bytes);
+  const char *name = seep_reader_string(reader, builder->state, function->name, &name_bytes);
+  struct seep_profile_frame *frame = own(builder->owned, seep_must_alloc(sizeof *frame));
+  char *file = function->kind == SEEP_FUNCTION_C      ? seep_must_copy("[C]")
+               : function->kind == SEEP_FUNCTION_MARK ? seep_text_utf8(name, name_bytes)
+                                                      : show_source(source, source_bytes);
+  frame->file = own(builder->owned, file);
+  frame->function = own(builder->owned, show_function(function, file, name, name_bytes));
+  frame->line = record->line;
+  frame->line_defined = function->line_defined;
+  frame->flags = record->flags;
+  frame->kind = function->kind;
+  return frame;
+}
+
+/* NULL for a number that leads nowhere. */
+static const struct seep_profile_frame *frame_of(struct builder *builder, uint32_t number) {
+  const struct seep_frame_record *record = seep_reader_frame(builder->reader, builder->state, number);
+  if (record == NULL) return NULL;
+  if (builder->frames[number] == NULL) builder->frames[number] = make_frame(builder, record);
+  return builder->frames[number];
+}
+
+static uint64_t hash_frame(const struct seep_profile_frame *frame) {
+  uint64_t hash = hash_text(hash_text(7, frame->file), frame->function);
+  return hash_number(hash_number(hash, frame->line), (uint64_t)frame->flags << 32 | frame->line_defined);
+}
+
+/* A parent's number is smaller than its child's, so one pass makes all. */
+static void hash_nodes(struct builder *builder) {
+  for (uint32_t number = 1; number < builder->record->node_count; number++) {
+    const struct seep_node_record *node = seep_reader_node(builder->reader, builder->state, number);
+    uint64_t parent = node->parent < number ? builder->node_hashes[node->parent] : 0;
+    const struct seep_profile_frame *frame = frame_of(builder, node->frame);
+    builder->node_hashes[number] = frame == NULL ? 1 : hash_number(parent, hash_frame(frame));
+  }
+}
+
+/* Calls for the frames of a node, leaf first; a damaged link ends the stack. */
+static const struct seep_profile_frame *next_frame(struct builder *builder, uint32_t *node) {
+  const struct seep_node_record *record = seep_reader_node(builder->reader, builder->state, *node);
+  if (record == NULL || record->frame == 0) return NULL;
+  const struct seep_profile_frame *frame = frame_of(builder, record->frame);
+  *node = record->parent < *node ? record->parent : 0;
+  return frame;
+}
+
+static const struct seep_profile_frame *lua_leaf(struct builder *builder, uint32_t node) {
+  const struct seep_profile_frame *frame;
+  while ((frame = next_frame(builder, &node)) != NULL) {
+    if (frame->kind != SEEP_FUNCTION_C && !(frame->flags & SEEP_FRAME_TRUNCATED)) return frame;
+  }
+  static const struct seep_profile_frame no_lua = {.file = "[C]", .function = "[C]", .kind = SEEP_FUNCTION_C};
+  return &no_lua;
+}
+
+static void take_stack(struct builder *builder, struct seep_profile_row *row, uint32_t node) {
+  uint32_t capacity = 0;
+  const struct seep_profile_frame *frame;
+  while ((frame = next_frame(builder, &node)) != NULL) {
+    if (frame->flags & SEEP_FRAME_TRUNCATED) {
+      row->truncated = true;
+      continue;
+    }
+    if (row->frame_count == capacity) {
+      capacity = capacity * 2 + 8;
+      row->frames = seep_must_grow(row->frames, capacity * sizeof *row->frames);
+    }
+    row->frames[row->frame_count++] = frame;
+  }
+  if (row->frames != NULL) own(builder->owned, row->frames);
+}
+
+/* -- Merging ----------------------------------------------------------------- */
+
+static uint64_t merge_key(struct builder *builder, uint32_t node, int type,
+                          const struct seep_profile_frame *leaf) {
+  uint64_t stack = builder->node_hashes[node];
+  switch (builder->profile->by) {
+    case SEEP_BY_LINE: return hash_number(hash_text(1, leaf->file), leaf->line);
+    case SEEP_BY_FUNCTION: return hash_number(hash_text(hash_text(2, leaf->file), leaf->function), leaf->line_defined);
+    case SEEP_BY_TYPE: return hash_number(3, (uint64_t)type);
+    case SEEP_BY_STACK: return hash_number(stack, 4);
+    case SEEP_BY_STATE: return hash_number(hash_number(stack, (uint64_t)type), 5 + (uint64_t)builder->state);
+    default: return hash_number(stack, (uint64_t)type << 8 | 6);
+  }
+}
+
+static struct seep_profile_row *new_row(struct builder *builder, uint64_t key) {
+  struct seep_profile *profile = builder->profile;
+  if (profile->row_count == builder->row_capacity) {
+    builder->row_capacity = builder->row_capacity * 2 + 256;
+    profile->rows = seep_must_grow(profile->rows, builder->row_capacity * sizeof *profile->rows);
+  }
+  struct seep_profile_row *row = &profile->rows[profile->row_count++];
+  memset(row, 0, sizeof *row);
+  row->merge_key = key;
+  if (!seep_map_put(&builder->index, key, 0, profile->row_count)) seep_must_alloc(SIZE_MAX / 2);
+  return row;
+}
+
+/* What the parts of a merged row do not agree on is not shown. */
+static void agree(struct seep_profile_row *row, const struct seep_profile_frame *leaf, int type) {
+  row->has_peak = false;
+  if (row->type != type) row->type = -1;
+  if (row->function != NULL && strcmp(row->function, leaf->function) != 0) row->function = NULL;
+  if (row->file != NULL && (strcmp(row->file, leaf->file) != 0)) row->file = NULL;
+  if (row->line != leaf->line) row->line = 0;
+}
+
+/* The row that (node, type) of the state at hand belongs to. A part is a row of
+ * the capture; what is no part (frees by place) does not change what the row is. */
+static struct seep_profile_row *merged_row(struct builder *builder, uint32_t node, int type,
+                                           bool is_part) {
+  const struct seep_profile_frame *leaf = lua_leaf(builder, node);
+  uint64_t key = merge_key(builder, node, type, leaf);
+  uint32_t known = seep_map_get(&builder->index, key, 0);
+  if (known != 0) {
+    if (is_part) agree(&builder->profile->rows[known - 1], leaf, type);
+    return &builder->profile->rows[known - 1];
+  }
+  struct seep_profile_row *row = new_row(builder, key);
+  enum seep_by by = builder->profile->by;
+  row->file = leaf->file;
+  row->function = leaf->function;
+  row->line = leaf->line;
+  row->type = type;
+  row->exact = true;
+  row->has_peak = is_part;
+  row->state = builder->record->number;
+  if (by == SEEP_BY_ROW || by == SEEP_BY_STACK || by == SEEP_BY_STATE) take_stack(builder, row, node);
+  return row;
+}
+
+static void add_counters(struct seep_counters *to, const struct seep_counters *from) {
+  to->alloc_bytes += from->alloc_bytes;
+  to->alloc_count += from->alloc_count;
+  to->freed_bytes += from->freed_bytes;
+  to->freed_count += from->freed_count;
+  to->live_bytes += from->live_bytes;
+  to->live_count += from->live_count;
+  to->survivor_bytes += from->survivor_bytes;
+  to->survivor_count += from->survivor_count;
+  to->temporary_count += from->temporary_count;
+  to->growth_bytes += from->growth_bytes;
+}
+
+/* In a file that was caught in the middle of a change a difference can be
+ * negative for an instant: it is shown as none. */
+static uint64_t difference(uint64_t more, uint64_t less) { return more > less ? more - less : 0; }
+
+static void count_row(struct builder *builder, const struct seep_row_record *record) {
+  struct seep_row_record row = *record;
+  seep_row_catch_up(&row, NULL, (uint32_t)builder->record->epoch_count);
+  struct seep_counters counters = {
+      .alloc_bytes = row.alloc_bytes, .alloc_count = row.alloc_count,
+      .freed_bytes = row.freed_bytes, .freed_count = row.freed_count,
+      .live_bytes = difference(row.alloc_bytes, row.freed_bytes),
+      .live_count = difference(row.alloc_count, row.freed_count),
+      .temporary_count = row.temporary_count,
+      .growth_bytes = (int64_t)row.alloc_bytes,
+  };
+  counters.survivor_bytes = difference(counters.live_bytes, row.young_bytes[0] + row.young_bytes[1]);
+  counters.survivor_count = difference(counters.live_count, (uint64_t)row.young_count[0] + row.young_count[1]);
+  bool before = record == seep_reader_row(builder->reader, builder->state, builder->record->before_row);
+  /* What was there at the start did not grow here. */
+  if (before) counters.growth_bytes -= (int64_t)builder->record->vm_bytes_at_start;
+  struct seep_profile_row *merged = merged_row(builder, row.node, row.type < SEEP_TYPE_COUNT ? row.type : 0, true);
+  add_counters(&merged->counters, &counters);
+  add_counters(&builder->profile->states[builder->state].counters, &counters);
+  if (row.flags & SEEP_ROW_INEXACT) merged->exact = false;
+  merged->peak_bytes = merged->has_peak ? row.peak_bytes : 0;
+}
+
+static void note_main_row(struct builder *builder, uint32_t number, const struct seep_row_record *row) {
+  uint32_t other = builder->main_rows[row->node];
+  const struct seep_row_record *best = seep_reader_row(builder->reader, builder->state, other);
+  if (best == NULL || row->alloc_bytes > best->alloc_bytes) builder->main_rows[row->node] = number;
+}
+
+static void count_rows(struct builder *builder) {
+  for (uint32_t number = 1; number < builder->record->row_count; number++) {
+    const struct seep_row_record *row = seep_reader_row(builder->reader, builder->state, number);
+    if (row->node >= builder->record->node_count || row->alloc_count == 0) continue;
+    note_main_row(builder, number, row);
+    count_row(builder, row);
+  }
+}
+
+/* Frees lower the growth of the place where they happened, whatever they freed:
+ * there, of the type that is allocated most. */
+static void count_frees_by_place(struct builder *builder) {
+  for (uint32_t number = 1; number < builder->record->node_count; number++) {
+    const struct seep_node_record *node = seep_reader_node(builder->reader, builder->state, number);
+    if (node->freed_here_bytes == 0) continue;
+    const struct seep_row_record *row = seep_reader_row(builder->reader, builder->state, builder->main_rows[number]);
+    int type = row == NULL || row->type >= SEEP_TYPE_COUNT ? SEEP_TYPE_OTHER : row->type;
+    struct seep_counters counters = {.growth_bytes = -(int64_t)node->freed_here_bytes};
+    add_counters(&merged_row(builder, number, type, false)->counters, &counters);
+    add_counters(&builder->profile->states[builder->state].counters, &counters);
+  }
+}
+
+/* The last allocation of a running program whose type is still to come. */
+static void count_pending(struct builder *builder) {
+  uint64_t size = builder->record->pending_bytes;
+  if (size == 0 || builder->record->pending_node >= builder->record->node_count) return;
+  struct seep_counters counters = {.alloc_bytes = size, .alloc_count = 1, .live_bytes = size,
+                                   .live_count = 1, .growth_bytes = (int64_t)size};
+  add_counters(&merged_row(builder, builder->record->pending_node, SEEP_TYPE_OTHER, true)->counters, &counters);
+  add_counters(&builder->profile->states[builder->state].counters, &counters);
+}
+
+/* -- States ------------------------------------------------------------------ */
+
+static void describe_state(const struct seep_state_record *record, struct seep_profile_state *state) {
+  state->number = record->number;
+  snprintf(state->name, sizeof state->name, "state %u", record->number);
+  snprintf(state->family, sizeof state->family, "%s", record->family);
+  snprintf(state->release, sizeof state->release, "%s", record->release);
+  state->opened_count = record->opened_count;
+  state->closed = record->closed != SEEP_STATE_OPEN;
+  state->released = record->closed == SEEP_STATE_RELEASED;
+  state->peak_bytes = record->peak_bytes;
+  state->vm_bytes = record->vm_bytes;
+  state->epochs = record->epoch_count;
+  state->minor_collections = record->minor_count;
+  state->dropped = record->dropped_count;
+}
+
+static void add_state(struct builder *builder, uint32_t index) {
+  const struct seep_state_record *record = seep_reader_state(builder->reader, index);
+  builder->state = index;
+  builder->record = record;
+  builder->frames = seep_must_alloc((size_t)record->frame_count * sizeof *builder->frames);
+  builder->node_hashes = seep_must_alloc((size_t)record->node_count * sizeof *builder->node_hashes);
+  builder->main_rows = seep_must_alloc((size_t)record->node_count * sizeof *builder->main_rows);
+  describe_state(record, &builder->profile->states[index]);
+  hash_nodes(builder);
+  count_rows(builder);
+  count_pending(builder);
+  count_frees_by_place(builder);
+  free(builder->frames);
+  free(builder->node_hashes);
+  free(builder->main_rows);
+}
+
+static void add_totals(struct seep_profile *profile) {
+  struct seep_profile_state *totals = &profile->totals;
+  for (uint32_t i = 0; i < profile->state_count; i++) {
+    const struct seep_profile_state *state = &profile->states[i];
+    add_counters(&totals->counters, &state->counters);
+    totals->vm_bytes += state->vm_bytes;
+    totals->peak_bytes += state->peak_bytes;
+    totals->epochs += state->epochs;
+    totals->minor_collections += state->minor_collections;
+    totals->dropped += state->dropped;
+  }
+}
+
+/* -- Sorting ----------------------------------------------------------------- */
+
+static int64_t rank(const struct seep_profile_row *row, enum seep_sort sort) {
+  switch (sort) {
+    case SEEP_SORT_SURVIVORS: return (int64_t)row->counters.survivor_bytes;
+    case SEEP_SORT_ALLOC: return (int64_t)row->counters.alloc_bytes;
+    case SEEP_SORT_GROWTH: return row->counters.growth_bytes;
+    case SEEP_SORT_PEAK: return row->has_peak ? (int64_t)row->peak_bytes : -1;
+    default: return (int64_t)row->counters.live_bytes;
+  }
+}
+
+static int compare_text(const char *a, const char *b) {
+  if (a == NULL || b == NULL) return (a != NULL) - (b != NULL);
+  return strcmp(a, b);
+}
+
+/* Ties are settled by name, so that equal captures print alike. */
+static int compare_rows(const void *left, const void *right, enum seep_sort sort) {
+  const struct seep_profile_row *a = left, *b = right;
+  int64_t rank_a = rank(a, sort), rank_b = rank(b, sort);
+  if (rank_a != rank_b) return rank_a < rank_b ? 1 : -1;
+  if (a->counters.alloc_bytes != b->counters.alloc_bytes) {
+    return a->counters.alloc_bytes < b->counters.alloc_bytes ? 1 : -1;
+  }
+  int text = compare_text(a->file, b->file);
+  if (text != 0) return text;
+  if (a->line != b->line) return a->line < b->line ? -1 : 1;
+  return (a->merge_key > b->merge_key) - (a->merge_key < b->merge_key);
+}
+
+#define DEFINE_COMPARE(name, sort)                         \
+  static int name(const void *left, const void *right) {   \
+    return compare_rows(left, right, sort);                \
+  }
+DEFINE_COMPARE(by_live, SEEP_SORT_LIVE)
+DEFINE_COMPARE(by_survivors, SEEP_SORT_SURVIVORS)
+DEFINE_COMPARE(by_alloc, SEEP_SORT_ALLOC)
+DEFINE_COMPARE(by_growth, SEEP_SORT_GROWTH)
+DEFINE_COMPARE(by_peak, SEEP_SORT_PEAK)
+
+static void sort_rows(struct seep_profile *profile, enum seep_sort sort) {
+  static int (*const comparisons[])(const void *, const void *) = {
+      [SEEP_SORT_LIVE] = by_live,     [SEEP_SORT_SURVIVORS] = by_survivors,
+      [SEEP_SORT_ALLOC] = by_alloc,   [SEEP_SORT_GROWTH] = by_growth,
+      [SEEP_SORT_PEAK] = by_peak,
+  };
+  if (profile->row_count > 0) {
+    qsort(profile->rows, profile->row_count, sizeof *profile->rows, comparisons[sort]);
+  }
+}
+
+/* -- The whole --------------------------------------------------------------- */
+
+static void describe_file(const struct seep_reader *reader, struct seep_profile *profile) {
+  const struct seep_file_header *header = seep_reader_header(reader);
+  char command[sizeof header->command];
+  size_t count = header->command_bytes < sizeof command ? header->command_bytes : sizeof command;
+  memcpy(command, header->command, count);
+  while (count > 0 && command[count - 1] == '\0') count--;
+  for (size_t i = 0; i < count; i++) {
+    if (command[i] == '\0') command[i] = ' ';
+  }
+  profile->command = seep_text_utf8(command, count);
+  profile->pid = header->pid;
+  profile->started_wall_ns = header->started_wall_ns;
+  profile->sealed = seep_reader_is_sealed(reader);
+  profile->forked = (header->flags & SEEP_FILE_FORKED) != 0;
+  profile->unrecorded_states = header->unrecorded_states;
+  profile->complete = profile->sealed && !(header->flags & SEEP_FILE_INCOMPLETE);
+  snprintf(profile->problem, sizeof profile->problem, "%.*s",
+           (int)strnlen(header->problem, sizeof header->problem), header->problem);
+  profile->duration_s = profile->sealed
+      ? (double)difference(header->ended_monotonic_ns, header->started_monotonic_ns) / 1e9 : -1;
+}
+
+void seep_profile_build(const struct seep_reader *reader, const char *path, enum seep_by by,
+                        enum seep_sort sort, struct seep_profile *profile) {
+  struct owned *owned = seep_must_alloc(sizeof *owned);
+  struct builder builder = {.reader = reader, .profile = profile, .owned = owned};
+  *profile = (struct seep_profile){.path = path, .by = by, .owned = owned};
+  describe_file(reader, profile);
+  profile->state_count = seep_reader_state_count(reader);
+  profile->states = seep_must_alloc(profile->state_count * sizeof *profile->states);
+  for (uint32_t i = 0; i < profile->state_count; i++) add_state(&builder, i);
+  add_totals(profile);
+  sort_rows(profile, sort);
+  seep_map_clear(&builder.index);
+}
+
+void seep_profile_free(struct seep_profile *profile) {
+  struct owned *owned = profile->owned;
+  for (size_t i = 0; i < owned->count; i++) free(owned->blocks[i]);
+  free(owned->blocks);
+  free(owned);
+  free(profile->rows);
+  free(profile->states);
+  free(profile->command);
+}

@@ -1,0 +1,350 @@
+/* The library that `seepline run` preloads into a program.
+ *
+ * It finds the program's Lua states as they are born and puts a recorder in the
+ * place of their allocator, without calling into them or allocating from them:
+ *
+ * - An interpreter that has Lua inside (Debian's lua5.x, luajit) binds
+ *   luaL_newstate to itself, so it is not to be replaced; what it calls in libc
+ *   is. PUC: the first block is a realloc of a known size, and by the next
+ *   realloc the state in it is set up far enough to be recognised. LuaJIT: the
+ *   state is in a fresh mapping, and by the first getenv (of package.path) it is
+ *   complete and has run nothing.
+ * - A host with a shared liblua calls lua_newstate, luaL_newstate and lua_resume
+ *   through symbols, which are replaced here.
+ *
+ * A process without Lua (env, a shell) is left alone, and its children inherit
+ * the request, until one has Lua. Nothing is recorded without SEEPLINE_RUN. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "reach/contract.h"
+#include "record/process.h"
+#include "vm/calibrate.h"
+
+enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384 };
+
+/* A build of Lua in this process, told apart by its lua_newstate. */
+struct build {
+  void *newstate;
+  bool known;  /* calibration succeeded */
+  struct seep_lua_api api;
+  struct seep_vm vm;
+};
+
+static struct {
+  bool requested;              /* SEEPLINE_RUN was there */
+  bool claimed;                /* this process is the one to record */
+  struct seep_settings settings;
+  bool keep_variables;         /* --children */
+  pthread_mutex_t builds_lock;
+  struct build builds[BUILDS_MAX];
+  uint32_t build_count;
+  /* PUC inside the program: the size that announces a state. 0: do not watch. */
+  size_t watched_bytes;
+  /* LuaJIT inside the program: fresh mappings in which a state may be. */
+  bool watch_mappings;
+  uintptr_t mappings[MAPPINGS_MAX];
+  uint32_t mapping_count;
+} preload = {.builds_lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Calibration opens a state of its own: the watchers must not take it. */
+static __thread bool calibrating;
+static __thread uintptr_t candidate_block;
+
+/* -- The request, and how it leaves the environment --------------------------- */
+
+extern char **environ;
+
+static char *find_variable(const char *name, size_t *at) {
+  size_t length = strlen(name);
+  for (size_t i = 0; environ != NULL && environ[i] != NULL; i++) {
+    if (strncmp(environ[i], name, length) == 0 && environ[i][length] == '=') {
+      *at = i;
+      return environ[i] + length + 1;
+    }
+  }
+  return NULL;
+}
+
+static void drop_variable(size_t at) {
+  for (; environ[at] != NULL; at++) environ[at] = environ[at + 1];
+}
+
+/* LD_PRELOAD is "<ours>" or "<ours>:<what was there>". */
+static void restore_environment(void) {
+  size_t at;
+  char *value = find_variable("LD_PRELOAD", &at);
+  if (value != NULL) {
+    char *rest = strchr(value, ':');
+    if (rest == NULL) {
+      drop_variable(at);
+    } else {
+      memmove(value, rest + 1, strlen(rest + 1) + 1);
+    }
+  }
+  if (find_variable(SEEP_RUN_VARIABLE, &at) != NULL) drop_variable(at);
+}
+
+static void read_command(struct seep_settings *settings) {
+  int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;
+  ssize_t got = read(file, settings->command, sizeof settings->command - 1);
+  settings->command_bytes = got > 0 ? (uint32_t)got : 0;
+  close(file);
+}
+
+static bool read_request(void) {
+  size_t at;
+  const char *value = find_variable(SEEP_RUN_VARIABLE, &at);
+  if (value == NULL || strlen(value) < 19 || value[16] != ':' || value[18] != ':') return false;
+  struct seep_settings *settings = &preload.settings;
+  if (strlen(value + 19) >= sizeof settings->path) return false;
+  settings->run_id = strtoull(value, NULL, 16);
+  preload.keep_variables = value[17] == SEEP_RUN_CHILDREN;
+  strcpy(settings->path, value + 19);
+  read_command(settings);
+  return true;
+}
+
+/* This process has Lua: it is the one that was meant. */
+static void claim(void) {
+  if (preload.claimed || !preload.requested) return;
+  preload.claimed = true;
+  if (!preload.keep_variables) restore_environment();
+  seep_process_init(&preload.settings);
+}
+
+/* -- Builds of Lua ------------------------------------------------------------ */
+
+/* Under the lock. */
+static struct build *add_build(void *newstate, void *handle) {
+  struct build *build = &preload.builds[preload.build_count];
+  struct seep_error error = {{0}};
+  calibrating = true;
+  build->newstate = newstate;
+  enum seep_status status = seep_lua_api_find(handle, &build->api, &error);
+  if (status == SEEP_OK) status = seep_calibrate(&build->api, &build->vm, &error);
+  build->known = status == SEEP_OK;
+  calibrating = false;
+  preload.build_count++;
+  if (!build->known) seep_process_note_unrecorded(error.text);
+  return build;
+}
+
+/* The build whose lua_newstate is `newstate`, calibrated at first sight; NULL
+ * when its states cannot be recorded. */
+static struct build *build_of(void *newstate, void *handle) {
+  struct build *found = NULL;
+  pthread_mutex_lock(&preload.builds_lock);
+  for (uint32_t i = 0; found == NULL && i < preload.build_count; i++) {
+    if (preload.builds[i].newstate == newstate) found = &preload.builds[i];
+  }
+  if (found == NULL && preload.build_count < BUILDS_MAX) found = add_build(newstate, handle);
+  pthread_mutex_unlock(&preload.builds_lock);
+  return found != NULL && found->known ? found : NULL;
+}
+
+/* -- Lua inside the program: what it calls in libc ---------------------------- */
+
+typedef void *realloc_function(void *block, size_t size);
+static realloc_function *next_realloc;
+
+static realloc_function *find_next_realloc(void) {
+  if (next_realloc == NULL) next_realloc = (realloc_function *)dlsym(RTLD_NEXT, "realloc");
+  return next_realloc;
+}
+
+/* The call after the one that may have been a state's: if it was, begin to
+ * record. The call itself has passed the state's allocator already, so its
+ * block is counted by hand. */
+static struct seep_recorder *take_candidate(void) {
+  const struct seep_vm *vm = &preload.builds[0].vm;
+  uintptr_t block = candidate_block;
+  candidate_block = 0;
+  if (!seep_vm_is_state(vm, block + vm->main_thread_offset)) return NULL;
+  seep_process_adopt_newborn(vm, block);
+  return seep_process_recorder_of(block + vm->main_thread_offset + vm->global_offset);
+}
+
+static SEEP_NOINLINE void *watch_realloc(void *block, size_t size) {
+  struct seep_recorder *recorder = NULL;
+  if (candidate_block != 0 && !calibrating) recorder = take_candidate();
+  void *result = find_next_realloc()(block, size);
+  if (result == NULL || calibrating) return result;
+  if (recorder != NULL && block == NULL) {
+    seep_recorder_note_buffer(recorder, (uintptr_t)result, size);
+  }
+  if (block == NULL && size == preload.watched_bytes) candidate_block = (uintptr_t)result;
+  return result;
+}
+
+SEEP_EXPORT void *realloc(void *block, size_t size) {
+  if (SEEP_LIKELY(next_realloc != NULL && candidate_block == 0 &&
+                  (block != NULL || size != preload.watched_bytes))) {
+    return next_realloc(block, size);
+  }
+  return watch_realloc(block, size);
+}
+
+static void *map(void *at, size_t size, int protection, int flags, int file, off_t offset) {
+  void *pages = (void *)syscall(SYS_mmap, at, size, protection, flags, file, offset);
+  if (preload.watch_mappings && pages != MAP_FAILED && file == -1 && !calibrating) {
+    uint32_t slot = __atomic_fetch_add(&preload.mapping_count, 1, __ATOMIC_RELAXED) % MAPPINGS_MAX;
+    preload.mappings[slot] = (uintptr_t)pages;
+  }
+  return pages;
+}
+
+SEEP_EXPORT void *mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) {
+  return map(at, size, protection, flags, file, offset);
+}
+
+SEEP_EXPORT void *mmap64(void *at, size_t size, int protection, int flags, int file, off64_t offset) {
+  return map(at, size, protection, flags, file, offset);
+}
+
+static SEEP_NOINLINE void search_mappings(void) {
+  const struct seep_vm *vm = &preload.builds[0].vm;
+  for (uint32_t i = 0; i < MAPPINGS_MAX; i++) {
+    uintptr_t begin = __atomic_exchange_n(&preload.mappings[i], 0, __ATOMIC_RELAXED);
+    uintptr_t main_thread = begin == 0 ? 0 : seep_vm_find_state(vm, begin, STATE_SEARCH_BYTES);
+    if (main_thread != 0) seep_process_adopt(vm, main_thread);
+  }
+}
+
+SEEP_EXPORT char *getenv(const char *name) {
+  static char *(*next)(const char *);
+  if (preload.watch_mappings && preload.mapping_count != 0 && !calibrating) {
+    preload.mapping_count = 0;
+    int saved_errno = errno;
+    search_mappings();
+    errno = saved_errno;
+  }
+  if (next == NULL) next = (char *(*)(const char *))dlsym(RTLD_NEXT, "getenv");
+  return next(name);
+}
+
+/* -- Lua in a shared library: what the host calls ----------------------------- */
+
+/* The function that the caller would have reached without us: the next one in
+ * the global order or, for a library opened with RTLD_LOCAL, the caller's own. */
+static void *real_function(const char *name, void *caller, void **handle) {
+  Dl_info where;
+  *handle = RTLD_NEXT;
+  void *real = dlsym(RTLD_NEXT, name);
+  if (real == NULL && dladdr(caller, &where) != 0) {
+    void *object = dlopen(where.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    if (object != NULL) real = dlsym(object, name);
+    *handle = object;
+  }
+  return real;
+}
+
+static struct build *build_behind(void *real_newstate) {
+  Dl_info where;
+  if (!preload.requested || calibrating || real_newstate == NULL) return NULL;
+  claim();
+  if (!seep_process_is_recording() || dladdr(real_newstate, &where) == 0) return NULL;
+  void *object = dlopen(where.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+  return object == NULL ? NULL : build_of(real_newstate, object);
+}
+
+/* Any version's: 5.5 has a third argument. */
+lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigned seed);
+lua_State *luaL_newstate(void);
+int lua_resume(lua_State *L, void *a, void *b, void *c);
+
+/* LuaJIT compares the allocator with its own in many places, so its states are
+ * taken over once they are there; PUC is opened with the recorder in place. */
+SEEP_EXPORT lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigned seed) {
+  void *handle;
+  lua_State *(*real)(seep_allocator *, void *, unsigned) =
+      real_function("lua_newstate", __builtin_return_address(0), &handle);
+  struct build *build = build_behind((void *)real);
+  if (real == NULL) return NULL;
+  if (build == NULL) return real(allocator, ud, seed);
+  if (!build->api.is_luajit) return real(seep_process_open(&build->vm, allocator), ud, seed);
+  lua_State *L = real(allocator, ud, seed);
+  if (L != NULL) seep_process_adopt(&build->vm, (uintptr_t)L);
+  return L;
+}
+
+SEEP_EXPORT lua_State *luaL_newstate(void) {
+  void *handle;
+  lua_State *(*real)(void) = real_function("luaL_newstate", __builtin_return_address(0), &handle);
+  if (real == NULL) return NULL;
+  lua_State *L = real();
+  struct build *build = handle == NULL ? NULL : build_behind(dlsym(handle, "lua_newstate"));
+  if (L != NULL && build != NULL) seep_process_adopt(&build->vm, (uintptr_t)L);
+  return L;
+}
+
+/* Any version's lua_resume: up to four arguments in registers. LuaJIT says
+ * itself which thread runs. */
+SEEP_EXPORT int lua_resume(lua_State *L, void *a, void *b, void *c) {
+  static int (*next)(lua_State *, void *, void *, void *);
+  void *handle;
+  if (next == NULL) next = real_function("lua_resume", __builtin_return_address(0), &handle);
+  struct seep_recorder *recorder = NULL;
+  if (preload.build_count == 1 && preload.builds[0].known && !preload.builds[0].api.is_luajit) {
+    const struct seep_vm *vm = &preload.builds[0].vm;
+    recorder = seep_process_recorder_of(*(uintptr_t *)((uintptr_t)L + vm->thread_global));
+  }
+  if (recorder == NULL) return next(L, a, b, c);
+  uint32_t depth = seep_vm_host_resume_begin(&recorder->vm_state, (uintptr_t)L);
+  int status = next(L, a, b, c);
+  seep_vm_host_resume_end(&recorder->vm_state, depth);
+  return status;
+}
+
+/* -- Beginning and end --------------------------------------------------------- */
+
+SEEP_EXPORT __attribute__((noreturn)) void _exit(int status) {
+  seep_process_finish();
+  for (;;) syscall(SYS_exit_group, status);
+}
+
+SEEP_EXPORT __attribute__((noreturn)) void _Exit(int status) { _exit(status); }
+
+/* The program's own lua_newstate, when Lua is inside it. (Comparing it with ours
+ * by name would not do: our name, too, means the program's.) */
+static void *newstate_of_program(void) {
+  Dl_info found_in, ours;
+  void *found = dlsym(RTLD_DEFAULT, "lua_newstate");
+  if (found == NULL || dladdr(found, &found_in) == 0) return NULL;
+  if (dladdr(&preload, &ours) == 0 || found_in.dli_fbase == ours.dli_fbase) return NULL;
+  return found;
+}
+
+static void watch_program(void *newstate) {
+  claim();
+  struct build *build = build_of(newstate, RTLD_DEFAULT);
+  if (build == NULL) return;
+  if (build->api.is_luajit) {
+    preload.watch_mappings = true;
+  } else {
+    preload.watched_bytes = build->vm.state_block_bytes;
+  }
+}
+
+__attribute__((constructor)) static void begin(void) {
+  find_next_realloc();
+  preload.requested = read_request();
+  if (!preload.requested) return;
+  void *newstate = newstate_of_program();
+  if (newstate != NULL) {
+    watch_program(newstate);
+  } else if (dlsym(RTLD_NEXT, "lua_newstate") != NULL) {
+    claim();
+  }
+}
+
+__attribute__((destructor)) static void end(void) { seep_process_finish(); }

@@ -1,0 +1,295 @@
+/* One capture per process. See process.h. */
+#define _GNU_SOURCE
+#include "record/process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/pages.h"
+#include "record/thunks.h"
+
+enum { FRESH_STATES = 64, OWNER_CACHE = 64 };
+
+static struct {
+  pthread_mutex_t lock;
+  struct seep_settings settings;
+  bool initialised, recording, created;
+  struct seep_capture capture;
+  uint32_t recorder_count;
+  void *fork_copy;           /* the capture as it was at the fork, for the child */
+  size_t fork_copy_bytes;
+} process = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* -- The capture ------------------------------------------------------------- */
+
+/* "app.seep" and 77 give "app.77.seep"; another name gets ".77" at its end. */
+static void path_for_pid(const char *path, uint32_t pid, char *out, size_t out_bytes) {
+  size_t length = strlen(path);
+  if (length > 5 && strcmp(path + length - 5, ".seep") == 0) {
+    snprintf(out, out_bytes, "%.*s.%u.seep", (int)(length - 5), path, pid);
+  } else {
+    snprintf(out, out_bytes, "%s.%u", path, pid);
+  }
+}
+
+static void create_capture(void) {
+  const struct seep_settings *settings = &process.settings;
+  struct seep_error error;
+  process.created = true;
+  enum seep_status status = seep_capture_create(&process.capture, settings->path, &error);
+  if (status == SEEP_E_USAGE) { /* another process of this run came first */
+    char path[PATH_MAX];
+    path_for_pid(settings->path, (uint32_t)getpid(), path, sizeof path);
+    status = seep_capture_create(&process.capture, path, &error);
+  }
+  if (status != SEEP_OK) {
+    process.recording = false;
+    return;
+  }
+  struct seep_file_header *header = process.capture.header;
+  header->run_id = settings->run_id;
+  header->mode = SEEP_MODE_EXACT;
+  header->command_bytes = settings->command_bytes;
+  memcpy(header->command, settings->command, sizeof header->command);
+}
+
+/* Under the lock: there is a capture to record into. */
+static bool ready(void) {
+  if (process.recording && !process.created) create_capture();
+  return process.recording;
+}
+
+/* -- States ------------------------------------------------------------------ */
+
+static void release_closed_states(void) {
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    struct seep_recorder *recorder = seep_thunk_recorders[i];
+    if (recorder->record->closed == SEEP_STATE_CLOSED) seep_recorder_release(recorder);
+  }
+}
+
+/* A recorder whose state is gone and whose tables fit the new one. A module
+ * that kept the thunk of the old state must still reach the same allocator. */
+static struct seep_recorder *reusable(const struct seep_vm *vm, seep_allocator *original) {
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    struct seep_recorder *recorder = seep_thunk_recorders[i];
+    if (recorder->record->closed == SEEP_STATE_RELEASED && recorder->vm_state.vm == vm &&
+        recorder->original == original) {
+      return recorder;
+    }
+  }
+  return NULL;
+}
+
+static struct seep_recorder *add_recorder(const struct seep_vm *vm, seep_allocator *original) {
+  uint32_t index = process.recorder_count;
+  if (index == SEEP_STATES_MAX) return NULL;
+  struct seep_recorder *recorder = seep_pages_map(sizeof *recorder);
+  if (recorder == NULL) return NULL;
+  if (!seep_recorder_init(recorder, &process.capture, index, vm)) {
+    seep_pages_unmap(recorder, sizeof *recorder);
+    return NULL;
+  }
+  recorder->original = original;
+  recorder->installed = seep_thunk(index);
+  seep_thunk_recorders[index] = recorder;
+  process.recorder_count = index + 1;
+  process.capture.header->state_count = index + 1;
+  return recorder;
+}
+
+/* Under the lock. NULL, and noted in the capture, when there is no room. */
+static struct seep_recorder *take_recorder(const struct seep_vm *vm, seep_allocator *original) {
+  struct seep_recorder *recorder = NULL;
+  if (!ready()) return NULL;
+  release_closed_states();
+  if (process.recorder_count >= FRESH_STATES) recorder = reusable(vm, original);
+  if (recorder == NULL) recorder = add_recorder(vm, original);
+  if (recorder == NULL) {
+    process.capture.header->unrecorded_states++;
+    seep_capture_mark_incomplete(&process.capture, "no room for another Lua state");
+  }
+  return recorder;
+}
+
+static uintptr_t *allocator_of(const struct seep_vm *vm, uintptr_t main_thread) {
+  return (uintptr_t *)(main_thread + vm->global_offset + vm->allocf);
+}
+
+void seep_process_adopt(const struct seep_vm *vm, uintptr_t main_thread) {
+  int saved_errno = errno;
+  uintptr_t *allocator = allocator_of(vm, main_thread);
+  pthread_mutex_lock(&process.lock);
+  if (seep_thunk_owner(*allocator) == NULL) {
+    struct seep_recorder *recorder = take_recorder(vm, (seep_allocator *)*allocator);
+    if (recorder != NULL) {
+      seep_recorder_begin(recorder, main_thread);
+      *allocator = (uintptr_t)recorder->installed;
+    }
+  }
+  pthread_mutex_unlock(&process.lock);
+  errno = saved_errno;
+}
+
+void seep_process_adopt_newborn(const struct seep_vm *vm, uintptr_t block) {
+  int saved_errno = errno;
+  uintptr_t *allocator = allocator_of(vm, block + vm->main_thread_offset);
+  pthread_mutex_lock(&process.lock);
+  if (seep_thunk_owner(*allocator) == NULL) {
+    struct seep_recorder *recorder = take_recorder(vm, (seep_allocator *)*allocator);
+    if (recorder != NULL) {
+      seep_recorder_begin_newborn(recorder, block);
+      *allocator = (uintptr_t)recorder->installed;
+    }
+  }
+  pthread_mutex_unlock(&process.lock);
+  errno = saved_errno;
+}
+
+seep_allocator *seep_process_open(const struct seep_vm *vm, seep_allocator *original) {
+  int saved_errno = errno;
+  pthread_mutex_lock(&process.lock);
+  struct seep_recorder *recorder = take_recorder(vm, original);
+  if (recorder != NULL) recorder->phase = SEEP_PHASE_NEWBORN;
+  pthread_mutex_unlock(&process.lock);
+  errno = saved_errno;
+  return recorder == NULL ? original : recorder->installed;
+}
+
+struct seep_recorder *seep_process_recorder_of(uintptr_t global) {
+  static __thread struct {
+    uintptr_t global;
+    struct seep_recorder *recorder;
+  } cache[OWNER_CACHE];
+  uintptr_t at = global / 64 % OWNER_CACHE;
+  struct seep_recorder *recorder = cache[at].recorder;
+  if (cache[at].global == global && recorder != NULL && recorder->vm_state.global == global &&
+      recorder->phase == SEEP_PHASE_RECORDING) {
+    return recorder;
+  }
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    recorder = seep_thunk_recorders[i];
+    if (recorder->vm_state.global != global || recorder->phase != SEEP_PHASE_RECORDING) continue;
+    cache[at].global = global;
+    cache[at].recorder = recorder;
+    return recorder;
+  }
+  return NULL;
+}
+
+void seep_process_note_unrecorded(const char *reason) {
+  pthread_mutex_lock(&process.lock);
+  if (ready()) {
+    process.capture.header->unrecorded_states++;
+    seep_capture_mark_incomplete(&process.capture, reason);
+  }
+  pthread_mutex_unlock(&process.lock);
+}
+
+/* -- Forks ------------------------------------------------------------------- */
+
+/* Before a fork the capture is copied in memory, so that a child that records
+ * starts from the very counters of that instant, whatever its parent does
+ * meanwhile. A child that execs at once never makes a file of it. */
+static void before_fork(void) {
+  pthread_mutex_lock(&process.lock);
+  if (process.recording && process.recorder_count > 0 && *seep_recorder_alive != 0) {
+    process.fork_copy = seep_capture_copy(&process.capture, &process.fork_copy_bytes);
+  }
+}
+
+static void after_fork_in_parent(void) {
+  seep_pages_unmap(process.fork_copy, process.fork_copy_bytes);
+  process.fork_copy = NULL;
+  pthread_mutex_unlock(&process.lock);
+}
+
+static void after_fork_in_child(void) { pthread_mutex_unlock(&process.lock); }
+
+/* States that were closed and are outlived by an epoch of another are gone. */
+static void on_epoch(void) {
+  if (process.recorder_count < 2) return;
+  pthread_mutex_lock(&process.lock);
+  release_closed_states();
+  pthread_mutex_unlock(&process.lock);
+}
+
+static void stop_all(void) {
+  process.recording = false;
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    seep_thunk_recorders[i]->phase = SEEP_PHASE_PASSIVE;
+  }
+}
+
+/* The first allocator call in a child: a file of its own takes the place of the
+ * parent's, at the same addresses. (A fork that went past libc left no copy:
+ * then the parent's present counters stand in.) */
+static void woke_in_child(void) {
+  char path[PATH_MAX];
+  struct seep_error error;
+  size_t size_bytes = process.fork_copy_bytes;
+  void *copy = process.fork_copy;
+  if (copy == NULL) copy = seep_capture_copy(&process.capture, &size_bytes);
+  *seep_recorder_alive = 1;
+  path_for_pid(process.settings.path, (uint32_t)getpid(), path, sizeof path);
+  if (copy == NULL) {
+    stop_all();
+  } else {
+    if (seep_capture_fork(&process.capture, path, copy, size_bytes, &error) != SEEP_OK) stop_all();
+    seep_pages_unmap(copy, size_bytes);
+  }
+  process.fork_copy = NULL;
+}
+
+static bool watch_forks(void) {
+  void *page = seep_pages_map(SEEP_PAGE_BYTES);
+  if (page == NULL || madvise(page, SEEP_PAGE_BYTES, MADV_WIPEONFORK) != 0) return false;
+  seep_recorder_alive = page;
+  *seep_recorder_alive = 1;
+  seep_recorder_on_fork = woke_in_child;
+  seep_recorder_on_epoch = on_epoch;
+  return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+}
+
+/* -- Beginning and end ------------------------------------------------------- */
+
+void seep_process_init(const struct seep_settings *settings) {
+  process.settings = *settings;
+  process.recording = watch_forks();
+  process.initialised = true;
+}
+
+bool seep_process_is_recording(void) {
+  return process.recording;
+}
+
+/* States that were closed while others stay open are gone; when all are closed,
+ * the program closed them to end, and they show what they held. */
+static void release_gone_states(void) {
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    if (seep_thunk_recorders[i]->record->closed == SEEP_STATE_OPEN) {
+      release_closed_states();
+      return;
+    }
+  }
+}
+
+void seep_process_finish(void) {
+  if (!process.initialised || *seep_recorder_alive == 0) return;
+  pthread_mutex_lock(&process.lock);
+  if (process.recording && process.created) {
+    release_gone_states();
+    for (uint32_t i = 0; i < process.recorder_count; i++) {
+      struct seep_recorder *recorder = seep_thunk_recorders[i];
+      if (recorder->phase == SEEP_PHASE_RECORDING) seep_recorder_settle(recorder);
+    }
+    stop_all();
+    seep_capture_seal(&process.capture);
+  }
+  process.recording = false;
+  pthread_mutex_unlock(&process.lock);
+}

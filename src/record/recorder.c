@@ -1,0 +1,469 @@
+/* Recording one state. See recorder.h. */
+#include "record/recorder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "record/series.h"
+
+enum { STATE_BYTES = 4096, ROWS_BYTES = 16384, SERIES_BYTES = 16384, SITES_MAX = 1000000 };
+
+void (*seep_recorder_on_fork)(void);
+void (*seep_recorder_on_epoch)(void);
+static volatile uint32_t never_forked = 1;
+volatile uint32_t *seep_recorder_alive = &never_forked;
+
+/* -- Rows -------------------------------------------------------------------- */
+
+static struct seep_row_record *row_at(const struct seep_recorder *recorder, uint32_t row) {
+  return seep_table_record(&recorder->rows, row);
+}
+
+/* Gives a row that has survivors at the end of an epoch a series. */
+static struct seep_series_record *series_of(struct seep_recorder *recorder,
+                                            struct seep_row_record *row) {
+  if (row->series != 0) return seep_table_record(&recorder->series, row->series);
+  if (row->alloc_bytes - row->freed_bytes == row->young_bytes[0]) return NULL;
+  uint32_t number = recorder->record->series_count;
+  if (!seep_table_reserve(recorder->capture, &recorder->series, number + 1)) return NULL;
+  struct seep_series_record *series = seep_table_record(&recorder->series, number);
+  seep_series_start(series, row->epoch);
+  row->series = number;
+  recorder->record->series_count = number + 1;
+  return series;
+}
+
+static SEEP_NOINLINE void catch_up(struct seep_recorder *recorder, struct seep_row_record *row) {
+  seep_row_catch_up(row, series_of(recorder, row), (uint32_t)recorder->record->epoch_count);
+}
+
+static inline void touch(struct seep_recorder *recorder, struct seep_row_record *row) {
+  if (SEEP_UNLIKELY(row->epoch != (uint32_t)recorder->record->epoch_count)) catch_up(recorder, row);
+}
+
+static uint32_t add_row(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
+                        uint32_t flags) {
+  struct seep_state_record *record = recorder->record;
+  uint32_t number = record->row_count;
+  if (number >= SEEP_BLOCK_ROWS_MAX) return 0;
+  if (!seep_table_reserve(recorder->capture, &recorder->rows, number + 1)) return 0;
+  struct seep_node_record *place = seep_sites_node(&recorder->sites, node);
+  struct seep_row_record *row = row_at(recorder, number);
+  *row = (struct seep_row_record){
+      .node = node,
+      .next_row = place->first_row,
+      .type = (uint16_t)type,
+      .flags = (uint16_t)flags,
+      .epoch = (uint32_t)record->epoch_count,
+  };
+  record->row_count = number + 1;
+  if (place->first_row == 0) record->site_count++;
+  place->first_row = number;
+  return number;
+}
+
+/* The row of (node, type); where there is no room for a new one, the row that
+ * takes everything else. */
+static uint32_t row_of(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
+                       uint32_t flags) {
+  uint32_t number = seep_sites_node(&recorder->sites, node)->first_row;
+  while (number != 0) {
+    const struct seep_row_record *row = row_at(recorder, number);
+    if (row->type == type && row->flags == flags) return number;
+    number = row->next_row;
+  }
+  number = add_row(recorder, node, type, flags);
+  if (number != 0) return number;
+  recorder->record->dropped_count++;
+  return recorder->record->unrecorded_row;
+}
+
+/* -- Where are we ------------------------------------------------------------ */
+
+/* Past the limits, a stack is charged to its leaf line; when even that has no
+ * room, to the row for the rest. */
+static SEEP_NOINLINE uint32_t locate_dropped(struct seep_recorder *recorder) {
+  recorder->record->dropped_count++;
+  uint32_t node = seep_sites_leaf_line(&recorder->sites, &recorder->vm_state, &recorder->stack);
+  if (node != SEEP_NODE_NONE) return node;
+  return row_at(recorder, recorder->record->unrecorded_row)->node;
+}
+
+static void remember_leaf(struct seep_recorder *recorder, const struct seep_stack *stack) {
+  uint64_t place = 0;
+  for (uint32_t i = 0; i < stack->count; i++) {
+    place = seep_leaf_fold(place, stack->keys[i]);
+    if ((stack->keys[i] & SEEP_KEY_C) == 0) break;
+  }
+  recorder->last_leaf = (struct seep_leaf){.frame = stack->leaf_frame, .place = place};
+  recorder->last_leaf_key = stack->count > 0 ? stack->keys[0] : SEEP_KEY_C;
+}
+
+static uint32_t locate(struct seep_recorder *recorder) {
+  struct seep_stack *stack = &recorder->stack;
+  recorder->vm_state.vm->ops->walk(&recorder->vm_state, stack);
+  uint32_t node = seep_sites_locate(&recorder->sites, &recorder->vm_state, stack);
+  if (SEEP_UNLIKELY(node == SEEP_NODE_NONE ||
+                    (recorder->record->site_count >= SITES_MAX &&
+                     seep_sites_node(&recorder->sites, node)->first_row == 0))) {
+    node = locate_dropped(recorder);
+  }
+  remember_leaf(recorder, stack);
+  recorder->last_node = node;
+  return node;
+}
+
+/* Where a resize happens. While the running thread's own stack is resized its
+ * frames may be unreadable: the last known place stands for it. */
+static uint32_t locate_resize(struct seep_recorder *recorder, uintptr_t block) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  if (vm->stack_unreadable_while_resized && vm->ops->is_running_stack(&recorder->vm_state, block)) {
+    return recorder->last_node;
+  }
+  return locate(recorder);
+}
+
+/* Where a free happens: a sweep frees thousands of blocks at one place, so the
+ * innermost Lua place is compared first. (Two call paths to that place with no
+ * allocation in between would be told apart only by the next allocation; the
+ * line is the same.) */
+static uint32_t locate_free(struct seep_recorder *recorder) {
+  struct seep_leaf leaf;
+  recorder->vm_state.vm->ops->leaf(&recorder->vm_state, &leaf);
+  if (SEEP_LIKELY(leaf.frame == recorder->last_leaf.frame && leaf.place == recorder->last_leaf.place)) {
+    return recorder->last_node;
+  }
+  return locate(recorder);
+}
+
+/* -- Counting ---------------------------------------------------------------- */
+
+static inline int age_of_tag(const struct seep_recorder *recorder, uint32_t tag) {
+  if (tag == recorder->tag_now) return 0;
+  return tag == recorder->tag_before ? 1 : 2;
+}
+
+static void count_add(struct seep_recorder *recorder, uint32_t number, uint64_t size_bytes,
+                      uint32_t tag) {
+  struct seep_row_record *row = row_at(recorder, number);
+  touch(recorder, row);
+  seep_row_add(row, size_bytes, age_of_tag(recorder, tag));
+}
+
+static void count_remove(struct seep_recorder *recorder, struct seep_block block,
+                         uint64_t size_bytes) {
+  uint32_t number = block.row != 0 ? block.row : recorder->record->before_row;
+  struct seep_row_record *row = row_at(recorder, number);
+  touch(recorder, row);
+  seep_row_remove(row, size_bytes, block.row == 0 ? 2 : age_of_tag(recorder, block.tag));
+  if (SEEP_UNLIKELY(row->type == SEEP_TYPE_PROTO || block.row == 0)) {
+    seep_sites_code_freed(&recorder->sites);
+  }
+}
+
+/* Enters a block under its row; the type is known. */
+static void enter_block(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
+                        uint32_t node, enum seep_type type, uint32_t tag, uint64_t leaf_key,
+                        bool fresh) {
+  const struct seep_vm_ops *ops = recorder->vm_state.vm->ops;
+  uint32_t flags = 0;
+  if (ops->line_is_stale != NULL) {
+    bool stale = ops->line_is_stale(&recorder->vm_state, leaf_key, type, fresh, size_bytes,
+                                    leaf_key == recorder->stale_leaf_key);
+    recorder->stale_leaf_key = stale ? leaf_key : 0;
+    if (stale) flags = SEEP_ROW_INEXACT;
+  }
+  if (leaf_key & SEEP_KEY_INEXACT) flags = SEEP_ROW_INEXACT;
+  uint32_t row = row_of(recorder, node, type, flags);
+  struct seep_block entry = {.row = row, .tag = tag};
+  if (SEEP_UNLIKELY(!seep_block_table_put(&recorder->blocks, block, entry))) {
+    /* Its free will be taken for that of an older block: say so at once. */
+    entry.row = recorder->record->before_row;
+    recorder->record->dropped_count++;
+    count_add(recorder, entry.row, size_bytes, 0);
+    return;
+  }
+  count_add(recorder, row, size_bytes, tag);
+}
+
+void seep_recorder_settle(struct seep_recorder *recorder) {
+  struct seep_pending *pending = &recorder->pending;
+  if (pending->block == 0) return;
+  enum seep_type type = recorder->vm_state.vm->ops->type_of(&recorder->vm_state, pending->block,
+                                                            pending->size_bytes);
+  enter_block(recorder, pending->block, pending->size_bytes, pending->node, type, pending->tag,
+              pending->leaf_key, pending->fresh);
+  pending->block = 0;
+  recorder->record->pending_bytes = 0;
+}
+
+static void add_live(struct seep_state_record *record, uint64_t size_bytes) {
+  record->live_bytes += size_bytes;
+  if (record->live_bytes > record->peak_bytes) record->peak_bytes = record->live_bytes;
+}
+
+/* Counts a new block; `type_tag` is the osize of the call when there was no
+ * old block. */
+static void record_block(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
+                         uint32_t node, uint64_t leaf_key, uint32_t tag, bool fresh,
+                         size_t type_tag) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  add_live(recorder->record, size_bytes);
+  if (!vm->types_in_osize && fresh) {
+    recorder->pending = (struct seep_pending){.block = block, .size_bytes = size_bytes,
+                                              .leaf_key = leaf_key, .node = node, .tag = tag,
+                                              .fresh = fresh};
+    recorder->record->pending_node = node;
+    recorder->record->pending_bytes = size_bytes;
+    return;
+  }
+  enum seep_type type = fresh && type_tag < 16 ? vm->type_by_tag[type_tag] : SEEP_TYPE_OTHER;
+  if (type == SEEP_TYPE_OTHER) type = SEEP_TYPE_BUFFER;
+  if (type == SEEP_TYPE_BUFFER && vm->ops->refine_buffer != NULL) {
+    type = vm->ops->refine_buffer(leaf_key, size_bytes);
+  }
+  enter_block(recorder, block, size_bytes, node, type, tag, leaf_key, fresh);
+}
+
+/* -- The collector ----------------------------------------------------------- */
+
+static void end_epoch(struct seep_recorder *recorder) {
+  recorder->sweeping = false;
+  if (recorder->sweeping_minor) {
+    recorder->record->minor_count++;
+    return;
+  }
+  uint64_t epoch = ++recorder->record->epoch_count;
+  recorder->tag_before = recorder->tag_now;
+  recorder->tag_now = seep_tag_of_epoch(epoch);
+  seep_block_table_age(&recorder->blocks, epoch);
+  if (seep_recorder_on_epoch != NULL) seep_recorder_on_epoch();
+}
+
+/* lua_close is about to free everything: the rows keep what was held until now,
+ * and the VM gets its own allocator back (LuaJIT then releases its arena in one
+ * go). The program may have put another allocator in our place: then that stays. */
+static void close_state(struct seep_recorder *recorder) {
+  uintptr_t *allocator = (uintptr_t *)(recorder->vm_state.global + recorder->vm_state.vm->allocf);
+  seep_recorder_settle(recorder);
+  recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
+  recorder->record->closed = SEEP_STATE_CLOSED;
+  recorder->phase = SEEP_PHASE_PASSIVE;
+  if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;
+  seep_block_table_clear(&recorder->blocks);
+}
+
+/* The collector's word changed. A flip of the white means that an atomic phase
+ * is over: everything (in a minor collection: everything young) was examined.
+ * A major collection of generational mode sweeps as an incremental one, so the
+ * kind tells while it sweeps; afterwards the estimate does, which only a major
+ * one renews (5.2 and 5.4 lgc.c). */
+static SEEP_NOINLINE void collector_changed(struct seep_recorder *recorder, uint64_t word) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  uint8_t phase = seep_vm_word_phase(word);
+  bool in_sweep = phase >= vm->sweep_first && phase <= vm->sweep_last;
+  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + vm->estimate);
+  bool flipped = ((word ^ recorder->collector_word) & vm->white_bits) != 0;
+  if (recorder->collector_word == 0) { /* the first look at a newborn state */
+    recorder->collector_word = word;
+    recorder->estimate = estimate;
+    return;
+  }
+  recorder->collector_word = word;
+  if ((word & vm->closing_bits) == vm->closing_bits) {
+    close_state(recorder);
+    return;
+  }
+  if (flipped) {
+    bool generational = vm->kind_generational != 0 && seep_vm_word_kind(word) == vm->kind_generational;
+    if (recorder->sweeping) end_epoch(recorder);
+    recorder->sweeping = true;
+    recorder->sweeping_minor = generational && (in_sweep || estimate == recorder->estimate);
+  }
+  if (recorder->sweeping && !in_sweep) end_epoch(recorder);
+  recorder->estimate = estimate;
+}
+
+static inline void observe_collector(struct seep_recorder *recorder) {
+  uint64_t word = seep_vm_collector_word(&recorder->vm_state);
+  if (SEEP_UNLIKELY(word != recorder->collector_word)) collector_changed(recorder, word);
+}
+
+/* -- The allocator ----------------------------------------------------------- */
+
+static void *record_free(struct seep_recorder *recorder, void *ud, void *block, size_t old_size) {
+  struct seep_state_record *record = recorder->record;
+  uint32_t node = locate_free(recorder);
+  struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
+  count_remove(recorder, known, old_size);
+  record->live_bytes -= old_size;
+  record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) - old_size;
+  seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
+  return recorder->original(ud, block, old_size, 0);
+}
+
+static void *record_alloc(struct seep_recorder *recorder, void *ud, size_t type_tag,
+                          size_t new_size) {
+  uint32_t node = locate(recorder);
+  uint64_t leaf_key = recorder->last_leaf_key;
+  void *result = recorder->original(ud, NULL, type_tag, new_size);
+  if (result == NULL) return NULL;
+  recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size;
+  record_block(recorder, (uintptr_t)result, new_size, node, leaf_key, recorder->tag_now, true, type_tag);
+  return result;
+}
+
+static void *record_resize(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
+                           size_t new_size) {
+  struct seep_state_record *record = recorder->record;
+  uint32_t node = locate_resize(recorder, (uintptr_t)block);
+  uint64_t leaf_key = recorder->last_leaf_key;
+  void *result = recorder->original(ud, block, old_size, new_size);
+  if (result == NULL) return NULL;
+  struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
+  count_remove(recorder, known, old_size);
+  record->live_bytes -= old_size;
+  record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size - old_size;
+  seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
+  uint32_t tag = known.row != 0 ? known.tag : recorder->tag_now;
+  record_block(recorder, (uintptr_t)result, new_size, node, leaf_key, tag, false, 0);
+  return result;
+}
+
+/* The first call of a state: it asks for the state itself. */
+static void *record_birth(struct seep_recorder *recorder, void *ud, size_t type_tag,
+                          size_t new_size) {
+  void *result = recorder->original(ud, NULL, type_tag, new_size);
+  if (result == NULL || new_size != recorder->vm_state.vm->state_block_bytes) {
+    recorder->phase = SEEP_PHASE_PASSIVE;
+  } else {
+    seep_recorder_begin_newborn(recorder, (uintptr_t)result);
+  }
+  return result;
+}
+
+void *seep_recorder_call(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
+                         size_t new_size) {
+  if (SEEP_UNLIKELY(*seep_recorder_alive == 0 && recorder->phase != SEEP_PHASE_PASSIVE)) {
+    seep_recorder_on_fork();
+  }
+  if (SEEP_UNLIKELY(recorder->phase != SEEP_PHASE_RECORDING)) {
+    if (recorder->phase == SEEP_PHASE_NEWBORN && block == NULL) {
+      return record_birth(recorder, ud, old_size, new_size);
+    }
+    return recorder->original(ud, block, old_size, new_size);
+  }
+  if (SEEP_UNLIKELY(block == NULL && new_size == 0)) return recorder->original(ud, block, old_size, 0);
+  seep_recorder_settle(recorder);
+  observe_collector(recorder);
+  if (SEEP_UNLIKELY(recorder->phase != SEEP_PHASE_RECORDING)) { /* lua_close began */
+    return recorder->original(ud, block, old_size, new_size);
+  }
+  if (new_size == 0) return record_free(recorder, ud, block, old_size);
+  if (block == NULL) return record_alloc(recorder, ud, old_size, new_size);
+  return record_resize(recorder, ud, block, old_size, new_size);
+}
+
+/* -- Beginning and end ------------------------------------------------------- */
+
+static bool init_state_record(struct seep_recorder *recorder, uint32_t state_index,
+                              const struct seep_vm *vm) {
+  seep_table_init(&recorder->state_table, SEEP_SEGMENT_STATE, state_index,
+                  sizeof(struct seep_state_record), STATE_BYTES);
+  if (!seep_table_reserve(recorder->capture, &recorder->state_table, 1)) return false;
+  recorder->record = seep_table_record(&recorder->state_table, 0);
+  snprintf(recorder->record->family, sizeof recorder->record->family, "%s", vm->ops->family);
+  snprintf(recorder->record->release, sizeof recorder->record->release, "%s", vm->release);
+  recorder->record->number = state_index + 1;
+  recorder->record->row_count = recorder->record->series_count = 1;
+  return true;
+}
+
+bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *capture,
+                        uint32_t state_index, const struct seep_vm *vm) {
+  recorder->capture = capture;
+  recorder->vm_state.vm = vm;
+  if (!init_state_record(recorder, state_index, vm)) return false;
+  if (!seep_sites_init(&recorder->sites, capture, recorder->record, state_index)) return false;
+  seep_table_init(&recorder->rows, SEEP_SEGMENT_ROWS, state_index, sizeof(struct seep_row_record),
+                  ROWS_BYTES);
+  seep_table_init(&recorder->series, SEEP_SEGMENT_SERIES, state_index,
+                  sizeof(struct seep_series_record), SERIES_BYTES);
+  if (!seep_table_reserve(capture, &recorder->rows, 1)) return false;
+  uint32_t before = seep_sites_mark(&recorder->sites, "(before recording)");
+  uint32_t rest = seep_sites_mark(&recorder->sites, "(not recorded)");
+  if (before == SEEP_NODE_NONE || rest == SEEP_NODE_NONE) return false;
+  recorder->record->before_row = add_row(recorder, before, SEEP_TYPE_OTHER, 0);
+  recorder->record->unrecorded_row = add_row(recorder, rest, SEEP_TYPE_OTHER, 0);
+  return recorder->record->before_row != 0 && recorder->record->unrecorded_row != 0;
+}
+
+static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  recorder->vm_state = (struct seep_vm_state){
+      .vm = vm, .main_thread = main_thread, .global = main_thread + vm->global_offset};
+  recorder->record->opened_count++;
+  recorder->record->closed = SEEP_STATE_OPEN;
+  recorder->collector_word = 0;
+  recorder->sweeping = false;
+  recorder->pending.block = 0;
+  recorder->stale_leaf_key = 0;
+  recorder->last_leaf = (struct seep_leaf){0};
+  recorder->last_node = SEEP_NODE_EMPTY_STACK;
+  recorder->tag_now = seep_tag_of_epoch(recorder->record->epoch_count);
+  recorder->tag_before = SEEP_TAG_NONE;
+  seep_sites_code_freed(&recorder->sites);
+}
+
+void seep_recorder_begin(struct seep_recorder *recorder, uintptr_t main_thread) {
+  begin(recorder, main_thread);
+  struct seep_state_record *record = recorder->record;
+  record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
+  record->vm_bytes_at_start += record->vm_bytes; /* of all states that use this entry */
+  recorder->collector_word = seep_vm_collector_word(&recorder->vm_state);
+  recorder->estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
+  count_add(recorder, record->before_row, record->vm_bytes, 0);
+  add_live(record, record->vm_bytes);
+  recorder->phase = SEEP_PHASE_RECORDING;
+}
+
+/* Counts a block that belongs to no stack. */
+static void note_block(struct seep_recorder *recorder, uintptr_t block, size_t size_bytes,
+                       enum seep_type type) {
+  uint32_t row = row_of(recorder, SEEP_NODE_EMPTY_STACK, type, 0);
+  struct seep_block entry = {.row = row, .tag = recorder->tag_now};
+  seep_block_table_put(&recorder->blocks, block, entry);
+  count_add(recorder, row, size_bytes, recorder->tag_now);
+  add_live(recorder->record, size_bytes);
+}
+
+void seep_recorder_note_buffer(struct seep_recorder *recorder, uintptr_t block, size_t size_bytes) {
+  note_block(recorder, block, size_bytes, SEEP_TYPE_BUFFER);
+  recorder->record->vm_bytes += size_bytes;
+}
+
+/* The VM fills the block in before its next call; until then nothing in it is
+ * read. Its white is set by then, and no collection can have been. */
+void seep_recorder_begin_newborn(struct seep_recorder *recorder, uintptr_t block) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  begin(recorder, block + vm->main_thread_offset);
+  recorder->record->vm_bytes = vm->state_block_bytes;
+  note_block(recorder, block, vm->state_block_bytes, SEEP_TYPE_THREAD);
+  recorder->phase = SEEP_PHASE_RECORDING;
+}
+
+void seep_recorder_release(struct seep_recorder *recorder) {
+  struct seep_state_record *record = recorder->record;
+  for (uint32_t number = 1; number < record->row_count; number++) {
+    struct seep_row_record *row = row_at(recorder, number);
+    catch_up(recorder, row);
+    row->freed_bytes = row->alloc_bytes;
+    row->freed_count = row->alloc_count;
+    memset(row->young_bytes, 0, sizeof row->young_bytes);
+    memset(row->young_count, 0, sizeof row->young_count);
+  }
+  seep_sites_node(&recorder->sites, SEEP_NODE_EMPTY_STACK)->freed_here_bytes += record->live_bytes;
+  record->live_bytes = 0;
+  record->vm_bytes = 0;
+  record->closed = SEEP_STATE_RELEASED;
+}

@@ -1,0 +1,97 @@
+/* The recorder of one Lua state: it stands in the place of the state's
+ * allocator, hands every call on unchanged, and counts.
+ *
+ * One call, in order: has the process been forked; has the collector moved on
+ * (epochs.h); what type was the last block (5.1 and LuaJIT say it late); where
+ * are we (walk, sites.h); the program's own allocator; the counters. The walk
+ * comes before the allocator because the VM's pointers are only then all valid.
+ *
+ * Invariants: the program's allocator is called exactly once per call, with the
+ * same arguments, and its result is returned; nothing here raises an error,
+ * allocates from a heap or calls into the VM. The sum of live bytes over the
+ * rows is state->live_bytes.
+ * Thread rule: on the thread that runs the state, without a lock. */
+#ifndef SEEP_RECORDER_H
+#define SEEP_RECORDER_H
+
+#include "record/block_table.h"
+#include "record/rows.h"
+#include "record/sites.h"
+
+typedef void *seep_allocator(void *ud, void *block, size_t old_size, size_t new_size);
+
+enum seep_phase {
+  SEEP_PHASE_PASSIVE = 0,  /* hands calls on: never used, closed, sealed or switched off */
+  SEEP_PHASE_NEWBORN,      /* the next call asks for the state itself */
+  SEEP_PHASE_RECORDING,
+};
+
+/* A block whose type will be known at the next call. Block 0: none. */
+struct seep_pending {
+  uintptr_t block;
+  uint64_t size_bytes;
+  uint64_t leaf_key;
+  uint32_t node;
+  uint32_t tag;
+  bool fresh;
+};
+
+struct seep_recorder {
+  enum seep_phase phase;
+  seep_allocator *original;     /* the program's own */
+  seep_allocator *installed;    /* ours, in its place */
+  struct seep_vm_state vm_state;
+  struct seep_capture *capture;
+  struct seep_state_record *record;
+  struct seep_sites sites;
+  struct seep_table state_table, rows, series;
+  struct seep_block_table blocks;
+  struct seep_pending pending;
+
+  uint64_t collector_word, estimate;
+  bool sweeping, sweeping_minor;
+  uint32_t tag_now, tag_before;  /* of this epoch and the one before */
+
+  uint32_t last_node;
+  struct seep_leaf last_leaf;    /* where last_node was found */
+  uint64_t last_leaf_key;
+  uint64_t stale_leaf_key;       /* the last allocation here had a stale line; 0: none */
+  struct seep_stack stack;       /* scratch of the walk */
+};
+
+/* Prepares a recorder and its tables in the capture. False when there is no
+ * room. `vm` must outlive it. */
+bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *capture,
+                        uint32_t state_index, const struct seep_vm *vm);
+
+/* Begins with a state that exists: what it holds becomes the row "(before
+ * recording)". The allocator is swapped by the caller. */
+void seep_recorder_begin(struct seep_recorder *recorder, uintptr_t main_thread);
+
+/* Begins with a state that has just been allocated as `block` and is still
+ * being set up: nothing is missed. */
+void seep_recorder_begin_newborn(struct seep_recorder *recorder, uintptr_t block);
+
+/* The allocator's work. `recorder` in any phase. */
+void *seep_recorder_call(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
+                         size_t new_size);
+
+/* Counts a fresh block that the program's allocator handed out before the
+ * recorder stood in its place. */
+void seep_recorder_note_buffer(struct seep_recorder *recorder, uintptr_t block, size_t size_bytes);
+
+/* Counts what is still pending, so that the rows add up. */
+void seep_recorder_settle(struct seep_recorder *recorder);
+
+/* A closed state is no longer part of the program: what it held is freed. */
+void seep_recorder_release(struct seep_recorder *recorder);
+
+/* The process woke up in a forked child: set by process.c, called before
+ * anything is written. */
+extern void (*seep_recorder_on_fork)(void);
+/* An epoch of some state ended: the program goes on. May be NULL. */
+extern void (*seep_recorder_on_epoch)(void);
+/* In a page that a fork empties: 1 in the process that records. */
+extern volatile uint32_t *seep_recorder_alive;
+
+#endif

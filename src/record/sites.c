@@ -1,0 +1,260 @@
+/* Interning strings, functions, frames and nodes. See sites.h. */
+#include "record/sites.h"
+
+#include <string.h>
+
+#include "base/pages.h"
+
+enum {
+  FIRST_PLACES = 1024,
+  STRINGS_BYTES = 16384,
+  FUNCTIONS_BYTES = 4096,
+  FRAMES_BYTES = 8192,
+  NODES_BYTES = 16384,
+};
+
+/* From a key below a parent to the node, as of a code epoch. */
+struct seep_place_entry {
+  uint64_t key;
+  uint32_t parent;
+  uint32_t node;  /* 0: empty entry */
+  uint32_t code_epoch;
+  uint32_t unused;
+};
+
+/* -- Strings ----------------------------------------------------------------- */
+
+static uint64_t hash_bytes(const char *bytes, size_t count) {
+  uint64_t hash = 0x9e3779b97f4a7c15ULL ^ count;
+  while (count >= 8) {
+    uint64_t word;
+    memcpy(&word, bytes, 8);
+    hash = seep_mix64(hash ^ word);
+    bytes += 8;
+    count -= 8;
+  }
+  uint64_t rest = 0;
+  memcpy(&rest, bytes, count);
+  return seep_mix64(hash ^ rest);
+}
+
+/* Finds room for `size` bytes in one segment; the tail of a segment that is too
+ * short for them is left empty. */
+static bool reserve_string(struct seep_sites *sites, uint32_t size, uint32_t *at) {
+  uint32_t number = sites->record->string_bytes;
+  while (number + size > sites->strings.capacity || seep_table_run(&sites->strings, number) < size) {
+    uint32_t run = seep_table_run(&sites->strings, number);
+    if (run > 0 && run < size) {
+      number += run;
+    } else if (!seep_table_reserve(sites->capture, &sites->strings, sites->strings.capacity + 1)) {
+      return false;
+    }
+  }
+  *at = number;
+  return true;
+}
+
+/* The number of an equal string in the capture, or 0 when there is no room. */
+static uint32_t intern_string(struct seep_sites *sites, const char *bytes, size_t count) {
+  uint64_t hash = hash_bytes(bytes, count);
+  uint32_t known = seep_map_get(&sites->string_map, hash, (uint32_t)count);
+  if (known != 0) return known;
+  uint32_t size = (uint32_t)seep_round_up(4 + count, 4);
+  uint32_t at;
+  if (!reserve_string(sites, size, &at)) return 0;
+  char *target = seep_table_record(&sites->strings, at);
+  uint32_t length = (uint32_t)count;
+  memcpy(target, &length, sizeof length);
+  memcpy(target + 4, bytes, count);
+  sites->record->string_bytes = at + size;
+  return seep_map_put(&sites->string_map, hash, length, at) ? at : 0;
+}
+
+/* Chunk names can be whole programs, a megabyte long: what a report shows of
+ * them fits the limits. */
+static uint32_t intern_source(struct seep_sites *sites, const struct seep_frame_info *info) {
+  if (info->is_c) return 0;
+  bool is_name = info->source_bytes > 0 && (info->source[0] == '@' || info->source[0] == '=');
+  size_t limit = is_name ? SEEP_SOURCE_BYTES_MAX : SEEP_TEXT_BYTES_MAX;
+  return intern_string(sites, info->source, info->source_bytes < limit ? info->source_bytes : limit);
+}
+
+/* -- Functions and frames ---------------------------------------------------- */
+
+static uint32_t add_function(struct seep_sites *sites, const struct seep_function_record *function) {
+  uint64_t hash = hash_bytes((const char *)function, sizeof *function);
+  uint32_t known = seep_map_get(&sites->function_map, hash, function->source);
+  if (known != 0) return known;
+  uint32_t number = sites->record->function_count;
+  if (!seep_table_reserve(sites->capture, &sites->functions, number + 1)) return 0;
+  memcpy(seep_table_record(&sites->functions, number), function, sizeof *function);
+  sites->record->function_count = number + 1;
+  return seep_map_put(&sites->function_map, hash, function->source, number) ? number : 0;
+}
+
+/* A C function without a known name is told apart by its address. */
+static uint32_t c_function_name(struct seep_sites *sites, uint64_t key, const char *name) {
+  static const char digits[] = "0123456789abcdef";
+  if (name != NULL) return intern_string(sites, name, strlen(name));
+  uint64_t address = key & SEEP_KEY_ADDRESS;
+  char text[16 + 2] = "0x";
+  for (int i = 0; i < 12; i++) text[2 + i] = digits[address >> (44 - 4 * i) & 15];
+  return intern_string(sites, text, 14);
+}
+
+static uint32_t intern_function(struct seep_sites *sites, uint64_t key,
+                                const struct seep_frame_info *info) {
+  struct seep_function_record function = {
+      .source = intern_source(sites, info),
+      .line_defined = info->line_defined,
+      .line_last = info->line_last,
+      .kind = info->is_c ? SEEP_FUNCTION_C
+                         : (info->line_defined == 0 ? SEEP_FUNCTION_MAIN : SEEP_FUNCTION_LUA),
+  };
+  if (info->is_c) function.name = c_function_name(sites, key, info->name);
+  if (!info->is_c && function.source == 0) return 0;
+  return add_function(sites, &function);
+}
+
+static uint32_t intern_frame(struct seep_sites *sites, uint32_t function, uint32_t line,
+                             uint32_t flags) {
+  uint64_t key = (uint64_t)function << 32 | line;
+  uint32_t known = seep_map_get(&sites->frame_map, key, flags);
+  if (known != 0) return known;
+  uint32_t number = sites->record->frame_count;
+  if (!seep_table_reserve(sites->capture, &sites->frames, number + 1)) return 0;
+  struct seep_frame_record *frame = seep_table_record(&sites->frames, number);
+  *frame = (struct seep_frame_record){.function = function, .line = line, .flags = flags};
+  sites->record->frame_count = number + 1;
+  return seep_map_put(&sites->frame_map, key, flags, number) ? number : 0;
+}
+
+static uint32_t mark_function(struct seep_sites *sites, const char *name) {
+  struct seep_function_record function = {
+      .name = intern_string(sites, name, strlen(name)),
+      .kind = SEEP_FUNCTION_MARK,
+  };
+  return function.name == 0 ? 0 : add_function(sites, &function);
+}
+
+static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_state *state,
+                               uint64_t key, uintptr_t handle) {
+  if (key == SEEP_KEY_TRUNCATED) {
+    uint32_t mark = mark_function(sites, "(frames left out)");
+    return mark == 0 ? 0 : intern_frame(sites, mark, 0, SEEP_FRAME_TRUNCATED);
+  }
+  struct seep_frame_info info;
+  state->vm->ops->describe(state, key, handle, &info);
+  uint32_t flags = (key & SEEP_KEY_TAIL ? SEEP_FRAME_TAIL : 0) |
+                   (key & SEEP_KEY_RESUMER ? SEEP_FRAME_COROUTINE : 0) |
+                   (key & SEEP_KEY_INEXACT ? SEEP_FRAME_INEXACT : 0);
+  uint32_t function = intern_function(sites, key, &info);
+  return function == 0 ? 0 : intern_frame(sites, function, info.line, flags);
+}
+
+/* -- Nodes ------------------------------------------------------------------- */
+
+static uint32_t intern_node(struct seep_sites *sites, uint32_t parent, uint32_t frame) {
+  uint32_t known = seep_map_get(&sites->node_map, (uint64_t)parent << 32 | frame, 0);
+  if (known != 0) return known;
+  uint32_t number = sites->record->node_count;
+  if (number >= SEEP_NODES_MAX) return SEEP_NODE_NONE;
+  if (!seep_table_reserve(sites->capture, &sites->nodes, number + 1)) return SEEP_NODE_NONE;
+  struct seep_node_record *node = seep_sites_node(sites, number);
+  uint32_t depth = parent == SEEP_NODE_NONE ? 0 : seep_sites_node(sites, parent)->depth + 1;
+  *node = (struct seep_node_record){.parent = parent, .frame = frame, .depth = depth};
+  sites->record->node_count = number + 1;
+  return seep_map_put(&sites->node_map, (uint64_t)parent << 32 | frame, 0, number) ? number
+                                                                                  : SEEP_NODE_NONE;
+}
+
+static struct seep_place_entry *find_place(struct seep_sites *sites, uint32_t parent, uint64_t key) {
+  size_t mask = sites->place_capacity - 1;
+  size_t at = seep_mix64(key ^ (uint64_t)parent << 47) & mask;
+  while (sites->places[at].node != 0 &&
+         (sites->places[at].key != key || sites->places[at].parent != parent)) {
+    at = (at + 1) & mask;
+  }
+  return &sites->places[at];
+}
+
+static bool grow_places(struct seep_sites *sites) {
+  struct seep_place_entry *old = sites->places;
+  size_t old_capacity = sites->place_capacity;
+  size_t capacity = old_capacity == 0 ? FIRST_PLACES : old_capacity * 2;
+  struct seep_place_entry *fresh = seep_pages_map(capacity * sizeof *fresh);
+  if (fresh == NULL) return false;
+  sites->places = fresh;
+  sites->place_capacity = capacity;
+  for (size_t i = 0; i < old_capacity; i++) {
+    if (old[i].node != 0) *find_place(sites, old[i].parent, old[i].key) = old[i];
+  }
+  seep_pages_unmap(old, old_capacity * sizeof *old);
+  return true;
+}
+
+/* The node of the frame (key, handle) called from `parent`. */
+static uint32_t child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
+                      uint64_t key, uintptr_t handle) {
+  if (sites->place_count * 2 >= sites->place_capacity && !grow_places(sites)) return SEEP_NODE_NONE;
+  struct seep_place_entry *entry = find_place(sites, parent, key);
+  if (SEEP_LIKELY(entry->node != 0 && entry->code_epoch == sites->code_epoch)) return entry->node;
+  uint32_t frame = describe_frame(sites, state, key, handle);
+  uint32_t node = frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
+  if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
+  if (entry->node == 0) sites->place_count++;
+  *entry = (struct seep_place_entry){
+      .key = key, .parent = parent, .node = node, .code_epoch = sites->code_epoch};
+  return node;
+}
+
+uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
+                           const struct seep_stack *stack, uint32_t from) {
+  uint32_t node = from == 0 ? (uint32_t)SEEP_NODE_EMPTY_STACK : sites->path_nodes[from - 1];
+  sites->path_count = from;
+  for (uint32_t i = from; i < stack->count; i++) {
+    uint32_t at = stack->count - 1 - i;
+    node = child(sites, state, node, stack->keys[at], stack->handles[at]);
+    if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
+    sites->path_keys[i] = stack->keys[at];
+    sites->path_nodes[i] = node;
+    sites->path_count = i + 1;
+  }
+  return node;
+}
+
+uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_state *state,
+                              const struct seep_stack *stack) {
+  for (uint32_t i = 0; i < stack->count; i++) {
+    if (stack->keys[i] & SEEP_KEY_C) continue;
+    return child(sites, state, SEEP_NODE_EMPTY_STACK, stack->keys[i], stack->handles[i]);
+  }
+  return SEEP_NODE_EMPTY_STACK;
+}
+
+uint32_t seep_sites_mark(struct seep_sites *sites, const char *name) {
+  uint32_t function = mark_function(sites, name);
+  uint32_t frame = function == 0 ? 0 : intern_frame(sites, function, 0, 0);
+  return frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, SEEP_NODE_EMPTY_STACK, frame);
+}
+
+bool seep_sites_init(struct seep_sites *sites, struct seep_capture *capture,
+                     struct seep_state_record *record, uint32_t state_index) {
+  memset(sites, 0, sizeof *sites);
+  sites->capture = capture;
+  sites->record = record;
+  seep_table_init(&sites->strings, SEEP_SEGMENT_STRINGS, state_index, 1, STRINGS_BYTES);
+  seep_table_init(&sites->functions, SEEP_SEGMENT_FUNCTIONS, state_index,
+                  sizeof(struct seep_function_record), FUNCTIONS_BYTES);
+  seep_table_init(&sites->frames, SEEP_SEGMENT_FRAMES, state_index,
+                  sizeof(struct seep_frame_record), FRAMES_BYTES);
+  seep_table_init(&sites->nodes, SEEP_SEGMENT_NODES, state_index, sizeof(struct seep_node_record),
+                  NODES_BYTES);
+  record->string_bytes = 4; /* number 0 means none */
+  record->function_count = record->frame_count = record->node_count = 1;
+  return seep_table_reserve(capture, &sites->strings, 1) &&
+         seep_table_reserve(capture, &sites->functions, 1) &&
+         seep_table_reserve(capture, &sites->frames, 1) &&
+         seep_table_reserve(capture, &sites->nodes, 1) &&
+         intern_node(sites, SEEP_NODE_NONE, 0) == SEEP_NODE_EMPTY_STACK;
+}

@@ -1,0 +1,87 @@
+/* Sites: from the stack that a walk found to a node of the capture's tree.
+ *
+ * Model: a stack is a path from the outermost frame inwards; the path of the
+ * last event is kept with its keys, so that only the frames that changed are
+ * looked up. A lookup goes from (parent node, frame key) to a node. Several
+ * keys (instructions) of one line lead to the same node.
+ *
+ * A key names a place only as long as its prototype lives. When a prototype is
+ * freed the *code epoch* advances: the kept path is dropped, and an entry of an
+ * earlier code epoch is described anew before it is believed.
+ *
+ * One per Lua state; runs inside the allocator, on the state's thread. */
+#ifndef SEEP_SITES_H
+#define SEEP_SITES_H
+
+#include "base/map.h"
+#include "store/writer.h"
+#include "vm/vm.h"
+
+enum {
+  SEEP_NODE_NONE = 0,
+  SEEP_NODE_EMPTY_STACK = 1,
+  SEEP_NODES_MAX = 1 << 22,
+  SEEP_SOURCE_BYTES_MAX = 4096,  /* of a chunk name that is kept when it is a file name */
+  SEEP_TEXT_BYTES_MAX = 256,     /* … when it is program text */
+};
+
+struct seep_place_entry;
+
+struct seep_sites {
+  struct seep_capture *capture;
+  struct seep_state_record *record;
+  struct seep_table strings, functions, frames, nodes;
+  /* (hash, length) → string; (source and lines) → function; … */
+  struct seep_map string_map, function_map, frame_map, node_map;
+  struct seep_place_entry *places;
+  size_t place_capacity, place_count;
+  uint32_t code_epoch;
+  uint32_t path_count;
+  uint64_t path_keys[SEEP_STACK_MAX];  /* outermost first */
+  uint32_t path_nodes[SEEP_STACK_MAX];
+};
+
+/* Prepares the tables of state `state_index` and enters the empty stack.
+ * False when there is no room for that. */
+bool seep_sites_init(struct seep_sites *sites, struct seep_capture *capture,
+                     struct seep_state_record *record, uint32_t state_index);
+
+/* Looks up the frames of `stack` from its `from`-th outermost frame on, of which
+ * the kept path has all before. Returns the node of the whole stack, or
+ * SEEP_NODE_NONE when there is no room. The stack must just have been walked. */
+uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
+                           const struct seep_stack *stack, uint32_t from);
+
+/* The node of a stack that has just been walked. */
+SEEP_ALWAYS_INLINE uint32_t seep_sites_locate(struct seep_sites *sites,
+                                              const struct seep_vm_state *state,
+                                              const struct seep_stack *stack) {
+  uint32_t count = stack->count;
+  uint32_t known = count < sites->path_count ? count : sites->path_count;
+  const uint64_t *keys = &stack->keys[count];
+  uint32_t i = 0;
+  while (i < known && sites->path_keys[i] == keys[-1 - (int32_t)i]) i++;
+  if (SEEP_LIKELY(i == count)) return count == 0 ? (uint32_t)SEEP_NODE_EMPTY_STACK : sites->path_nodes[count - 1];
+  return seep_sites_extend(sites, state, stack, i);
+}
+
+/* The node of the stack's leaf line alone: for when there are too many sites. */
+uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_state *state,
+                              const struct seep_stack *stack);
+
+/* A node below the empty stack that stands for no place in the program, such as
+ * "(before recording)". */
+uint32_t seep_sites_mark(struct seep_sites *sites, const char *name);
+
+/* A prototype was freed: what keys mean may change. */
+SEEP_ALWAYS_INLINE void seep_sites_code_freed(struct seep_sites *sites) {
+  sites->code_epoch++;
+  sites->path_count = 0;
+}
+
+SEEP_ALWAYS_INLINE struct seep_node_record *seep_sites_node(const struct seep_sites *sites,
+                                                            uint32_t node) {
+  return seep_table_record(&sites->nodes, node);
+}
+
+#endif

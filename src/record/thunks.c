@@ -1,0 +1,35 @@
+/* 1024 functions that differ in one number. See thunks.h. */
+#include "record/thunks.h"
+
+struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
+
+#define THUNK(n)                                                                           \
+  static void *thunk_##n(void *ud, void *block, size_t old_size, size_t new_size) {        \
+    return seep_recorder_call(seep_thunk_recorders[0x##n], ud, block, old_size, new_size); \
+  }
+#define NAME(n) thunk_##n,
+
+/* X(n) for the sixteen numbers that begin with p, and so on up to 0x3ff. */
+#define SIXTEEN(X, p)                                                                       \
+  X(p##0) X(p##1) X(p##2) X(p##3) X(p##4) X(p##5) X(p##6) X(p##7)                           \
+  X(p##8) X(p##9) X(p##a) X(p##b) X(p##c) X(p##d) X(p##e) X(p##f)
+#define TWO_FIFTY_SIX(X, p)                                                                 \
+  SIXTEEN(X, p##0) SIXTEEN(X, p##1) SIXTEEN(X, p##2) SIXTEEN(X, p##3)                       \
+  SIXTEEN(X, p##4) SIXTEEN(X, p##5) SIXTEEN(X, p##6) SIXTEEN(X, p##7)                       \
+  SIXTEEN(X, p##8) SIXTEEN(X, p##9) SIXTEEN(X, p##a) SIXTEEN(X, p##b)                       \
+  SIXTEEN(X, p##c) SIXTEEN(X, p##d) SIXTEEN(X, p##e) SIXTEEN(X, p##f)
+#define ALL(X) TWO_FIFTY_SIX(X, 0) TWO_FIFTY_SIX(X, 1) TWO_FIFTY_SIX(X, 2) TWO_FIFTY_SIX(X, 3)
+
+ALL(THUNK)
+
+static seep_allocator *const thunks[] = {ALL(NAME)};
+_Static_assert(SEEP_ARRAY_SIZE(thunks) == SEEP_STATES_MAX, "a thunk for every state");
+
+seep_allocator *seep_thunk(uint32_t index) { return thunks[index]; }
+
+struct seep_recorder *seep_thunk_owner(uintptr_t function) {
+  for (uint32_t i = 0; i < SEEP_STATES_MAX && seep_thunk_recorders[i] != NULL; i++) {
+    if (function == (uintptr_t)thunks[i]) return seep_thunk_recorders[i];
+  }
+  return NULL;
+}

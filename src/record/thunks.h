@@ -1,0 +1,19 @@
+/* One allocator function per recorder: an allocator gets no state, and its `ud`
+ * must stay the program's, so the function itself says which recorder it is.
+ * Thunks stay valid for ever: a module may keep one (lua_getallocf). */
+#ifndef SEEP_THUNKS_H
+#define SEEP_THUNKS_H
+
+#include "record/recorder.h"
+
+/* The recorder behind each thunk; set before the thunk is handed out, and never
+ * back to NULL. */
+extern struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
+
+/* The thunk of recorder `index`. */
+seep_allocator *seep_thunk(uint32_t index);
+
+/* The recorder whose thunk `function` is, or NULL. */
+struct seep_recorder *seep_thunk_owner(uintptr_t function);
+
+#endif

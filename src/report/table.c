@@ -1,0 +1,214 @@
+/* The table for people: the lines that hold memory, each with the calls that
+ * led there. Columns are few and wide enough to be read at 100 columns; names
+ * from the program are escaped. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "report/report.h"
+
+enum { PLACE_COLUMNS = 44, CALLERS_SHOWN = 5 };
+
+static void print_escaped(FILE *out, const char *text) {
+  char *printable = seep_text_printable(text);
+  fputs(printable, out);
+  free(printable);
+}
+
+/* -- Heading ----------------------------------------------------------------- */
+
+static void print_size(FILE *out, uint64_t size_bytes) {
+  char text[16];
+  seep_text_bytes(size_bytes, text);
+  fputs(text, out);
+}
+
+static void print_count(FILE *out, uint64_t count, const char *one, const char *many) {
+  char text[32];
+  seep_text_count(count, text);
+  fprintf(out, "%s %s", text, count == 1 ? one : many);
+}
+
+static void print_program(const struct seep_profile *profile, FILE *out) {
+  print_escaped(out, profile->command);
+  if (profile->state_count > 0) fprintf(out, "  (%s, exact", profile->states[0].release);
+  else fprintf(out, "  (no Lua state");
+  if (profile->duration_s >= 0) fprintf(out, ", %.1f s", profile->duration_s);
+  fprintf(out, ", pid %u)\n", profile->pid);
+}
+
+static void print_condition(const struct seep_profile *profile, FILE *out) {
+  if (profile->running) {
+    fputs("still running: this is how it stands now\n", out);
+  } else if (!profile->sealed) {
+    fputs("not finished: the program was killed or ended without exit; this is how it stood then\n", out);
+  }
+  if (profile->problem[0] != '\0') {
+    fputs("incomplete: ", out);
+    print_escaped(out, profile->problem);
+    fputc('\n', out);
+  }
+}
+
+static void print_collections(const struct seep_profile *profile, FILE *out) {
+  const struct seep_profile_state *totals = &profile->totals;
+  fputs("; ", out);
+  print_count(out, totals->epochs, "full collection", "full collections");
+  if (totals->minor_collections > 0) {
+    fputs(", ", out);
+    print_count(out, totals->minor_collections, "minor one", "minor ones");
+  }
+}
+
+static void print_totals(const struct seep_profile *profile, FILE *out) {
+  const struct seep_counters *counters = &profile->totals.counters;
+  print_size(out, counters->live_bytes);
+  fputs(" live in ", out);
+  print_count(out, counters->live_count, "block", "blocks");
+  if (profile->state_count == 1) {
+    fputs(" (peak ", out);
+    print_size(out, profile->totals.peak_bytes);
+    fputc(')', out);
+  } else {
+    fputs(" of ", out);
+    print_count(out, profile->state_count, "Lua state", "Lua states");
+  }
+  fputs("; allocated ", out);
+  print_size(out, counters->alloc_bytes);
+  fputs(" in all", out);
+  print_collections(profile, out);
+  fputc('\n', out);
+}
+
+/* The sum of the rows is the VM's own count, or it is said by how much not. */
+static void print_ledger(const struct seep_profile *profile, FILE *out) {
+  uint64_t live = profile->totals.counters.live_bytes, vm = profile->totals.vm_bytes;
+  if (live == vm) {
+    fputs("The rows add up to the VM's own count, to the byte.\n", out);
+    return;
+  }
+  fputs("The VM's own count is ", out);
+  print_size(out, vm);
+  fprintf(out, ": %s", live > vm ? "" : "it counts ");
+  print_size(out, live > vm ? live - vm : vm - live);
+  fputs(live > vm ? " were allocated by C code outside that count.\n" : " more than was allocated here.\n", out);
+}
+
+/* -- Rows -------------------------------------------------------------------- */
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+static char *place_text(const struct seep_profile *profile, const struct seep_profile_row *row) {
+  const char *file = row->file == NULL ? "(several files)" : row->file;
+  if (profile->by == SEEP_BY_TYPE) return seep_must_copy("");
+  if (row->line == 0) return seep_must_copy(file);
+  return seep_must_format("%s:%u%s", file, row->line, row->exact ? "" : "~");
+}
+
+/* A place that is too long for its column loses its beginning, not its line. */
+static void print_place(FILE *out, const char *place) {
+  char *printable = seep_text_printable(place);
+  size_t columns = seep_text_columns(printable);
+  const char *start = printable;
+  if (columns > PLACE_COLUMNS) {
+    size_t skip = columns - (PLACE_COLUMNS - 1);
+    while (skip > 0 || ((unsigned char)*start & 0xc0) == 0x80) {
+      if (((unsigned char)*start & 0xc0) != 0x80) {
+        if (skip == 0) break;
+        skip--;
+      }
+      start++;
+    }
+    fputs("…", out);
+    columns = PLACE_COLUMNS;
+  }
+  fputs(start, out);
+  for (; columns < PLACE_COLUMNS; columns++) fputc(' ', out);
+  free(printable);
+}
+
+static bool is_told(const struct seep_profile_frame *frame) {
+  return frame->kind != SEEP_FUNCTION_C;
+}
+
+/* The callers, innermost first, without C functions in between; the first
+ * stands in the row itself. Repeated ones (recursion) are told once. */
+static void print_callers(const struct seep_profile_row *row, FILE *out) {
+  uint32_t told = 0, lua_frames = 0;
+  const struct seep_profile_frame *last = NULL;
+  const char *file = row->file;
+  for (uint32_t i = 0; i < row->frame_count; i++) {
+    const struct seep_profile_frame *frame = row->frames[i];
+    if (!is_told(frame) || lua_frames++ == 0) continue;
+    if (last != NULL && last->line == frame->line && strcmp(last->file, frame->file) == 0) continue;
+    if (told == CALLERS_SHOWN) {
+      fputs(" ← …", out);
+      break;
+    }
+    fputs(told++ == 0 ? "                                              called from " : " ← ", out);
+    if (file == NULL || strcmp(file, frame->file) != 0) print_escaped(out, base_name(frame->file));
+    fprintf(out, ":%u", frame->line);
+    file = frame->file;
+    last = frame;
+  }
+  if (told > 0) fputc('\n', out);
+}
+
+static const char *function_text(const struct seep_profile_row *row) {
+  if (row->function == NULL) return "";
+  return row->function;
+}
+
+static void print_row(const struct seep_profile *profile, const struct seep_profile_row *row,
+                      FILE *out) {
+  char live[16], survivors[16], count[32];
+  seep_text_bytes(row->counters.live_bytes, live);
+  seep_text_bytes(row->counters.survivor_bytes, survivors);
+  seep_text_count(row->counters.live_count, count);
+  fprintf(out, "%9s %11s %10s  %-9s ", live, count, survivors,
+          row->type < 0 ? "(several)" : seep_type_name((enum seep_type)row->type));
+  char *place = place_text(profile, row);
+  print_place(out, place);
+  free(place);
+  fputs("  ", out);
+  if (profile->by == SEEP_BY_STATE) fprintf(out, "state %u  ", row->state);
+  print_escaped(out, function_text(row));
+  fputc('\n', out);
+  print_callers(row, out);
+}
+
+static bool any_inexact(const struct seep_profile *profile, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    if (!profile->rows[i].exact && profile->rows[i].line != 0) return true;
+  }
+  return false;
+}
+
+void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE *out) {
+  print_program(profile, out);
+  print_condition(profile, out);
+  print_totals(profile, out);
+  uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
+  if (count > 0) {
+    fprintf(out, "\n%9s %11s %10s  %-9s %-*s  %s\n", "LIVE", "BLOCKS", "SURVIVORS", "TYPE",
+            PLACE_COLUMNS, "LINE", "FUNCTION");
+  }
+  for (uint32_t i = 0; i < count; i++) print_row(profile, &profile->rows[i], out);
+  fputc('\n', out);
+  if (count < profile->row_count) {
+    print_count(out, profile->row_count - count, "more row", "more rows");
+    fputs(" (-n for more). ", out);
+  }
+  fputs("SURVIVORS: live bytes that two or more full collections have spared.\n", out);
+  if (any_inexact(profile, count)) {
+    fputs("~ the line is near: this VM does not say which of some neighbouring instructions allocated.\n", out);
+  }
+  if (profile->totals.dropped > 0) {
+    print_count(out, profile->totals.dropped, "allocation", "allocations");
+    fputs(" past the limits were charged to their line alone.\n", out);
+  }
+  print_ledger(profile, out);
+}
