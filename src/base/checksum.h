@@ -1,5 +1,5 @@
 /* CRC-32 (ISO 3309, the polynomial of zlib and PNG), for sealing captures.
- * Our own twenty lines because the host side may use libc alone. */
+ * Our own few lines because the host side may use libc alone. */
 #ifndef SEEP_CHECKSUM_H
 #define SEEP_CHECKSUM_H
 

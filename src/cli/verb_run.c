@@ -6,7 +6,6 @@
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -178,33 +177,35 @@ static void name_children(const struct seep_launch *launch) {
   free(escaped);
 }
 
+/* The header alone: 1 when it is there, 0 when the file is empty, -1 on failure. */
+static int read_header(const char *path, struct seep_file_header *header) {
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return -1;
+  size_t got = fread(header, 1, sizeof *header, file);
+  fclose(file);
+  if (got == 0) return 0;
+  errno = EIO;
+  return got == sizeof *header && memcmp(header->magic, SEEP_FORMAT_MAGIC, sizeof header->magic) == 0 ? 1 : -1;
+}
+
 /* Whether a Lua state was recorded; says why not when none was. */
 static bool was_recorded(const struct seep_verb *verb, const struct seep_launch *launch, const char *program) {
-  struct stat status;
-  struct seep_reader *reader;
-  struct seep_error error = {{0}};
-  if (stat(launch->capture_path, &status) != 0) {
-    seep_verb_fail(verb, 0, "%s: the capture is gone: %s", launch->capture_path, strerror(errno));
+  struct seep_file_header header;
+  const char *path = launch->capture_path;
+  int found = read_header(path, &header);
+  if (found < 0) {
+    seep_verb_fail(verb, 0, "%s: the capture cannot be read: %s", path, strerror(errno));
     return false;
   }
-  if (status.st_size == 0) {
-    unlink(launch->capture_path);
+  if (found > 0 && header.state_count > 0) return true;
+  unlink(path);
+  if (found == 0) {
     seep_verb_fail(verb, 0, "%s ran, but no Lua that seepline knows was in it: nothing was recorded", program);
-    return false;
+  } else {
+    seep_verb_fail(verb, 0, "%s was not recorded: %.*s", program, (int)sizeof header.problem,
+                   header.problem[0] != '\0' ? header.problem : "it opened no Lua state");
   }
-  if (seep_reader_open(launch->capture_path, &reader, &error) != SEEP_OK) {
-    seep_verb_fail(verb, 0, "%s", error.text);
-    return false;
-  }
-  const struct seep_file_header *header = seep_reader_header(reader);
-  bool recorded = seep_reader_state_count(reader) > 0;
-  if (!recorded) {
-    seep_verb_fail(verb, 0, "%s was not recorded: %.*s", program, (int)sizeof header->problem,
-                   header->problem[0] != '\0' ? header->problem : "it opened no Lua state");
-  }
-  seep_reader_close(reader);
-  if (!recorded) unlink(launch->capture_path);
-  return recorded;
+  return false;
 }
 
 int seep_verb_run(const struct seep_verb *verb, int argc, char **argv) {

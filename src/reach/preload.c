@@ -78,18 +78,26 @@ static void drop_variable(size_t at) {
   for (; environ[at] != NULL; at++) environ[at] = environ[at + 1];
 }
 
-/* LD_PRELOAD is "<ours>" or "<ours>:<what was there>". */
+/* Takes our entry out of a list of libraries between colons; false when nothing
+ * else was in it. */
+static bool drop_entry(char *list) {
+  char *found = strstr(list, SEEP_PRELOAD_NAME);
+  if (found == NULL) return true;
+  char *begin = found, *end = found + strlen(SEEP_PRELOAD_NAME);
+  while (begin > list && begin[-1] != ':') begin--;
+  if (*end == ':') {
+    end++;
+  } else if (begin > list) {
+    begin--; /* the last entry goes with the colon before it */
+  }
+  memmove(begin, end, strlen(end) + 1);
+  return list[0] != '\0';
+}
+
 static void restore_environment(void) {
   size_t at;
   char *value = find_variable("LD_PRELOAD", &at);
-  if (value != NULL) {
-    char *rest = strchr(value, ':');
-    if (rest == NULL) {
-      drop_variable(at);
-    } else {
-      memmove(value, rest + 1, strlen(rest + 1) + 1);
-    }
-  }
+  if (value != NULL && !drop_entry(value)) drop_variable(at);
   if (find_variable(SEEP_RUN_VARIABLE, &at) != NULL) drop_variable(at);
 }
 

@@ -106,6 +106,14 @@ SEEP_ALWAYS_INLINE struct seep_block seep_block_table_take(struct seep_block_tab
   return (struct seep_block){.row = value >> 11, .tag = value & ((1 << SEEP_TAG_BITS) - 1)};
 }
 
+/* The row of a block that stays entered; 0 when it is unknown or shares a granule. */
+SEEP_ALWAYS_INLINE uint32_t seep_block_table_peek_row(struct seep_block_table *table,
+                                                      uintptr_t address) {
+  uint32_t *region = seep_block_table_region(table, address);
+  uint32_t value = region == NULL ? 0 : *seep_block_table_slot(region, address);
+  return value == SEEP_SLOT_SHARED ? 0 : value >> 11;
+}
+
 /* Clears the tags of blocks that are survivors at `epoch`, in one 128th of the
  * table: call it at every end of an epoch. */
 void seep_block_table_age(struct seep_block_table *table, uint64_t epoch);

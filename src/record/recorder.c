@@ -64,8 +64,8 @@ static uint32_t add_row(struct seep_recorder *recorder, uint32_t node, enum seep
 
 /* The row of (node, type); where there is no room for a new one, the row that
  * takes everything else. */
-static uint32_t row_of(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
-                       uint32_t flags) {
+static SEEP_NOINLINE uint32_t find_row(struct seep_recorder *recorder, uint32_t node,
+                                       enum seep_type type, uint32_t flags) {
   uint32_t number = seep_sites_node(&recorder->sites, node)->first_row;
   while (number != 0) {
     const struct seep_row_record *row = row_at(recorder, number);
@@ -77,6 +77,20 @@ static uint32_t row_of(struct seep_recorder *recorder, uint32_t node, enum seep_
   recorder->record->dropped_count++;
   return recorder->record->unrecorded_row;
 }
+
+static inline uint32_t row_of(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
+                              uint32_t flags) {
+  uint32_t kind = (uint32_t)type << 1 | flags;
+  struct seep_row_cache_entry *cached =
+      &recorder->row_cache[(node * 0x9e3779b1u + kind * 0x85ebca6bu) >> 23];
+  if (SEEP_LIKELY(cached->node == node && cached->kind == kind && cached->row != 0)) {
+    return cached->row;
+  }
+  uint32_t row = find_row(recorder, node, type, flags);
+  *cached = (struct seep_row_cache_entry){.node = node, .kind = kind, .row = row};
+  return row;
+}
+_Static_assert(SEEP_ROW_CACHE == 1 << (32 - 23), "the shift above picks a cache entry");
 
 /* -- Where are we ------------------------------------------------------------ */
 
@@ -186,16 +200,32 @@ static void enter_block(struct seep_recorder *recorder, uintptr_t block, uint64_
   count_add(recorder, row, size_bytes, tag);
 }
 
-void seep_recorder_settle(struct seep_recorder *recorder) {
+/* Whether the pending block is a string: then the count of strings has risen
+ * since, unless the call at hand frees another string, which is off the count
+ * already. */
+static bool pending_is_string(struct seep_recorder *recorder, uintptr_t freed_block) {
+  uint32_t count = seep_vm_string_count(&recorder->vm_state);
+  uint32_t freed_row = freed_block == 0 ? 0 : seep_block_table_peek_row(&recorder->blocks, freed_block);
+  if (freed_row != 0 && row_at(recorder, freed_row)->type == SEEP_TYPE_STRING) count++;
+  return count == recorder->pending.string_count + 1;
+}
+
+/* Counts the pending block, now that its type can be told. `freed_block` is what
+ * the call at hand frees, or 0. */
+static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
   struct seep_pending *pending = &recorder->pending;
   if (pending->block == 0) return;
-  enum seep_type type = recorder->vm_state.vm->ops->type_of(&recorder->vm_state, pending->block,
-                                                            pending->size_bytes);
+  enum seep_type type = SEEP_TYPE_STRING;
+  if (!pending_is_string(recorder, freed_block)) {
+    type = recorder->vm_state.vm->ops->type_of(&recorder->vm_state, pending->block, pending->size_bytes);
+  }
   enter_block(recorder, pending->block, pending->size_bytes, pending->node, type, pending->tag,
-              pending->leaf_key, pending->fresh);
+              pending->leaf_key, true);
   pending->block = 0;
   recorder->record->pending_bytes = 0;
 }
+
+void seep_recorder_settle(struct seep_recorder *recorder) { settle(recorder, 0); }
 
 static void add_live(struct seep_state_record *record, uint64_t size_bytes) {
   record->live_bytes += size_bytes;
@@ -212,7 +242,7 @@ static void record_block(struct seep_recorder *recorder, uintptr_t block, uint64
   if (!vm->types_in_osize && fresh) {
     recorder->pending = (struct seep_pending){.block = block, .size_bytes = size_bytes,
                                               .leaf_key = leaf_key, .node = node, .tag = tag,
-                                              .fresh = fresh};
+                                              .string_count = seep_vm_string_count(&recorder->vm_state)};
     recorder->record->pending_node = node;
     recorder->record->pending_bytes = size_bytes;
     return;
@@ -243,10 +273,9 @@ static void end_epoch(struct seep_recorder *recorder) {
 /* lua_close is about to free everything: the rows keep what was held until now,
  * and the VM gets its own allocator back (LuaJIT then releases its arena in one
  * go). The program may have put another allocator in our place: then that stays. */
-static void close_state(struct seep_recorder *recorder) {
+static void close_state(struct seep_recorder *recorder, uint64_t vm_bytes) {
   uintptr_t *allocator = (uintptr_t *)(recorder->vm_state.global + recorder->vm_state.vm->allocf);
-  seep_recorder_settle(recorder);
-  recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
+  recorder->record->vm_bytes = vm_bytes;
   recorder->record->closed = SEEP_STATE_CLOSED;
   recorder->phase = SEEP_PHASE_PASSIVE;
   if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;
@@ -258,7 +287,8 @@ static void close_state(struct seep_recorder *recorder) {
  * A major collection of generational mode sweeps as an incremental one, so the
  * kind tells while it sweeps; afterwards the estimate does, which only a major
  * one renews (5.2 and 5.4 lgc.c). */
-static SEEP_NOINLINE void collector_changed(struct seep_recorder *recorder, uint64_t word) {
+static SEEP_NOINLINE void collector_changed(struct seep_recorder *recorder, uint64_t word,
+                                            uint64_t vm_bytes) {
   const struct seep_vm *vm = recorder->vm_state.vm;
   uint8_t phase = seep_vm_word_phase(word);
   bool in_sweep = phase >= vm->sweep_first && phase <= vm->sweep_last;
@@ -271,7 +301,7 @@ static SEEP_NOINLINE void collector_changed(struct seep_recorder *recorder, uint
   }
   recorder->collector_word = word;
   if ((word & vm->closing_bits) == vm->closing_bits) {
-    close_state(recorder);
+    close_state(recorder, vm_bytes);
     return;
   }
   if (flipped) {
@@ -284,20 +314,28 @@ static SEEP_NOINLINE void collector_changed(struct seep_recorder *recorder, uint
   recorder->estimate = estimate;
 }
 
-static inline void observe_collector(struct seep_recorder *recorder) {
+static inline void observe_collector(struct seep_recorder *recorder, uint64_t vm_bytes) {
   uint64_t word = seep_vm_collector_word(&recorder->vm_state);
-  if (SEEP_UNLIKELY(word != recorder->collector_word)) collector_changed(recorder, word);
+  if (SEEP_UNLIKELY(word != recorder->collector_word)) collector_changed(recorder, word, vm_bytes);
+}
+
+/* The VM's own count as it was before this call began. */
+static inline uint64_t count_before(const struct seep_recorder *recorder, size_t old_size,
+                                    size_t new_size) {
+  uint64_t bytes = seep_vm_count_bytes(&recorder->vm_state);
+  return new_size == 0 && recorder->vm_state.vm->counts_frees_first ? bytes + old_size : bytes;
 }
 
 /* -- The allocator ----------------------------------------------------------- */
 
-static void *record_free(struct seep_recorder *recorder, void *ud, void *block, size_t old_size) {
+static void *record_free(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
+                         uint64_t vm_bytes) {
   struct seep_state_record *record = recorder->record;
   uint32_t node = locate_free(recorder);
   struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
   count_remove(recorder, known, old_size);
   record->live_bytes -= old_size;
-  record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) - old_size;
+  record->vm_bytes = vm_bytes - old_size;
   seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
   return recorder->original(ud, block, old_size, 0);
 }
@@ -354,12 +392,13 @@ void *seep_recorder_call(struct seep_recorder *recorder, void *ud, void *block, 
     return recorder->original(ud, block, old_size, new_size);
   }
   if (SEEP_UNLIKELY(block == NULL && new_size == 0)) return recorder->original(ud, block, old_size, 0);
-  seep_recorder_settle(recorder);
-  observe_collector(recorder);
+  settle(recorder, new_size == 0 ? (uintptr_t)block : 0);
+  uint64_t vm_bytes = count_before(recorder, old_size, new_size);
+  observe_collector(recorder, vm_bytes);
   if (SEEP_UNLIKELY(recorder->phase != SEEP_PHASE_RECORDING)) { /* lua_close began */
     return recorder->original(ud, block, old_size, new_size);
   }
-  if (new_size == 0) return record_free(recorder, ud, block, old_size);
+  if (new_size == 0) return record_free(recorder, ud, block, old_size, vm_bytes);
   if (block == NULL) return record_alloc(recorder, ud, old_size, new_size);
   return record_resize(recorder, ud, block, old_size, new_size);
 }

@@ -33,8 +33,16 @@ struct seep_pending {
   uint64_t leaf_key;
   uint32_t node;
   uint32_t tag;
-  bool fresh;
+  uint32_t string_count;  /* seep_vm_string_count just after the allocation */
 };
+
+/* The row of a (node, type, flags) that was asked for lately. */
+struct seep_row_cache_entry {
+  uint32_t node;
+  uint32_t kind;  /* type and flags */
+  uint32_t row;   /* 0: empty */
+};
+enum { SEEP_ROW_CACHE = 512 };
 
 struct seep_recorder {
   enum seep_phase phase;
@@ -57,6 +65,7 @@ struct seep_recorder {
   uint64_t last_leaf_key;
   uint64_t stale_leaf_key;       /* the last allocation here had a stale line; 0: none */
   struct seep_stack stack;       /* scratch of the walk */
+  struct seep_row_cache_entry row_cache[SEEP_ROW_CACHE];
 };
 
 /* Prepares a recorder and its tables in the capture. False when there is no

@@ -37,22 +37,7 @@ static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t 
   seep_puc_describe(NULL, state, key, handle, seep_puc_line_by_table, out);
 }
 
-/* The block is a string when its header says so, its size fits its length, and
- * it heads its bucket of the string table (new strings are put in front). */
-static bool is_new_string(const struct seep_vm_state *state, uintptr_t block, size_t size_bytes) {
-  enum { TT = 8, HASH = 12, LENGTH = 16, LUA_TSTRING = 4 };
-  if (size_bytes < 25 || seep_load_u8(NULL, block + TT) != LUA_TSTRING) return false;
-  if (seep_load_u64(NULL, block + LENGTH) + 25 != size_bytes) return false;
-  const struct seep_puc_layout *layout = state->vm->layout;
-  uintptr_t table = state->global + layout->g_strt;
-  uintptr_t buckets = seep_load_pointer(NULL, table);
-  uint32_t count = seep_load_u32(NULL, table + 12);
-  if (buckets == 0 || count == 0) return false;
-  uint32_t bucket = seep_load_u32(NULL, block + HASH) & (count - 1);
-  return seep_load_pointer(NULL, buckets + (uintptr_t)bucket * 8) == block;
-}
-
-/* lgc.c luaC_link: new objects head the list of all objects; userdata stand
+/* lgc.c luaC_link: new objects other than strings head the list of all objects; userdata stand
  * behind the main thread (lstring.c luaS_newudata); open upvalues head their
  * own list (lfunc.c luaF_findupval). */
 static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block,
@@ -61,7 +46,7 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
       [5] = SEEP_TYPE_TABLE,  [6] = SEEP_TYPE_FUNCTION, [7] = SEEP_TYPE_USERDATA,
       [8] = SEEP_TYPE_THREAD, [9] = SEEP_TYPE_PROTO,    [10] = SEEP_TYPE_UPVALUE};
   const struct seep_puc_layout *layout = state->vm->layout;
-  if (is_new_string(state, block, size_bytes)) return SEEP_TYPE_STRING;
+  (void)size_bytes;
   if (seep_load_pointer(NULL, state->global + layout->g_rootgc) == block) {
     enum seep_type type = by_tag[seep_load_u8(NULL, block + 8) & 15];
     return type == SEEP_TYPE_OTHER ? SEEP_TYPE_BUFFER : type;
@@ -108,6 +93,7 @@ static void fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm) {
   vm->word_mask = 0xffff;
   vm->closing_bits = 3; /* lgc.c luaC_freeall makes both whites current */
   vm->white_bits = 3; /* WHITE0BIT 0, WHITE1BIT 1 */
+  vm->string_count = layout->g_strt + 8; /* stringtable.nuse */
   vm->sweep_first = 2; /* GCSsweepstring, GCSsweep */
   vm->sweep_last = 3;
 }

@@ -18,13 +18,13 @@ struct layout {
 /* The same in every release described. */
 enum {
   L_GLREF = 16, L_BASE = 32, L_STACK = 56, L_CFRAME = 80,
-  G_TOTAL = 16, G_WHITE = 32, G_ROOT = 40, G_ESTIMATE = 96, G_STRTAB = 152, G_STRMASK = 160,
+  G_TOTAL = 16, G_WHITE = 32, G_ROOT = 40, G_ESTIMATE = 96, G_STRNUM = 164,
   UPVAL_NEXT = 24,
   J_TRACE = 384, J_SIZETRACE = 396,
   TRACE_STARTPT = 64, TRACE_STARTPC = 72, TRACE_STARTINS = 80,
   PROTO_CHUNKNAME = 64, PROTO_SIZEBC = 12, PROTO_FIRSTLINE = 72, PROTO_NUMLINE = 76,
   PROTO_LINEINFO = 80, PROTO_BYTES = 104,
-  STRING_HASH = 16, STRING_LENGTH = 20, STRING_BYTES = 24,
+  STRING_LENGTH = 20, STRING_BYTES = 24,
   FUNCTION_FFID = 10, FUNCTION_PC = 32, FUNCTION_F = 40, FUNCTION_UPVALUE = 48,
   OBJECT_NEXT = 0, OBJECT_TYPE = 9,
   CFRAME_PREV = 32, CFRAME_PC = 24, CFRAME_L = 16, CFRAME_NRES = 8,
@@ -48,7 +48,7 @@ static const struct layout layouts[] = {
 
 /* -- Threads ------------------------------------------------------------- */
 
-static uintptr_t function_of(uintptr_t frame) {
+SEEP_ALWAYS_INLINE uintptr_t function_of(uintptr_t frame) {
   return GC_POINTER(seep_load_u64(NULL, frame - 8));
 }
 
@@ -107,11 +107,11 @@ struct walker {
   uintptr_t stack, bottom;
 };
 
-static uintptr_t raw_c_frame(uintptr_t c_frame) { return c_frame & ~(uintptr_t)3; }
+SEEP_ALWAYS_INLINE uintptr_t raw_c_frame(uintptr_t c_frame) { return c_frame & ~(uintptr_t)3; }
 
 /* lj_debug.c debug_framepc: C frames with a negative nres were entered without
  * a Lua frame and are passed over. */
-static void settle_c_frame(struct walker *walker, uintptr_t frame) {
+SEEP_ALWAYS_INLINE void settle_c_frame(struct walker *walker, uintptr_t frame) {
   while (walker->c_frame != 0) {
     int32_t nres = (int32_t)seep_load_u32(NULL, walker->c_frame + CFRAME_NRES);
     if (nres >= 0 || frame >= walker->stack + (uintptr_t)(-(int64_t)nres)) return;
@@ -119,12 +119,12 @@ static void settle_c_frame(struct walker *walker, uintptr_t frame) {
   }
 }
 
-static bool leaves_c_frame(uintptr_t frame, uint64_t link) {
+SEEP_ALWAYS_INLINE bool leaves_c_frame(uintptr_t frame, uint64_t link) {
   if ((link & 3) == FRAME_C) return true;
   return (link & 7) == FRAME_CONT && seep_load_u64(NULL, frame - 24) == CONT_FFI_CALLBACK;
 }
 
-static uintptr_t previous_frame(uintptr_t frame, uint64_t link) {
+SEEP_ALWAYS_INLINE uintptr_t previous_frame(uintptr_t frame, uint64_t link) {
   if ((link & 3) == FRAME_LUA) {
     uint8_t slot = seep_load_u8(NULL, (uintptr_t)link - 4 + 1); /* operand A of the call */
     return frame - (uintptr_t)(2 + slot) * 8;
@@ -133,7 +133,7 @@ static uintptr_t previous_frame(uintptr_t frame, uint64_t link) {
 }
 
 /* The pc of the Lua function at walker->frame; 0 when nobody has it. */
-static uintptr_t lua_pc(struct walker *walker) {
+SEEP_ALWAYS_INLINE uintptr_t lua_pc(struct walker *walker) {
   uintptr_t c_frame;
   if (walker->next_frame == 0) {
     c_frame = walker->c_frame;
@@ -150,7 +150,7 @@ static uintptr_t lua_pc(struct walker *walker) {
 }
 
 /* Goes one frame out. */
-static void step(struct walker *walker) {
+SEEP_ALWAYS_INLINE void step(struct walker *walker) {
   uint64_t link = seep_load_u64(NULL, walker->frame);
   settle_c_frame(walker, walker->frame);
   if (leaves_c_frame(walker->frame, link) && walker->c_frame != 0) {
@@ -164,7 +164,7 @@ static void step(struct walker *walker) {
   }
 }
 
-static void start(struct walker *walker, uintptr_t thread, uintptr_t base) {
+SEEP_ALWAYS_INLINE void start(struct walker *walker, uintptr_t thread, uintptr_t base) {
   uintptr_t stack = seep_load_pointer(NULL, thread + L_STACK);
   *walker = (struct walker){
       .thread = thread,
@@ -175,13 +175,13 @@ static void start(struct walker *walker, uintptr_t thread, uintptr_t base) {
   };
 }
 
-static uint64_t c_key(uintptr_t function) {
+SEEP_ALWAYS_INLINE uint64_t c_key(uintptr_t function) {
   uint8_t ffid = seep_load_u8(NULL, function + FUNCTION_FFID);
   if (ffid > FFID_C) return SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid;
   return SEEP_KEY_C | seep_load_pointer(NULL, function + FUNCTION_F);
 }
 
-static bool at_frame(const struct walker *walker) {
+SEEP_ALWAYS_INLINE bool at_frame(const struct walker *walker) {
   return walker->frame > walker->bottom;
 }
 
@@ -207,7 +207,7 @@ static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bo
 
 /* What stands in the key for a frame, and where to describe it from: the
  * prototype of a Lua function. */
-static uint64_t frame_key(struct walker *walker, uintptr_t function, uintptr_t *handle) {
+SEEP_ALWAYS_INLINE uint64_t frame_key(struct walker *walker, uintptr_t function, uintptr_t *handle) {
   if (seep_load_u8(NULL, function + FUNCTION_FFID) != FFID_LUA) {
     *handle = function;
     return c_key(function);
@@ -320,19 +320,7 @@ static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t 
 
 /* -- Types --------------------------------------------------------------- */
 
-/* lj_str.c: a new string heads its bucket, whose low bit is a flag. */
-static bool is_new_string(const struct seep_vm_state *state, uintptr_t block, size_t size_bytes) {
-  if (size_bytes < STRING_BYTES + 1 || seep_load_u8(NULL, block + OBJECT_TYPE) != GCT_STR) return false;
-  uint64_t length = seep_load_u32(NULL, block + STRING_LENGTH);
-  if (((STRING_BYTES + length + 4) & ~3ULL) != size_bytes) return false;
-  uintptr_t buckets = seep_load_pointer(NULL, state->global + G_STRTAB);
-  uint32_t mask = seep_load_u32(NULL, state->global + G_STRMASK);
-  if (buckets == 0 || mask == UINT32_MAX) return false;
-  uint32_t bucket = seep_load_u32(NULL, block + STRING_HASH) & mask;
-  return (seep_load_pointer(NULL, buckets + (uintptr_t)bucket * 8) & ~(uintptr_t)1) == block;
-}
-
-/* lj_gc.c lj_mem_newgco: new objects head the root list; a cdata of variable
+/* lj_gc.c lj_mem_newgco: new objects other than strings head the root list; a cdata of variable
  * size lies inside its block; userdata stand behind the main thread; open
  * upvalues head their own list. */
 static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block,
@@ -347,7 +335,6 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
     uint8_t type = seep_load_u8(NULL, root + OBJECT_TYPE);
     return root == block || type == GCT_CDATA ? by_type[type & 15] : SEEP_TYPE_BUFFER;
   }
-  if (is_new_string(state, block, size_bytes)) return SEEP_TYPE_STRING;
   if (seep_load_pointer(NULL, state->main_thread + OBJECT_NEXT) == block) return SEEP_TYPE_USERDATA;
   if (seep_load_pointer(NULL, state->global + layout->g_uvhead + UPVAL_NEXT) == block) {
     return SEEP_TYPE_UPVALUE;
@@ -399,6 +386,8 @@ bool seep_luajit_describe(uint32_t candidate, struct seep_vm *vm) {
   vm->allocf = 0;
   vm->total = G_TOTAL;
   vm->estimate = G_ESTIMATE;
+  vm->string_count = G_STRNUM;
+  vm->counts_frees_first = true; /* lj_gc.h lj_mem_free */
   vm->white = G_WHITE;
   vm->word_mask = 0xffff;
   vm->closing_bits = 3; /* lj_gc.c lj_gc_freeall makes both whites current */

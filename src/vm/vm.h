@@ -126,9 +126,10 @@ struct seep_vm_ops {
    * address and its C pointer (0 where it has none). */
   uint64_t (*c_key)(uintptr_t object, uintptr_t function);
 
-  /* The type of a block that was allocated by the previous allocator call, now
-   * that the VM has linked it; NULL where the allocation itself tells
-   * (vm->types_in_osize). */
+  /* The type of a block that was allocated by the previous allocator call and
+   * is no string, now that the VM has linked it; NULL where the allocation
+   * itself tells (vm->types_in_osize). Strings are known by their count. The
+   * block is read only when it is an object: a buffer's bytes mean nothing. */
   enum seep_type (*type_of)(const struct seep_vm_state *state, uintptr_t block,
                             size_t size_bytes);
 
@@ -164,6 +165,7 @@ struct seep_vm {
   /* The collector's words, as offsets from the global state. `estimate` is 0
    * where there is none, `debt` is 0 where the count is one word. */
   uint16_t allocf, total, debt, estimate;
+  uint16_t string_count;        /* a 32-bit count of interned strings, where type_of exists */
   uint16_t white;               /* of the collector word: white, state, kind … a byte each */
   uint64_t word_mask;           /* which bits of those eight bytes are the collector's */
   uint64_t closing_bits;        /* all set while lua_close frees everything */
@@ -171,6 +173,7 @@ struct seep_vm {
   uint8_t sweep_first, sweep_last;  /* states between atomic phase and end of sweep */
   uint8_t kind_generational;    /* value of the kind byte, 0 where there is none */
   bool types_in_osize;
+  bool counts_frees_first;      /* a freed block is off the count before the allocator is called */
   bool stack_unreadable_while_resized;  /* see vm_ops.is_running_stack */
   uint8_t type_by_tag[16];      /* enum seep_type, for types_in_osize */
 
@@ -187,6 +190,12 @@ SEEP_ALWAYS_INLINE uint64_t seep_vm_count_bytes(const struct seep_vm_state *stat
   uint64_t bytes = seep_load_u64(NULL, state->global + vm->total);
   if (vm->debt != 0) bytes += seep_load_u64(NULL, state->global + vm->debt);
   return bytes;
+}
+
+/* How many strings are interned, where type_of exists: a new string raises it
+ * before the next allocator call, a freed one lowers it before its own. */
+SEEP_ALWAYS_INLINE uint32_t seep_vm_string_count(const struct seep_vm_state *state) {
+  return seep_load_u32(NULL, state->global + state->vm->string_count);
 }
 
 /* The collector's white, state and kind as one number: equal numbers mean that

@@ -1,0 +1,121 @@
+package SeepTest;
+
+# What the black-box tests share: which VMs there are, running the command as a
+# user would, and reading what it answers. Everything a test writes goes to a
+# folder of its own that is removed at the end.
+
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use Exporter qw(import);
+use File::Basename qw(dirname basename);
+use File::Temp qw(tempdir);
+use JSON::PP qw(decode_json);
+
+our @EXPORT_OK = qw(root seepline_path vms execute seepline record show_json rows_of scratch slurp spew
+                    programs have_command);
+
+my $root = abs_path(dirname(__FILE__) . '/../..');
+my $build = $ENV{BUILD} // "$root/build";
+my $scratch;
+
+sub root          { return $root }
+sub seepline_path { return "$build/seepline" }
+
+# A folder for this test alone.
+sub scratch {
+    $scratch //= tempdir('seepline-test-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    return $scratch;
+}
+
+sub have_command {
+    my ($name) = @_;
+    for my $folder (split /:/, $ENV{PATH}) { return "$folder/$name" if -x "$folder/$name" }
+    return;
+}
+
+# The interpreters to test with: the one from outside (make test LUA=…), else
+# every one of the five that is installed.
+sub vms {
+    return ($ENV{LUA}) if $ENV{LUA};
+    return grep { have_command($_) } qw(lua5.1 lua5.2 lua5.3 lua5.4 luajit);
+}
+
+sub slurp {
+    my ($path) = @_;
+    open my $file, '<:raw', $path or die "$path: $!";
+    local $/;
+    return scalar <$file>;
+}
+
+sub spew {
+    my ($path, $content) = @_;
+    open my $file, '>:raw', $path or die "$path: $!";
+    print {$file} $content or die "$path: $!";
+    close $file or die "$path: $!";
+    return $path;
+}
+
+# Runs a command with its streams in files. Options: stdin => text, cwd => dir,
+# env => {…} (undef removes). Returns {status, signal, out, err}.
+my $runs = 0;
+sub execute {
+    my ($words, %options) = @_;
+    my $base = scratch() . '/run' . $$ . '.' . $runs++;
+    spew("$base.in", $options{stdin} // '');
+    my $pid = fork() // die "fork: $!";
+    if ($pid == 0) {
+        chdir $options{cwd} or die if $options{cwd};
+        for my $name (keys %{$options{env} // {}}) {
+            my $value = $options{env}{$name};
+            if (defined $value) { $ENV{$name} = $value } else { delete $ENV{$name} }
+        }
+        open STDIN,  '<', "$base.in"  or die;
+        open STDOUT, '>', "$base.out" or die;
+        open STDERR, '>', "$base.err" or die;
+        exec { $words->[0] } @$words or do { print STDERR "exec: $!\n"; POSIX::_exit(127) };
+    }
+    waitpid $pid, 0;
+    my $wait = $?;
+    return {
+        status => $wait >> 8, signal => $wait & 127, pid => $pid,
+        out => slurp("$base.out"), err => slurp("$base.err"),
+    };
+}
+
+sub seepline {
+    my @words = @_;
+    my %options = ref $words[-1] eq 'HASH' ? %{pop @words} : ();
+    return execute([seepline_path(), @words], %options);
+}
+
+# Records `script` under `vm` and returns (result, capture path).
+my $captures = 0;
+sub record {
+    my ($vm, $script, @arguments) = @_;
+    my %options = @arguments && ref $arguments[-1] eq 'HASH' ? %{pop @arguments} : ();
+    my $capture = scratch() . '/capture' . $captures++ . '.seep';
+    my @run_options = @{delete $options{run_options} // ['--no-summary']};
+    my $result = execute([seepline_path(), 'run', @run_options, '-o', $capture, '--lua', $vm, $script, @arguments], %options);
+    return ($result, $capture);
+}
+
+# The decoded answer of `show --json`, or undef; in list context also the result.
+sub show_json {
+    my ($what, @options) = @_;
+    my $result = seepline('show', $what, '--json', @options);
+    my $answer = $result->{status} == 0 ? decode_json($result->{out}) : undef;
+    return wantarray ? ($answer, $result) : $answer;
+}
+
+# The rows of an answer that a predicate picks.
+sub rows_of {
+    my ($answer, $wanted) = @_;
+    return grep { $wanted->($_) } @{$answer->{sites}};
+}
+
+# The Lua programs that every VM must survive and count right.
+sub programs { return sort glob("$root/test/programs/*.lua") }
+
+require POSIX;
+1;
