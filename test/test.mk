@@ -6,7 +6,7 @@
 
 UNIT_SOURCES := $(wildcard test/unit/test_*.c)
 UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(UNIT_SOURCES))
-TESTS ?= $(UNIT_TESTS) $(sort $(wildcard test/cli/*.t test/real/*.t))
+TESTS ?= $(UNIT_TESTS) $(sort $(wildcard test/house/*.t test/cli/*.t test/real/*.t))
 
 # A unit test is linked with everything but entry points.
 UNIT_OBJECTS := $(filter-out $(BUILD)/obj/cli/main.o,$(sort $(call object,$(HOST_SOURCES) $(COMMAND_SOURCES))))

@@ -93,8 +93,6 @@ struct seep_state_record {
   uint32_t function_count, frame_count, node_count, row_count, series_count;
   uint32_t site_count;         /* nodes that have rows */
   uint64_t dropped_count;      /* allocations charged to their leaf line alone */
-  uint64_t lost_count;         /* allocator calls that could not be recorded at all */
-  uint64_t lost_alloc_bytes, lost_freed_bytes;
   uint64_t live_bytes;         /* sum over the rows, and the peak of that sum */
   uint64_t peak_bytes;
   uint64_t vm_bytes;           /* the VM's own count after the last call */
@@ -177,6 +175,7 @@ struct seep_series_record {
 
 _Static_assert(sizeof(struct seep_file_header) == SEEP_HEADER_BYTES, "the header is one page");
 _Static_assert(sizeof(struct seep_segment_header) == 64, "doc/format.md says 64");
+_Static_assert(sizeof(struct seep_state_record) == 184, "doc/format.md says 184");
 _Static_assert(sizeof(struct seep_function_record) == 24, "doc/format.md says 24");
 _Static_assert(sizeof(struct seep_frame_record) == 16, "doc/format.md says 16");
 _Static_assert(sizeof(struct seep_node_record) == 24, "doc/format.md says 24");

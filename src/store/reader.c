@@ -237,7 +237,7 @@ static enum seep_status check_file(const char *path, struct seep_reader *reader,
   if (status != SEEP_OK) return status;
   reader->state_count = seep_reader_header(reader)->state_count;
   if (reader->state_count > SEEP_STATES_MAX) {
-    return seep_error_set(error, SEEP_E_FORMAT, "%s: damaged header (state count at offset 92)", path);
+    return seep_error_set(error, SEEP_E_FORMAT, "%s: damaged header (state count at offset 84)", path);
   }
   reader->tables = calloc(reader->state_count + 1, sizeof *reader->tables);
   if (reader->tables == NULL) return seep_error_set(error, SEEP_E_MEMORY, "%s: no memory", path);
