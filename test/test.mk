@@ -6,17 +6,36 @@
 
 UNIT_SOURCES := $(wildcard test/unit/test_*.c)
 UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(UNIT_SOURCES))
-TESTS ?= $(UNIT_TESTS) $(sort $(wildcard test/house/*.t test/cli/*.t test/real/*.t))
+BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/real/*.t))
+TESTS ?= $(UNIT_TESTS) $(BLACK_BOX_TESTS)
 
 # A unit test is linked with everything but entry points.
-UNIT_OBJECTS := $(filter-out $(BUILD)/obj/cli/main.o,$(sort $(call object,$(HOST_SOURCES) $(COMMAND_SOURCES))))
+UNIT_OBJECTS := $(filter-out $(BUILD)/obj/cli/main.o $(BUILD)/obj/reach/preload.o, \
+  $(sort $(call object,$(HOST_SOURCES) $(COMMAND_SOURCES))))
 
 $(BUILD)/test/%: test/unit/%.c $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) -lcmocka $(COMMAND_LIBS) -ldl -lpthread
 
-test: all $(UNIT_TESTS)
-	@CMOCKA_MESSAGE_OUTPUT=TAP BUILD=$(abspath $(BUILD)) LUA=$(LUA) INCLUDE=$(INCLUDE) \
-	  prove --timer --merge -j 2 -I test/lib --ext .t $(TESTS)
+PROVE = CMOCKA_MESSAGE_OUTPUT=TAP BUILD=$(abspath $(BUILD)) LUA=$(LUA) INCLUDE=$(INCLUDE) \
+  prove --timer --merge -j 2 -I test/lib --ext .t
 
-.PHONY: test
+test: all $(UNIT_TESTS)
+	@$(PROVE) $(TESTS)
+
+# The same tests with a build that stops at the first bad access or undefined
+# behaviour. The recorded interpreters are not built so; the library in them is.
+ASAN_BUILD := $(BUILD)/asan
+check-asan:
+	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) OPTIMISE="-O1 -g" \
+	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" \
+	  asan-test TESTS="$(TESTS_ASAN)"
+asan-test: all $(UNIT_TESTS)
+	@ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:abort_on_error=1 $(PROVE) $(or $(TESTS_ASAN),$(UNIT_TESTS) $(BLACK_BOX_TESTS))
+
+# Every test program recorded under valgrind, on every VM, and the command and
+# the unit tests as well. Takes a quarter of an hour.
+check-valgrind: all $(UNIT_TESTS)
+	@BUILD=$(abspath $(BUILD)) test/valgrind/check $(UNIT_TESTS)
+
+.PHONY: test check-asan asan-test check-valgrind

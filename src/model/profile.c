@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "base/text.h"
+#include "model/names.h"
 #include "record/rows.h"
 
 /* Everything a profile owns, in one list. */
@@ -19,6 +20,7 @@ struct builder {
   const struct seep_reader *reader;
   struct seep_profile *profile;
   struct owned *owned;
+  struct seep_names *names;
   struct seep_map index;   /* merge key to row number + 1 */
   size_t row_capacity;
   /* Of the state that is being read: */
@@ -73,13 +75,19 @@ static char *show_source(const char *source, size_t count) {
   return clean;
 }
 
-static char *show_function(const struct seep_function_record *function, const char *file,
-                           const char *name, uint32_t name_bytes) {
+static char *show_lua_function(struct seep_names *names, const char *file, uint32_t line, bool in_file) {
+  char *name = in_file ? seep_names_find(names, file, line) : NULL;
+  if (name == NULL) return seep_must_format("function <%s:%u>", file, line);
+  char *clean = seep_text_utf8(name, strlen(name));
+  free(name);
+  return clean;
+}
+
+static char *show_function(struct seep_names *names, const struct seep_function_record *function,
+                           const char *file, bool in_file, const char *name, uint32_t name_bytes) {
   switch (function->kind) {
     case SEEP_FUNCTION_MAIN: return seep_must_copy("main chunk");
-    case SEEP_FUNCTION_LUA:
-      if (name_bytes > 0) return seep_text_utf8(name, name_bytes);
-      return seep_must_format("function <%s:%u>", file, function->line_defined);
+    case SEEP_FUNCTION_LUA: return show_lua_function(names, file, function->line_defined, in_file);
     case SEEP_FUNCTION_C:
       if (name_bytes > 2 && memcmp(name, "0x", 2) == 0) {
         return seep_must_format("C function at %.*s", (int)name_bytes, name);
@@ -106,8 +114,9 @@ static const struct seep_profile_frame *make_frame(struct builder *builder,
   char *file = function->kind == SEEP_FUNCTION_C      ? seep_must_copy("[C]")
                : function->kind == SEEP_FUNCTION_MARK ? seep_text_utf8(name, name_bytes)
                                                       : show_source(source, source_bytes);
+  bool in_file = source_bytes > 0 && source[0] == '@';
   frame->file = own(builder->owned, file);
-  frame->function = own(builder->owned, show_function(function, file, name, name_bytes));
+  frame->function = own(builder->owned, show_function(builder->names, function, file, in_file, name, name_bytes));
   frame->line = record->line;
   frame->line_defined = function->line_defined;
   frame->flags = record->flags;
@@ -444,7 +453,9 @@ void seep_profile_build(const struct seep_reader *reader, const char *path, enum
   describe_file(reader, profile);
   profile->state_count = seep_reader_state_count(reader);
   profile->states = seep_must_alloc(profile->state_count * sizeof *profile->states);
+  builder.names = seep_names_new(profile->started_wall_ns);
   for (uint32_t i = 0; i < profile->state_count; i++) add_state(&builder, i);
+  seep_names_free(builder.names);
   add_totals(profile);
   sort_rows(profile, sort);
   seep_map_clear(&builder.index);

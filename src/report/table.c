@@ -134,23 +134,35 @@ static bool is_told(const struct seep_profile_frame *frame) {
   return frame->kind != SEEP_FUNCTION_C;
 }
 
-/* The callers, innermost first, without C functions in between; the first
- * stands in the row itself. Repeated ones (recursion) are told once. */
+static bool same_place(const struct seep_profile_frame *a, const struct seep_profile_frame *b) {
+  return a->line == b->line && strcmp(a->file, b->file) == 0 && strcmp(a->function, b->function) == 0;
+}
+
+/* "Server:join :158", with the file where it changes. */
+static void print_caller(const struct seep_profile_frame *frame, const char *file_before, FILE *out) {
+  if (strncmp(frame->function, "function <", 10) != 0) {
+    print_escaped(out, frame->function);
+    fputc(' ', out);
+  }
+  if (file_before == NULL || strcmp(file_before, frame->file) != 0) print_escaped(out, base_name(frame->file));
+  fprintf(out, ":%u", frame->line);
+}
+
+/* The callers, innermost first, without C functions in between; the first Lua
+ * frame stands in the row itself. Repeated ones (recursion) are told once. */
 static void print_callers(const struct seep_profile_row *row, FILE *out) {
   uint32_t told = 0, lua_frames = 0;
   const struct seep_profile_frame *last = NULL;
   const char *file = row->file;
   for (uint32_t i = 0; i < row->frame_count; i++) {
     const struct seep_profile_frame *frame = row->frames[i];
-    if (!is_told(frame) || lua_frames++ == 0) continue;
-    if (last != NULL && last->line == frame->line && strcmp(last->file, frame->file) == 0) continue;
+    if (!is_told(frame) || lua_frames++ == 0 || (last != NULL && same_place(last, frame))) continue;
     if (told == CALLERS_SHOWN) {
       fputs(" ← …", out);
       break;
     }
-    fputs(told++ == 0 ? "                                              called from " : " ← ", out);
-    if (file == NULL || strcmp(file, frame->file) != 0) print_escaped(out, base_name(frame->file));
-    fprintf(out, ":%u", frame->line);
+    fputs(told++ == 0 ? "              called from " : " ← ", out);
+    print_caller(frame, file, out);
     file = frame->file;
     last = frame;
   }

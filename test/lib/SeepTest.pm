@@ -57,7 +57,8 @@ sub spew {
 }
 
 # Runs a command with its streams in files. Options: stdin => text, cwd => dir,
-# env => {…} (undef removes). Returns {status, signal, out, err}.
+# env => {…} (undef removes), timeout => seconds (the alarm outlives the exec; a
+# recorder passes it on). Returns {status, signal, out, err}.
 my $runs = 0;
 sub execute {
     my ($words, %options) = @_;
@@ -73,6 +74,7 @@ sub execute {
         open STDIN,  '<', "$base.in"  or die;
         open STDOUT, '>', "$base.out" or die;
         open STDERR, '>', "$base.err" or die;
+        alarm $options{timeout} if $options{timeout};
         exec { $words->[0] } @$words or do { print STDERR "exec: $!\n"; POSIX::_exit(127) };
     }
     waitpid $pid, 0;
