@@ -113,18 +113,82 @@ static void remember_leaf(struct seep_recorder *recorder, const struct seep_stac
   recorder->last_leaf_key = stack->count > 0 ? stack->keys[0] : SEEP_KEY_C;
 }
 
-static uint32_t locate(struct seep_recorder *recorder) {
-  struct seep_stack *stack = &recorder->stack;
-  recorder->vm_state.vm->ops->walk(&recorder->vm_state, stack);
-  uint32_t node = seep_sites_locate(&recorder->sites, &recorder->vm_state, stack);
+/* The node of the stack that has just been walked. */
+static uint32_t find_node(struct seep_recorder *recorder) {
+  uint32_t node = seep_sites_locate(&recorder->sites, &recorder->vm_state, &recorder->stack);
   if (SEEP_UNLIKELY(node == SEEP_NODE_NONE ||
                     (recorder->record->site_count >= SITES_MAX &&
                      seep_sites_node(&recorder->sites, node)->first_row == 0))) {
     node = locate_dropped(recorder);
   }
-  remember_leaf(recorder, stack);
   recorder->last_node = node;
   return node;
+}
+
+static void walk(struct seep_recorder *recorder) {
+  recorder->vm_state.vm->ops->walk(&recorder->vm_state, &recorder->stack);
+  remember_leaf(recorder, &recorder->stack);
+}
+
+static uint32_t locate(struct seep_recorder *recorder) {
+  walk(recorder);
+  return find_node(recorder);
+}
+
+/* -- The true place of an allocation ------------------------------------------- */
+
+static SEEP_NOINLINE uint64_t search_place(struct seep_recorder *recorder,
+                                           const struct seep_allocation *allocation) {
+  const struct seep_vm_ops *ops = recorder->vm_state.vm->ops;
+  uint32_t kind = (uint32_t)(allocation->target_register + 1) << 8 | allocation->type;
+  uint64_t hash = seep_mix64(allocation->leaf_key * 31 + allocation->previous + kind);
+  struct seep_place_cache_entry *cached = &recorder->place_cache[hash % SEEP_PLACE_CACHE];
+  if (cached->leaf_key == allocation->leaf_key && cached->previous == allocation->previous &&
+      cached->kind == kind && cached->code_epoch == recorder->sites.code_epoch &&
+      allocation->type != SEEP_TYPE_BUFFER) {
+    return cached->place;
+  }
+  uint64_t place = ops->true_place(&recorder->vm_state, allocation);
+  *cached = (struct seep_place_cache_entry){.leaf_key = allocation->leaf_key,
+                                            .previous = allocation->previous, .place = place,
+                                            .kind = kind, .code_epoch = recorder->sites.code_epoch};
+  return place;
+}
+
+/* The place of a fresh block; remembers it for what the same instruction, or one
+ * behind it, allocates next without saving the pc. */
+static uint64_t true_place(struct seep_recorder *recorder, struct seep_allocation *allocation,
+                           uintptr_t frame) {
+  struct seep_stale_place *stale = &recorder->stale;
+  bool same = stale->leaf_key == allocation->leaf_key && stale->frame == frame;
+  allocation->previous = same ? stale->place : 0;
+  uint64_t place = search_place(recorder, allocation);
+  if (place == allocation->leaf_key) {
+    if (same) stale->leaf_key = 0;
+  } else {
+    *stale = (struct seep_stale_place){.leaf_key = allocation->leaf_key, .frame = frame, .place = place};
+  }
+  return place;
+}
+
+/* Puts the true place of an allocation whose type is known into the stack that
+ * has just been walked, and returns its leaf key. */
+static uint64_t correct_leaf(struct seep_recorder *recorder, enum seep_type type, size_t size_bytes) {
+  const struct seep_vm_ops *ops = recorder->vm_state.vm->ops;
+  struct seep_stack *stack = &recorder->stack;
+  if (ops->true_place == NULL || stack->count == 0 || (stack->keys[0] & SEEP_KEY_C) ||
+      (type != SEEP_TYPE_TABLE && type != SEEP_TYPE_BUFFER)) {
+    return recorder->last_leaf_key;
+  }
+  struct seep_allocation allocation = {
+      .leaf_key = stack->keys[0],
+      .function = ops->function_of(&recorder->vm_state, stack->keys[0], stack->handles[0]),
+      .type = type,
+      .size_bytes = size_bytes,
+      .target_register = ops->target_register == NULL ? -1 : ops->target_register(&recorder->vm_state, stack),
+  };
+  stack->keys[0] = true_place(recorder, &allocation, stack->leaf_frame);
+  return stack->keys[0];
 }
 
 /* Where a resize happens. While the running thread's own stack is resized its
@@ -177,17 +241,8 @@ static void count_remove(struct seep_recorder *recorder, struct seep_block block
 
 /* Enters a block under its row; the type is known. */
 static void enter_block(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
-                        uint32_t node, enum seep_type type, uint32_t tag, uint64_t leaf_key,
-                        bool fresh) {
-  const struct seep_vm_ops *ops = recorder->vm_state.vm->ops;
-  uint32_t flags = 0;
-  if (ops->line_is_stale != NULL) {
-    bool stale = ops->line_is_stale(&recorder->vm_state, leaf_key, type, fresh, size_bytes,
-                                    leaf_key == recorder->stale_leaf_key);
-    recorder->stale_leaf_key = stale ? leaf_key : 0;
-    if (stale) flags = SEEP_ROW_INEXACT;
-  }
-  if (leaf_key & SEEP_KEY_INEXACT) flags = SEEP_ROW_INEXACT;
+                        uint32_t node, enum seep_type type, uint32_t tag, uint64_t leaf_key) {
+  uint32_t flags = leaf_key & SEEP_KEY_INEXACT ? SEEP_ROW_INEXACT : 0;
   uint32_t row = row_of(recorder, node, type, flags);
   struct seep_block entry = {.row = row, .tag = tag};
   if (SEEP_UNLIKELY(!seep_block_table_put(&recorder->blocks, block, entry))) {
@@ -210,17 +265,36 @@ static bool pending_is_string(struct seep_recorder *recorder, uintptr_t freed_bl
   return count == recorder->pending.string_count + 1;
 }
 
+static enum seep_type pending_type(struct seep_recorder *recorder, uintptr_t freed_block) {
+  const struct seep_pending *pending = &recorder->pending;
+  if (pending_is_string(recorder, freed_block)) return SEEP_TYPE_STRING;
+  return recorder->vm_state.vm->ops->type_of(&recorder->vm_state, pending->block, pending->size_bytes);
+}
+
+/* Moves the pending block to the node of its true place, which depends on its
+ * type. */
+static void correct_pending(struct seep_recorder *recorder, enum seep_type type) {
+  struct seep_pending *pending = &recorder->pending;
+  if (recorder->vm_state.vm->ops->true_place == NULL || pending->function == 0) return;
+  struct seep_allocation allocation = {.leaf_key = pending->leaf_key, .function = pending->function,
+                                       .type = type, .size_bytes = pending->size_bytes,
+                                       .target_register = -1};
+  uint64_t place = true_place(recorder, &allocation, pending->frame);
+  if (place == pending->leaf_key) return;
+  pending->leaf_key = place;
+  pending->node = seep_sites_sibling(&recorder->sites, &recorder->vm_state, pending->node, place,
+                                     pending->function);
+}
+
 /* Counts the pending block, now that its type can be told. `freed_block` is what
  * the call at hand frees, or 0. */
 static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
   struct seep_pending *pending = &recorder->pending;
   if (pending->block == 0) return;
-  enum seep_type type = SEEP_TYPE_STRING;
-  if (!pending_is_string(recorder, freed_block)) {
-    type = recorder->vm_state.vm->ops->type_of(&recorder->vm_state, pending->block, pending->size_bytes);
-  }
+  enum seep_type type = pending_type(recorder, freed_block);
+  correct_pending(recorder, type);
   enter_block(recorder, pending->block, pending->size_bytes, pending->node, type, pending->tag,
-              pending->leaf_key, true);
+              pending->leaf_key);
   pending->block = 0;
   recorder->record->pending_bytes = 0;
 }
@@ -232,27 +306,28 @@ static void add_live(struct seep_state_record *record, uint64_t size_bytes) {
   if (record->live_bytes > record->peak_bytes) record->peak_bytes = record->live_bytes;
 }
 
-/* Counts a new block; `type_tag` is the osize of the call when there was no
- * old block. */
-static void record_block(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
-                         uint32_t node, uint64_t leaf_key, uint32_t tag, bool fresh,
-                         size_t type_tag) {
+/* Keeps a fresh block until its type can be told. */
+static void pend(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes, uint32_t node) {
+  const struct seep_stack *stack = &recorder->stack;
+  bool by_lua = stack->count > 0 && !(stack->keys[0] & SEEP_KEY_C);
+  recorder->pending = (struct seep_pending){
+      .block = block, .size_bytes = size_bytes, .leaf_key = recorder->last_leaf_key, .node = node,
+      .tag = recorder->tag_now, .string_count = seep_vm_string_count(&recorder->vm_state),
+      .function = by_lua ? recorder->vm_state.vm->ops->function_of(&recorder->vm_state, stack->keys[0],
+                                                                   stack->handles[0]) : 0,
+      .frame = stack->leaf_frame};
+  recorder->record->pending_node = node;
+  recorder->record->pending_bytes = size_bytes;
+}
+
+/* The type that the allocation of a fresh block tells. */
+static enum seep_type type_of_tag(const struct seep_recorder *recorder, size_t type_tag,
+                                  size_t size_bytes) {
   const struct seep_vm *vm = recorder->vm_state.vm;
-  add_live(recorder->record, size_bytes);
-  if (!vm->types_in_osize && fresh) {
-    recorder->pending = (struct seep_pending){.block = block, .size_bytes = size_bytes,
-                                              .leaf_key = leaf_key, .node = node, .tag = tag,
-                                              .string_count = seep_vm_string_count(&recorder->vm_state)};
-    recorder->record->pending_node = node;
-    recorder->record->pending_bytes = size_bytes;
-    return;
-  }
-  enum seep_type type = fresh && type_tag < 16 ? vm->type_by_tag[type_tag] : SEEP_TYPE_OTHER;
-  if (type == SEEP_TYPE_OTHER) type = SEEP_TYPE_BUFFER;
-  if (type == SEEP_TYPE_BUFFER && vm->ops->refine_buffer != NULL) {
-    type = vm->ops->refine_buffer(leaf_key, size_bytes);
-  }
-  enter_block(recorder, block, size_bytes, node, type, tag, leaf_key, fresh);
+  enum seep_type type = type_tag < 16 ? vm->type_by_tag[type_tag] : SEEP_TYPE_OTHER;
+  if (type != SEEP_TYPE_OTHER) return type;
+  if (vm->ops->refine_buffer == NULL) return SEEP_TYPE_BUFFER;
+  return vm->ops->refine_buffer(recorder->last_leaf_key, size_bytes);
 }
 
 /* -- The collector ----------------------------------------------------------- */
@@ -342,12 +417,24 @@ static void *record_free(struct seep_recorder *recorder, void *ud, void *block, 
 
 static void *record_alloc(struct seep_recorder *recorder, void *ud, size_t type_tag,
                           size_t new_size) {
-  uint32_t node = locate(recorder);
+  bool type_is_told = recorder->vm_state.vm->types_in_osize;
+  enum seep_type type = SEEP_TYPE_OTHER;
+  walk(recorder);
   uint64_t leaf_key = recorder->last_leaf_key;
+  if (type_is_told) {
+    type = type_of_tag(recorder, type_tag, new_size);
+    leaf_key = correct_leaf(recorder, type, new_size);
+  }
+  uint32_t node = find_node(recorder);
   void *result = recorder->original(ud, NULL, type_tag, new_size);
   if (result == NULL) return NULL;
   recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size;
-  record_block(recorder, (uintptr_t)result, new_size, node, leaf_key, recorder->tag_now, true, type_tag);
+  add_live(recorder->record, new_size);
+  if (type_is_told) {
+    enter_block(recorder, (uintptr_t)result, new_size, node, type, recorder->tag_now, leaf_key);
+  } else {
+    pend(recorder, (uintptr_t)result, new_size, node);
+  }
   return result;
 }
 
@@ -364,7 +451,8 @@ static void *record_resize(struct seep_recorder *recorder, void *ud, void *block
   record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size - old_size;
   seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
   uint32_t tag = known.row != 0 ? known.tag : recorder->tag_now;
-  record_block(recorder, (uintptr_t)result, new_size, node, leaf_key, tag, false, 0);
+  add_live(record, new_size);
+  enter_block(recorder, (uintptr_t)result, new_size, node, SEEP_TYPE_BUFFER, tag, leaf_key);
   return result;
 }
 
@@ -446,7 +534,7 @@ static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
   recorder->collector_word = 0;
   recorder->sweeping = false;
   recorder->pending.block = 0;
-  recorder->stale_leaf_key = 0;
+  recorder->stale = (struct seep_stale_place){0};
   recorder->last_leaf = (struct seep_leaf){0};
   recorder->last_node = SEEP_NODE_EMPTY_STACK;
   recorder->tag_now = seep_tag_of_epoch(recorder->record->epoch_count);

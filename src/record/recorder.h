@@ -34,7 +34,24 @@ struct seep_pending {
   uint32_t node;
   uint32_t tag;
   uint32_t string_count;  /* seep_vm_string_count just after the allocation */
+  uintptr_t function;     /* of the leaf frame, when that is a Lua function */
+  uintptr_t frame;        /* the leaf frame */
 };
+
+/* The last object whose place was not the saved pc (vm_ops.true_place). */
+struct seep_stale_place {
+  uint64_t leaf_key;      /* as saved; 0: none */
+  uintptr_t frame;
+  uint64_t place;         /* the true one */
+};
+
+/* True places that were asked for lately: the search is done once per place. */
+struct seep_place_cache_entry {
+  uint64_t leaf_key, previous, place;
+  uint32_t kind;          /* type, and target register + 1 */
+  uint32_t code_epoch;
+};
+enum { SEEP_PLACE_CACHE = 256 };
 
 /* The row of a (node, type, flags) that was asked for lately. */
 struct seep_row_cache_entry {
@@ -63,7 +80,8 @@ struct seep_recorder {
   uint32_t last_node;
   struct seep_leaf last_leaf;    /* where last_node was found */
   uint64_t last_leaf_key;
-  uint64_t stale_leaf_key;       /* the last allocation here had a stale line; 0: none */
+  struct seep_stale_place stale;
+  struct seep_place_cache_entry place_cache[SEEP_PLACE_CACHE];
   struct seep_stack stack;       /* scratch of the walk */
   struct seep_row_cache_entry row_cache[SEEP_ROW_CACHE];
 };

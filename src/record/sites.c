@@ -138,18 +138,18 @@ static uint32_t mark_function(struct seep_sites *sites, const char *name) {
 }
 
 static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_state *state,
-                               uint64_t key, uintptr_t handle) {
+                               uint64_t key, uintptr_t function) {
   if (key == SEEP_KEY_TRUNCATED) {
     uint32_t mark = mark_function(sites, "(frames left out)");
     return mark == 0 ? 0 : intern_frame(sites, mark, 0, SEEP_FRAME_TRUNCATED);
   }
   struct seep_frame_info info;
-  state->vm->ops->describe(state, key, handle, &info);
+  state->vm->ops->describe(state, key, function, &info);
   uint32_t flags = (key & SEEP_KEY_TAIL ? SEEP_FRAME_TAIL : 0) |
                    (key & SEEP_KEY_RESUMER ? SEEP_FRAME_COROUTINE : 0) |
                    (key & SEEP_KEY_INEXACT ? SEEP_FRAME_INEXACT : 0);
-  uint32_t function = intern_function(sites, key, &info);
-  return function == 0 ? 0 : intern_frame(sites, function, info.line, flags);
+  uint32_t number = intern_function(sites, key, &info);
+  return number == 0 ? 0 : intern_frame(sites, number, info.line, flags);
 }
 
 /* -- Nodes ------------------------------------------------------------------- */
@@ -193,13 +193,16 @@ static bool grow_places(struct seep_sites *sites) {
   return true;
 }
 
-/* The node of the frame (key, handle) called from `parent`. */
+/* The node of a frame that was called from `parent`. It is described when it is
+ * new, or when a prototype was freed since: by `function`, or by the handle of
+ * the walk when that is 0. */
 static uint32_t child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
-                      uint64_t key, uintptr_t handle) {
+                      uint64_t key, uintptr_t handle, uintptr_t function) {
   if (sites->place_count * 2 >= sites->place_capacity && !grow_places(sites)) return SEEP_NODE_NONE;
   struct seep_place_entry *entry = find_place(sites, parent, key);
   if (SEEP_LIKELY(entry->node != 0 && entry->code_epoch == sites->code_epoch)) return entry->node;
-  uint32_t frame = describe_frame(sites, state, key, handle);
+  if (function == 0 && key != SEEP_KEY_TRUNCATED) function = state->vm->ops->function_of(state, key, handle);
+  uint32_t frame = describe_frame(sites, state, key, function);
   uint32_t node = frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
   if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
   if (entry->node == 0) sites->place_count++;
@@ -214,7 +217,7 @@ uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state 
   sites->path_count = from;
   for (uint32_t i = from; i < stack->count; i++) {
     uint32_t at = stack->count - 1 - i;
-    node = child(sites, state, node, stack->keys[at], stack->handles[at]);
+    node = child(sites, state, node, stack->keys[at], stack->handles[at], 0);
     if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
     sites->path_keys[i] = stack->keys[at];
     sites->path_nodes[i] = node;
@@ -227,9 +230,15 @@ uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_sta
                               const struct seep_stack *stack) {
   for (uint32_t i = 0; i < stack->count; i++) {
     if (stack->keys[i] & SEEP_KEY_C) continue;
-    return child(sites, state, SEEP_NODE_EMPTY_STACK, stack->keys[i], stack->handles[i]);
+    return child(sites, state, SEEP_NODE_EMPTY_STACK, stack->keys[i], stack->handles[i], 0);
   }
   return SEEP_NODE_EMPTY_STACK;
+}
+
+uint32_t seep_sites_sibling(struct seep_sites *sites, const struct seep_vm_state *state,
+                            uint32_t node, uint64_t key, uintptr_t function) {
+  uint32_t sibling = child(sites, state, seep_sites_node(sites, node)->parent, key, 0, function);
+  return sibling == SEEP_NODE_NONE ? node : sibling;
 }
 
 uint32_t seep_sites_mark(struct seep_sites *sites, const char *name) {

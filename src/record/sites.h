@@ -69,6 +69,11 @@ SEEP_ALWAYS_INLINE uint32_t seep_sites_locate(struct seep_sites *sites,
 uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_state *state,
                               const struct seep_stack *stack);
 
+/* The node that differs from `node` in its innermost frame: the place `key` in
+ * `function` (vm_ops.function_of). `node` itself when there is no room. */
+uint32_t seep_sites_sibling(struct seep_sites *sites, const struct seep_vm_state *state,
+                            uint32_t node, uint64_t key, uintptr_t function);
+
 /* A node below the empty stack that stands for no place in the program, such as
  * "(before recording)". */
 uint32_t seep_sites_mark(struct seep_sites *sites, const char *name);

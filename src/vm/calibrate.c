@@ -140,7 +140,9 @@ static uint32_t compare_thread(const struct seep_stack *stack, uint32_t at, lua_
     struct seep_frame_info frame;
     if (at >= stack->count) return 0;
     if (at > first && (stack->keys[at] & SEEP_KEY_RESUMER)) return 0;
-    current->vm->ops->describe(&current->state, stack->keys[at], stack->handles[at], &frame);
+    const struct seep_vm_ops *ops = current->vm->ops;
+    uintptr_t function = ops->function_of(&current->state, stack->keys[at], stack->handles[at]);
+    ops->describe(&current->state, stack->keys[at], function, &frame);
     if (!frame_agrees(stack->keys[at], &frame, &debug)) return 0;
     at++;
   }

@@ -32,9 +32,9 @@ static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
   seep_puc_leaf(NULL, state->vm->layout, &traits, state, out);
 }
 
-static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
+static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t function,
                      struct seep_frame_info *out) {
-  seep_puc_describe(NULL, state, key, handle, seep_puc_line_by_table, out);
+  seep_puc_describe(NULL, state, key, function, seep_puc_line_by_table, out);
 }
 
 /* lfunc.c luaF_findupval: while OP_CLOSURE runs, a block of an UpVal's size is one. */
@@ -49,6 +49,7 @@ SEEP_PUC_DEFINE_ANCHORS_HOLD(anchors_hold, traits)
 static const struct seep_vm_ops ops = {.family = "Lua 5.3",
                                        .walk = walk,
                                        .leaf = leaf,
+                                       .function_of = seep_puc_function_of,
                                        .describe = describe,
                                        .anchors_hold = anchors_hold,
                                        .c_key = seep_puc_c_key,

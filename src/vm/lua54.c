@@ -24,7 +24,13 @@ static const struct seep_puc_layout layouts[] = {{
 }};
 
 /* lopcodes.h of 5.4 */
-enum { OP_SETTABUP = 15, OP_SETTABLE = 16, OP_SETI = 17, OP_SETFIELD = 18 };
+enum { OP_LOADKX = 4, OP_LFALSESKIP = 6, OP_SETTABUP = 15, OP_SETFIELD = 18, OP_NEWTABLE = 19,
+       OP_ADDI = 21, OP_MMBIN = 46, OP_MMBINI = 47, OP_MMBINK = 48, OP_LEN = 52, OP_CONCAT = 53,
+       OP_CLOSE = 54, OP_TBC = 55, OP_JMP = 56, OP_EQ = 57, OP_LT = 58, OP_LE = 59, OP_EQK = 60,
+       OP_EQI = 61, OP_LTI = 62, OP_LEI = 63, OP_GTI = 64, OP_GEI = 65, OP_TEST = 66,
+       OP_TESTSET = 67, OP_CALL = 68, OP_TAILCALL = 69, OP_RETURN = 70, OP_RETURN0 = 71,
+       OP_RETURN1 = 72, OP_FORLOOP = 73, OP_FORPREP = 74, OP_TFORPREP = 75, OP_TFORCALL = 76,
+       OP_TFORLOOP = 77, OP_SETLIST = 78, OP_CLOSURE = 79, OP_VARARG = 80, OP_VARARGPREP = 81 };
 
 /* ldebug.c luaG_getfuncline: a base line from abslineinfo {int pc, line},
  * then one signed byte per instruction. */
@@ -61,24 +67,101 @@ static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
   seep_puc_leaf(NULL, state->vm->layout, &traits, state, out);
 }
 
-static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
+static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t function,
                      struct seep_frame_info *out) {
-  seep_puc_describe(NULL, state, key, handle, line_by_deltas, out);
+  seep_puc_describe(NULL, state, key, function, line_by_deltas, out);
 }
 
-/* lvm.c: a table made by a Lua function itself comes from OP_NEWTABLE; its
- * parts, until the pc moves on, from OP_NEWTABLE or OP_SETLIST. */
-static bool line_is_stale(const struct seep_vm_state *state, uint64_t leaf_key,
-                          enum seep_type type, bool fresh_block, size_t size_bytes,
-                          bool previous_stale) {
+/* lopcodes.h of 5.4: the fields of an instruction. */
+static uint32_t opcode(uint32_t i) { return i & 0x7f; }
+static uint32_t operand_a(uint32_t i) { return i >> 7 & 0xff; }
+static uint32_t operand_bx(uint32_t i) { return i >> 15; }
+static int32_t operand_sj(uint32_t i) { return (int32_t)(i >> 7) - 0xffffff; }
+static bool operand_k(uint32_t i) { return (i >> 15 & 1) != 0; }
+
+/* lvm.c luaV_execute: which instructions always save the pc (Protect, halfProtect,
+ * savestate, ProtectNT), and where each can go. Arithmetic that succeeds skips
+ * the metamethod call behind it. OP_SETLIST allocates, but no object. */
+static void flow(const uint32_t *code, uint32_t pc, struct seep_flow *out) {
+  uint32_t i = code[pc];
+  uint32_t op = opcode(i);
+  out->next[0] = pc + 1;
+  out->next[1] = pc + 2;
+  out->next_count = 1;
+  if (op >= OP_ADDI && op < OP_MMBIN) {
+    out->next_count = 2;
+    return;
+  }
+  switch (op) {
+    case OP_NEWTABLE:
+      out->allocates = true;
+      out->next[0] = pc + 2; /* over its OP_EXTRAARG */
+      break;
+    case OP_MMBIN: case OP_MMBINI: case OP_MMBINK: case OP_LEN: case OP_CONCAT: case OP_CLOSE:
+    case OP_TBC: case OP_CALL: case OP_TFORCALL: case OP_CLOSURE: case OP_VARARG:
+    case OP_VARARGPREP: out->saves_pc = true; break;
+    case OP_LFALSESKIP: case OP_LOADKX: out->next[0] = pc + 2; break;
+    case OP_SETLIST: out->next[0] = pc + (operand_k(i) ? 2 : 1); break;
+    case OP_JMP: out->next[0] = pc + 1 + (uint32_t)operand_sj(i); break;
+    case OP_EQ:
+      out->saves_pc = true;
+      out->next_count = 2;
+      break;
+    case OP_LT: case OP_LE: case OP_EQK: case OP_EQI: case OP_LTI: case OP_LEI: case OP_GTI:
+    case OP_GEI: case OP_TEST: case OP_TESTSET: out->next_count = 2; break;
+    case OP_FORPREP:
+      out->saves_pc = true;
+      out->next[1] = pc + 2 + operand_bx(i);
+      out->next_count = 2;
+      break;
+    case OP_TFORPREP:
+      out->saves_pc = true;
+      out->next[0] = pc + 1 + operand_bx(i);
+      break;
+    case OP_FORLOOP: case OP_TFORLOOP: /* once more is likelier than the end */
+      out->next[0] = pc + 1 - operand_bx(i);
+      out->next[1] = pc + 1;
+      out->next_count = 2;
+      break;
+    case OP_TAILCALL: case OP_RETURN: case OP_RETURN0: case OP_RETURN1: out->next_count = 0; break;
+    default: break;
+  }
+}
+
+static bool makes_table(const uint32_t *code, uint32_t pc, int32_t register_a) {
+  return opcode(code[pc]) == OP_NEWTABLE &&
+         (register_a < 0 || (int32_t)operand_a(code[pc]) == register_a);
+}
+
+static bool is_setlist(uint32_t i) { return opcode(i) == OP_SETLIST; }
+
+static bool makes_buffer(uint32_t i) {
+  return (opcode(i) >= OP_SETTABUP && opcode(i) <= OP_SETFIELD) || opcode(i) == OP_CALL;
+}
+
+static const struct seep_puc_code instructions = {
+    .flow = flow, .makes_table = makes_table, .is_setlist = is_setlist,
+    .makes_buffer = makes_buffer, .line_of = line_by_deltas};
+
+/* A table that a function makes itself comes from OP_NEWTABLE, and so do its
+ * first buffers. A buffer behind a call is its call info, or belongs to an open
+ * list that is about to be stored; those have different sizes. */
+static uint64_t true_place(const struct seep_vm_state *state,
+                           const struct seep_allocation *allocation) {
   const struct seep_puc_layout *layout = state->vm->layout;
-  if (leaf_key & SEEP_KEY_C) return false;
-  if (type == SEEP_TYPE_TABLE) return true;
-  if (type != SEEP_TYPE_BUFFER || !fresh_block) return false;
-  if (previous_stale) return true;
-  if (size_bytes == layout->ci_size) return false; /* a call info */
-  uint32_t opcode = seep_load_u32(NULL, (leaf_key & SEEP_KEY_ADDRESS) - 4) & 0x7f;
-  return opcode < OP_SETTABUP || opcode > OP_SETFIELD;
+  if (allocation->type == SEEP_TYPE_TABLE) return seep_puc_true_place(state, &instructions, allocation);
+  if (allocation->type != SEEP_TYPE_BUFFER) return allocation->leaf_key;
+  if (allocation->previous == 0 && allocation->size_bytes == layout->ci_size) return allocation->leaf_key;
+  return seep_puc_true_place(state, &instructions, allocation);
+}
+
+/* lvm.c OP_NEWTABLE sets L->top to the register behind its target first. */
+static int32_t target_register(const struct seep_vm_state *state, const struct seep_stack *stack) {
+  const struct seep_puc_layout *layout = state->vm->layout;
+  enum { L_TOP = 16 };
+  uintptr_t top = seep_load_pointer(NULL, stack->leaf_thread + L_TOP);
+  uintptr_t function = seep_load_pointer(NULL, stack->leaf_frame + layout->ci_func);
+  return (int32_t)((top - function) / SEEP_PUC_TVALUE_BYTES) - 2;
 }
 
 SEEP_PUC_DEFINE_IS_RUNNING_STACK(is_running_stack, traits)
@@ -89,10 +172,12 @@ static const struct seep_vm_ops ops = {
     .family = "Lua 5.4",
     .walk = walk,
     .leaf = leaf,
+    .function_of = seep_puc_function_of,
     .describe = describe,
     .anchors_hold = anchors_hold,
     .c_key = seep_puc_c_key,
-    .line_is_stale = line_is_stale,
+    .true_place = true_place,
+    .target_register = target_register,
     .is_running_stack = is_running_stack,
 };
 

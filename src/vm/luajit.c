@@ -299,6 +299,13 @@ static uint32_t position_of(uintptr_t proto, uintptr_t pc) {
   return (uint32_t)((start_pc - code) / 4);
 }
 
+/* The walk's handle of a Lua frame is its prototype already. */
+static uintptr_t function_behind(const struct seep_vm_state *state, uint64_t key, uintptr_t handle) {
+  (void)state;
+  (void)key;
+  return handle;
+}
+
 static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
                      struct seep_frame_info *out) {
   *out = (struct seep_frame_info){0};
@@ -371,6 +378,7 @@ static const struct seep_vm_ops ops = {
     .family = "LuaJIT 2.1",
     .walk = walk,
     .leaf = leaf,
+    .function_of = function_behind,
     .describe = describe,
     .anchors_hold = anchors_hold,
     .c_key = c_key_of,

@@ -29,8 +29,15 @@ static void describe_source(const struct seep_image *image, const struct seep_pu
                               : seep_load_u8(image, string + layout->ts_short_length);
 }
 
+uintptr_t seep_puc_function_of(const struct seep_vm_state *state, uint64_t key, uintptr_t ci) {
+  const struct seep_puc_layout *layout = state->vm->layout;
+  if (key & SEEP_KEY_C) return 0;
+  uintptr_t closure = seep_load_pointer(NULL, seep_load_pointer(NULL, ci + layout->ci_func));
+  return seep_load_pointer(NULL, closure + layout->cl_proto);
+}
+
 void seep_puc_describe(const struct seep_image *image, const struct seep_vm_state *state,
-                       uint64_t key, uintptr_t ci, seep_puc_line_function *line_of,
+                       uint64_t key, uintptr_t proto, seep_puc_line_function *line_of,
                        struct seep_frame_info *out) {
   const struct seep_puc_layout *layout = state->vm->layout;
   *out = (struct seep_frame_info){0};
@@ -39,9 +46,6 @@ void seep_puc_describe(const struct seep_image *image, const struct seep_vm_stat
     out->name = seep_vm_c_name(state->vm, key);
     return;
   }
-  uintptr_t slot = seep_load_pointer(image, ci + layout->ci_func);
-  uintptr_t closure = seep_load_pointer(image, slot);
-  uintptr_t proto = seep_load_pointer(image, closure + layout->cl_proto);
   uintptr_t code = seep_load_pointer(image, proto + layout->p_code);
   uintptr_t place = key & SEEP_KEY_ADDRESS;
   uint32_t size = seep_load_u32(image, proto + layout->p_sizecode);
@@ -100,4 +104,71 @@ bool seep_puc_stack_holds(const struct seep_puc_layout *layout, const struct see
     if (!seep_load(image, begin, &code, sizeof code)) return false;
   }
   return true;
+}
+
+/* -- The true place of an allocation ------------------------------------------ */
+
+struct function_code {
+  const uint32_t *instructions;
+  uint32_t size;
+  uint32_t saved;  /* the instruction that saved the pc; UINT32_MAX: none yet */
+};
+
+static uint32_t index_behind(uintptr_t begin, uint64_t key) {
+  uintptr_t place = key & SEEP_KEY_ADDRESS;
+  return place <= begin ? UINT32_MAX : (uint32_t)((place - begin) / 4) - 1;
+}
+
+static uint64_t key_of_index(const struct function_code *code, uint64_t leaf_key, uint32_t pc) {
+  uint64_t marks = leaf_key & ~(uint64_t)SEEP_KEY_ADDRESS;
+  return marks | (uint64_t)(uintptr_t)(code->instructions + pc + 1);
+}
+
+static uint64_t place_of_object(const struct seep_vm_state *state, const struct seep_puc_code *version,
+                                const struct function_code *code,
+                                const struct seep_allocation *allocation) {
+  const struct seep_puc_layout *layout = state->vm->layout;
+  struct seep_flow_search search = {
+      .flow = version->flow, .code = code->instructions, .size = code->size,
+      .matches = allocation->type == SEEP_TYPE_TABLE ? version->makes_table : version->makes_closure,
+      .register_a = allocation->target_register,
+  };
+  uint32_t found[SEEP_FLOW_FOUND_MAX];
+  uint32_t other = allocation->previous == 0
+      ? UINT32_MAX : index_behind((uintptr_t)code->instructions, allocation->previous);
+  uint32_t count = seep_flow_find(&search, code->saved, other, found);
+  if (count == 0) return allocation->leaf_key | SEEP_KEY_INEXACT;
+  uint64_t key = key_of_index(code, allocation->leaf_key, found[0]);
+  uint32_t line = version->line_of(NULL, layout, allocation->function, found[0]);
+  for (uint32_t i = 1; i < count; i++) {
+    if (version->line_of(NULL, layout, allocation->function, found[i]) != line) return key | SEEP_KEY_INEXACT;
+  }
+  return key;
+}
+
+/* A buffer belongs to the object that was made just before, or to the open list
+ * that the next instruction stores, or to the instruction that saved the pc. */
+static uint64_t place_of_buffer(const struct seep_puc_code *version, const struct function_code *code,
+                                const struct seep_allocation *allocation) {
+  uint64_t leaf_key = allocation->leaf_key;
+  if (allocation->previous != 0) return allocation->previous;
+  uint32_t next = code->saved + 1;
+  if (next < code->size && version->is_setlist(code->instructions[next])) {
+    return key_of_index(code, leaf_key, next);
+  }
+  if (code->saved < code->size && version->makes_buffer(code->instructions[code->saved])) return leaf_key;
+  return leaf_key | SEEP_KEY_INEXACT;
+}
+
+uint64_t seep_puc_true_place(const struct seep_vm_state *state, const struct seep_puc_code *version,
+                             const struct seep_allocation *allocation) {
+  const struct seep_puc_layout *layout = state->vm->layout;
+  uintptr_t begin = seep_load_pointer(NULL, allocation->function + layout->p_code);
+  struct function_code code = {
+      .instructions = (const uint32_t *)begin,
+      .size = seep_load_u32(NULL, allocation->function + layout->p_sizecode),
+      .saved = index_behind(begin, allocation->leaf_key),
+  };
+  if (allocation->type == SEEP_TYPE_BUFFER) return place_of_buffer(version, &code, allocation);
+  return place_of_object(state, version, &code, allocation);
 }

@@ -8,6 +8,7 @@
 #ifndef SEEP_PUC_H
 #define SEEP_PUC_H
 
+#include "vm/puc_flow.h"
 #include "vm/vm.h"
 
 struct seep_puc_layout {
@@ -197,7 +198,8 @@ SEEP_ALWAYS_INLINE void seep_puc_walk(const struct seep_image *image,
     uint64_t marks = i + 1 == count ? 0 : SEEP_KEY_RESUMER;
     seep_puc_walk_thread(image, layout, traits, threads[i], marks, stack, &total);
   }
-  stack->leaf_frame = seep_load_pointer(image, threads[count - 1] + layout->L_ci);
+  stack->leaf_thread = threads[count - 1];
+  stack->leaf_frame = seep_load_pointer(image, stack->leaf_thread + layout->L_ci);
   seep_stack_finish(stack, total);
 }
 
@@ -235,10 +237,29 @@ typedef uint32_t seep_puc_line_function(const struct seep_image *image,
                                         const struct seep_puc_layout *layout, uintptr_t proto,
                                         uint32_t pc);
 
+/* vm_ops.function_of of all PUC versions: the handle is a call info. */
+uintptr_t seep_puc_function_of(const struct seep_vm_state *state, uint64_t key, uintptr_t ci);
+
 /* vm_ops.describe for a PUC version. */
 void seep_puc_describe(const struct seep_image *image, const struct seep_vm_state *state,
-                       uint64_t key, uintptr_t ci, seep_puc_line_function *line_of,
+                       uint64_t key, uintptr_t proto, seep_puc_line_function *line_of,
                        struct seep_frame_info *out);
+
+/* What a version knows of its instructions, for seep_puc_true_place. */
+struct seep_puc_code {
+  seep_flow_function *flow;
+  /* Whether instruction pc makes an object of `type` in that register (-1: any). */
+  bool (*makes_table)(const uint32_t *code, uint32_t pc, int32_t register_a);
+  bool (*makes_closure)(const uint32_t *code, uint32_t pc, int32_t register_a);
+  bool (*is_setlist)(uint32_t instruction);
+  /* Whether this instruction, having saved the pc, may itself allocate a buffer. */
+  bool (*makes_buffer)(uint32_t instruction);
+  seep_puc_line_function *line_of;
+};
+
+/* vm_ops.true_place: searches the code from the saved pc on (puc_flow.h). */
+uint64_t seep_puc_true_place(const struct seep_vm_state *state, const struct seep_puc_code *code,
+                             const struct seep_allocation *allocation);
 
 /* vm_ops.c_key of all PUC versions. */
 uint64_t seep_puc_c_key(uintptr_t object, uintptr_t function);

@@ -59,6 +59,7 @@ struct seep_stack {
   uintptr_t handles[SEEP_STACK_MAX];
   uint32_t count;
   uintptr_t leaf_frame;  /* identifies the innermost frame while it lives */
+  uintptr_t leaf_thread; /* whose frame it is */
 };
 
 /* What "nothing has run since" is judged by at a free: the innermost frame, and
@@ -103,6 +104,17 @@ struct seep_vm_state {
   uint32_t host_resumed_count;
 };
 
+/* A fresh block made by a Lua function itself, for vm_ops.true_place. */
+struct seep_allocation {
+  uint64_t leaf_key;
+  uintptr_t function;       /* the prototype of the leaf frame */
+  enum seep_type type;
+  size_t size_bytes;
+  int32_t target_register;  /* or -1 */
+  uint64_t previous;        /* the true place of the last object that had the same
+                               leaf key in the same frame; 0: none */
+};
+
 struct seep_vm_ops {
   const char *family;  /* "Lua 5.4", "LuaJIT 2.1": the "vm" of reports */
 
@@ -112,8 +124,12 @@ struct seep_vm_ops {
   /* The innermost Lua place, for the quick check at frees. Hot. */
   void (*leaf)(const struct seep_vm_state *state, struct seep_leaf *out);
 
-  /* Describes the frame behind a key and handle of the last walk. */
-  void (*describe)(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
+  /* The function (a prototype) behind a Lua frame of the last walk: good until
+   * the next allocator call returns, while a handle is good until it begins. */
+  uintptr_t (*function_of)(const struct seep_vm_state *state, uint64_t key, uintptr_t handle);
+
+  /* Describes the place `key` in `function`, as function_of had it. */
+  void (*describe)(const struct seep_vm_state *state, uint64_t key, uintptr_t function,
                    struct seep_frame_info *out);
 
   /* For calibration: whether the words that lead from the main thread to
@@ -137,12 +153,15 @@ struct seep_vm_ops {
    * upvalues without a tag): the better type. NULL elsewhere. */
   enum seep_type (*refine_buffer)(uint64_t leaf_key, size_t size_bytes);
 
-  /* Whether the line of this allocation may be that of an earlier instruction
-   * (FACTS: the saved pc is stale). NULL where it never is. `previous_stale`
-   * says that the last allocation at the same place was. */
-  bool (*line_is_stale)(const struct seep_vm_state *state, uint64_t leaf_key,
-                        enum seep_type type, bool fresh_block, size_t size_bytes,
-                        bool previous_stale);
+  /* The place at which a fresh block was allocated by a Lua function itself, if
+   * the saved pc may be that of an earlier instruction: the leaf key with the
+   * right place in it, or with SEEP_KEY_INEXACT when that cannot be told. NULL
+   * where the saved pc is always right. */
+  uint64_t (*true_place)(const struct seep_vm_state *state, const struct seep_allocation *allocation);
+
+  /* The register that the allocating instruction writes, as far as the VM shows
+   * it at that moment, else -1. NULL where it never does. */
+  int32_t (*target_register)(const struct seep_vm_state *state, const struct seep_stack *stack);
 
   /* The stack of Lua values of the running thread or its resumers is at
    * `block`: while it is resized no frame may be read (5.4.5 and later). NULL

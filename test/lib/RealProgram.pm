@@ -11,11 +11,12 @@ use Exporter qw(import);
 use File::Basename qw(basename);
 use Fcntl qw(F_SETFD);
 use IO::Socket::INET;
+use List::Util qw(sum0);
 use Test::More;
 use Time::HiRes qw(sleep time);
 use SeepTest qw(execute have_command scratch seepline_path show_json slurp spew);
 
-our @EXPORT_OK = qw(need_programs lua_environment label twice same_run same_text check_rows check_capture
+our @EXPORT_OK = qw(need_programs lua_environment label twice same_run same_text check_rows check_stacks check_capture
                     check_answer check_by_line top_lines line_of start_program finish_program stop_all
                     child_of listen_locally fetch_all without_pids);
 
@@ -113,7 +114,7 @@ sub without_pids {
 
 # -- The capture ----------------------------------------------------------------
 
-sub sum { my ($field, @rows) = @_; my $sum = 0; $sum += $_->{$field} for @rows; return $sum }
+sub sum { my ($field, @rows) = @_; return sum0(map { $_->{$field} } @rows) }
 
 sub describe { my ($row) = @_; return sprintf '%s:%s %s', map { $row->{$_} // '?' } qw(file line type) }
 
@@ -145,7 +146,7 @@ sub check_sums {
 }
 
 # The tests on one answer of `show --json` with all its rows. Options: complete
-# (default 1), outside => 'why' when blocks past the VM's own count are expected.
+# (default 1), host => 1 for a program that is no interpreter, outside => 'why' when blocks past the VM's own count are expected.
 sub check_answer {
     my ($answer, %options) = @_;
     my $totals = $answer->{totals};
@@ -162,14 +163,34 @@ sub check_answer {
     return;
 }
 
+# An interpreter's stacks end in a C function of its own; a host calls Lua itself.
+# A stack is empty while a state is opened.
+sub check_stacks {
+    my ($answer, %options) = @_;
+    my @rootless = $options{host} ? ()
+        : grep { @{$_->{stack}} && $_->{stack}[-1]{file} ne '[C]' && !was_before($_) } @{$answer->{sites}};
+    my @bare = grep { !@{$_->{stack}} && "$_->{file}:$_->{line}" ne '[C]:0' } @{$answer->{sites}};
+    my @unlike = grep { !was_before($_) && !names_its_line($_) } @{$answer->{sites}};
+    is(join("\n", map { describe($_) } @rootless), '', "every stack goes down to the program's own code");
+    is(join("\n", map { describe($_) } @bare), '', 'no stack is empty but of rows without Lua');
+    is(join("\n", map { describe($_) } @unlike), '', "every row's line is that of its innermost Lua frame");
+    return;
+}
+
+sub names_its_line {
+    my ($row) = @_;
+    my ($innermost) = grep { $_->{file} ne '[C]' } @{$row->{stack}};
+    my $place = defined $innermost ? "$innermost->{file}:$innermost->{line}" : '[C]:0';
+    return "$row->{file}:$row->{line}" eq $place;
+}
+
 # The whole capture, every row with its stack. For captures of a few thousand rows.
 sub check_capture {
     my ($capture, %options) = @_;
     my ($answer, $result) = show_json($capture);
     ok($answer, 'the capture can be shown') or return diag $result->{err};
     check_answer($answer, %options);
-    my @bare = grep { !@{$_->{stack} // []} && !was_before($_) } @{$answer->{sites}};
-    is(join("\n", map { describe($_) } @bare), '', 'every row has a stack');
+    check_stacks($answer, %options);
     note sprintf '%d rows, %d bytes of capture, %d of %d bytes live', scalar @{$answer->{sites}}, -s $capture,
         @{$answer->{totals}}{qw(live_bytes alloc_bytes)};
     return $answer;

@@ -9,7 +9,7 @@ local CACHE_SIZE = 32
 local RING_SIZE = 16
 local TASK_PERIOD_MS = 20
 
-local cache, cached, oldest = {}, {}, 1
+local cache, cached, added = {}, {}, 0
 local visits = {}
 local samples, sampled = {}, 0
 
@@ -22,13 +22,10 @@ local function describe(number)
 end
 
 local function remember(number, item)
-  cached[#cached + 1] = number
-  cache[number] = item
-  if #cached - oldest >= CACHE_SIZE then
-    cache[cached[oldest]] = nil
-    cached[oldest] = false
-    oldest = oldest + 1
-  end
+  local place = added % CACHE_SIZE + 1
+  if cached[place] then cache[cached[place]] = nil end
+  cached[place], cache[number] = number, item
+  added = added + 1
 end
 
 local function find(number)
@@ -49,6 +46,14 @@ local function note_visit(applet)
   visits[#visits + 1] = new_visit(applet.path .. "?" .. applet.qs, agent and agent[0])
 end
 
+-- (One header alone: HAProxy sends several in the order of pairs, which differs from run to run.)
+local function answer(applet, status, body)
+  applet:set_status(status)
+  applet:add_header("content-length", tostring(#body))
+  applet:start_response()
+  applet:send(body)
+end
+
 local function render(item)
   local lines = { item.title }
   for _, part in ipairs(item.parts) do
@@ -60,12 +65,11 @@ end
 core.register_service("items", "http", function(applet)
   note_visit(applet)
   local number = tonumber(applet.path:match("^/item/(%d+)$"))
-  local body = number and render(find(number)) or "no such item\n"
-  applet:set_status(number and 200 or 404)
-  applet:add_header("content-type", "text/plain")
-  applet:add_header("content-length", tostring(#body))
-  applet:start_response()
-  applet:send(body)
+  if number then
+    answer(applet, 200, render(find(number)))
+  else
+    answer(applet, 404, "no such item\n")
+  end
 end)
 
 local function take_sample()

@@ -1,0 +1,82 @@
+# The example of the introduction: recorded, it says the same, and the line that made
+# most of what survives is the leaking one, with the caller that leaks.
+
+use strict;
+use warnings;
+use List::Util qw(sum0);
+use Test::More;
+use SeepTest qw(root vms show_json);
+use RealProgram qw(label twice same_run check_capture line_of);
+
+my $EXAMPLE = root() . '/examples/chat-server.lua';
+my $RECORD = line_of($EXAMPLE, qr/return \{ owner = owner, value/);
+my $ON = line_of($EXAMPLE, qr/local record = new_record\(owner, callback\)/);
+my $ON_BEGINS = line_of($EXAMPLE, qr/^function Emitter:on/);
+my %JOIN = map { line_of($EXAMPLE, qr/self\.events:on\("$_"/) => 1 } qw(announcement topic shutdown);
+my $JOINED = 20_000;   # users, in the rounds that it plays by itself
+
+# A row's lines, and whether it is a listener: made by new_record for Emitter:on for a
+# line of Server:join. In a trace of LuaJIT the innermost calls may be inlined; then the
+# row says that it is not exact, and begins somewhere in Emitter:on.
+sub lines_of {
+    my ($row) = @_;
+    return map { $_->{line} } grep { $_->{file} eq $EXAMPLE } @{$row->{stack}};
+}
+
+sub is_registration {
+    my ($row) = @_;
+    my ($first, $second, $third) = lines_of($row);
+    return 0 unless defined $second;
+    return 1 if defined $third && $first == $RECORD && $second == $ON && $JOIN{$third};
+    return !$row->{exact} && $first >= $ON_BEGINS && $first <= $ON && $JOIN{$second};
+}
+
+sub check_leak {
+    my ($vm, $capture) = @_;
+    my ($top_line) = @{show_json($capture, '--by', 'line', '--sort', 'survivors', '-n', 1)->{sites}};
+    my $answer = show_json($capture, '--sort', 'survivors', '-n', 12);
+    my ($first) = grep { $_->{line} == $top_line->{line} } @{$answer->{sites}};
+    my @listeners = grep { $_->{type} eq 'table' && is_registration($_) } @{$answer->{sites}};
+    ok(is_registration($first), 'the first line by survivors: its callers are those who register listeners')
+        or diag join ' <- ', lines_of($first);
+    is(scalar @listeners, 3, 'each of the three registrations is among the first rows');
+    is(scalar(grep { $_->{live_count} > 0.99 * $JOINED && $_->{live_count} <= $JOINED } @listeners), 3, 'one record per user');
+    is(scalar(grep { $_->{freed_count} == 0 } @listeners), 3, 'none freed');
+    is(scalar(grep { $_->{survivor_count} > 0.5 * $_->{live_count} } @listeners), 3, 'and most of them have survived');
+    return;
+}
+
+# Only that call path leaks: the others that make records give them back.
+sub check_innocent {
+    my ($capture) = @_;
+    my $answer = show_json($capture);
+    my @others = grep { $_->{line} == $RECORD && $_->{type} eq 'table' && !is_registration($_) } @{$answer->{sites}};
+    cmp_ok(scalar @others, '>=', 2, 'the history and the sessions make records, too');
+    is(scalar(grep { $_->{survivor_count} > 1000 } @others), 0, 'which do not survive');
+    return;
+}
+
+sub check_fixed {
+    my ($vm) = @_;
+    my ($alone, $recorded, $capture) = twice([$EXAMPLE, 300, 'fixed'], lua => $vm);
+    same_run($alone, $recorded);
+    my $answer = check_capture($capture) or return;
+    my @registered = grep { $_->{type} eq 'table' && is_registration($_) } @{$answer->{sites}};
+    my ($made, $freed) = map { my $field = $_; sum0(map { $_->{$field} } @registered) } qw(alloc_count freed_count);
+    cmp_ok($freed, '>', 0.5 * $made, 'without the mistake, listeners are freed');
+    return;
+}
+
+for my $vm (vms()) {
+    subtest label($vm) => sub {
+        my ($alone, $recorded, $capture) = twice([$EXAMPLE], lua => $vm);
+        like($alone->{out}, qr/^$JOINED users joined/m, 'it works');
+        same_run($alone, $recorded);
+        check_capture($capture) or return;
+        check_leak($vm, $capture);
+        check_innocent($capture);
+    };
+    subtest label($vm) . ', fixed' => sub { check_fixed($vm) };
+}
+
+done_testing;
