@@ -18,7 +18,7 @@ use SeepTest qw(execute have_command scratch seepline_path show_json slurp spew)
 
 our @EXPORT_OK = qw(need_programs lua_environment label twice same_run same_text check_rows check_stacks check_capture
                     check_answer check_by_line top_lines line_of start_program finish_program stop_all
-                    child_of listen_locally fetch_all without_pids);
+                    child_of listen_locally fetch_all serve_locally without_pids);
 
 use constant TIMEOUT_S => 120;
 
@@ -338,6 +338,41 @@ sub fetch_all {
         push @answers, map { read_answer($_) } @sockets;
     }
     return @answers;
+}
+
+# A page server of `count` processes, each of which serves one connection at a time.
+# Returns its port; stop_all ends it.
+sub serve_locally {
+    my ($count) = @_;
+    my $listener = listen_locally();
+    my $port = $listener->sockport;
+    for (1 .. $count) {
+        my $pid = fork() // die "fork: $!";
+        if ($pid == 0) {
+            serve_pages($listener);
+            POSIX::_exit(0);
+        }
+        $running{$pid} = {};
+    }
+    close $listener;
+    return $port;
+}
+
+sub serve_pages {
+    my ($listener) = @_;
+    local $SIG{PIPE} = 'IGNORE';
+    while (my $socket = $listener->accept) {
+        $socket->autoflush(1);
+        my $buffer = '';
+        while (sysread $socket, $buffer, 65536, length $buffer) {
+            while ($buffer =~ s/^GET (\S+) .*?\r\n\r\n//s) {
+                my $body = "this is $1\n";
+                print {$socket} "HTTP/1.1 200 OK\r\nContent-Length: ", length $body, "\r\n\r\n", $body;
+            }
+        }
+        close $socket;
+    }
+    return;
 }
 
 require POSIX;

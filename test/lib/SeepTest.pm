@@ -66,6 +66,7 @@ sub execute {
     spew("$base.in", $options{stdin} // '');
     my $pid = fork() // die "fork: $!";
     if ($pid == 0) {
+        POSIX::setsid();
         chdir $options{cwd} or die if $options{cwd};
         for my $name (keys %{$options{env} // {}}) {
             my $value = $options{env}{$name};
@@ -77,10 +78,9 @@ sub execute {
         alarm $options{timeout} if $options{timeout};
         exec { $words->[0] } @$words or do { print STDERR "exec: $!\n"; POSIX::_exit(127) };
     }
-    waitpid $pid, 0;
-    my $wait = $?;
+    my ($wait, $timed_out) = wait_for($pid, $options{timeout} // 100);
     return {
-        status => $wait >> 8, signal => $wait & 127, pid => $pid,
+        status => $wait >> 8, signal => $wait & 127, pid => $pid, timed_out => $timed_out,
         out => slurp("$base.out"), err => slurp("$base.err"),
     };
 }

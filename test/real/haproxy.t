@@ -11,7 +11,7 @@ use RealProgram qw(need_programs same_text without_pids check_capture line_of
                    start_program finish_program child_of listen_locally fetch_all);
 
 my $SERVICE = root() . '/test/real/haproxy/service.lua';
-my $REQUESTS = 300;
+my $REQUESTS = 600;
 my $ITEMS = 100;      # more than the service caches
 my $AT_ONCE = 6;
 
