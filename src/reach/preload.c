@@ -78,20 +78,21 @@ static void drop_variable(size_t at) {
   for (; environ[at] != NULL; at++) environ[at] = environ[at + 1];
 }
 
-/* Takes our entry out of a list of libraries between colons; false when nothing
- * else was in it. */
+/* Takes our entry out of a list of libraries between colons; false when it was
+ * alone, so that there was no such variable before. (It may have been empty.) */
 static bool drop_entry(char *list) {
   char *found = strstr(list, SEEP_PRELOAD_NAME);
   if (found == NULL) return true;
   char *begin = found, *end = found + strlen(SEEP_PRELOAD_NAME);
   while (begin > list && begin[-1] != ':') begin--;
+  if (begin == list && *end == '\0') return false;
   if (*end == ':') {
     end++;
   } else if (begin > list) {
     begin--; /* the last entry goes with the colon before it */
   }
   memmove(begin, end, strlen(end) + 1);
-  return list[0] != '\0';
+  return true;
 }
 
 static void restore_environment(void) {

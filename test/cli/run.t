@@ -8,6 +8,11 @@ use POSIX ();
 use Test::More;
 use SeepTest qw(seepline_path vms execute seepline record show_json scratch slurp spew have_command);
 
+# Nothing but what is needed, so that a test of the environment is of ours.
+my $build = $ENV{BUILD};
+%ENV = map { defined $ENV{$_} ? ($_ => $ENV{$_}) : () } qw(PATH HOME TMPDIR LUA INCLUDE);
+$ENV{BUILD} = $build if defined $build;
+
 my $seepline = seepline_path();
 my $folder = scratch();
 my $number = 0;
@@ -116,7 +121,7 @@ os.execute("env | grep -v -e '^_=' -e ^SHLVL= -e ^PWD= -e ^OLDPWD= | sort")
 local child = io.popen("env | grep -c -i -e seepline")
 io.write(child:read("*a"))
 LUA
-    my %without = (LD_PRELOAD => undef, SEEPLINE_RUN => undef, BUILD => undef, PERL5LIB => undef, TESTS => undef);
+    my %without = (BUILD => undef);
     is_alike('nothing was there', both($vm, [$script], env => { %without }, cwd => '/'));
     my $libm = (grep { -e } glob('/lib/*/libm.so.6 /lib64/libm.so.6'))[0];
     SKIP: {
@@ -149,9 +154,8 @@ collectgarbage()
 collectgarbage()
 print(count())
 LUA
-    my %same = (LD_PRELOAD => undef, SEEPLINE_RUN => undef);
-    is_alike('collectgarbage("count")', both($vm, [$script], env => { %same }));
-    is_alike('with arguments', both($vm, [$script, 'a', 'b'], env => { %same }));
+    is_alike('collectgarbage("count")', both($vm, [$script]));
+    is_alike('with arguments', both($vm, [$script, 'a', 'b']));
     my ($result, $capture) = record($vm, script('collectgarbage("stop") local t = {} print(string.format("%.0f", collectgarbage("count") * 1024)) os.exit(0)'));
     my $live = show_json($capture)->{totals}{live_bytes};
     cmp_ok($live, '>=', $result->{out}, 'what is live at the end is what the program counted');
@@ -167,7 +171,7 @@ sub test_children {
     like(show_json($capture)->{command}, qr/outer/, 'and the capture is the parent\'s');
     my @others = grep { $_ ne $capture } glob("$capture*"), glob($capture =~ s/\.seep$/.*.seep/r);
     is(scalar @others, 0, 'without --children, no child is recorded');
-    ($result, $capture) = record($vm, $outer, { run_options => ['--no-summary', '--children'] });
+    ($result, $capture) = record($vm, $outer, { run_options => ['--no-summary', '--children'], timeout => 10 });
     is($result->{out}, "outer\ninner\n", 'with --children it runs as well');
     @others = glob($capture =~ s/\.seep$/.*.seep/r);
     is(scalar @others, 1, 'and has a capture of its own');
@@ -183,11 +187,31 @@ sub test_wrapper {
     my $lua = script('kept = {} for i = 1, 300 do kept[i] = { i } end print("from lua", ...) os.exit(5)', "wrapped-$vm.lua");
     my $wrapper = script("#!/bin/sh\nls / >/dev/null\nexec $vm $lua \"\$@\"\n", "wrapper-$vm");
     chmod 0755, $wrapper;
-    my $result = seepline('run', '--no-summary', '-o', "$folder/wrapper.seep", '--', $wrapper, 'a', 'b');
+    my $result = seepline('run', '--no-summary', '-o', "$folder/wrapper.seep", '--', $wrapper, 'a', 'b', { timeout => 10 });
     is($result->{out}, "from lua\ta\tb\n", 'a shell script that becomes the interpreter');
     is($result->{status}, 5, 'with its status');
     my $answer = show_json("$folder/wrapper.seep");
     ok($answer->{complete}, 'is recorded');
+
+    # Two at the same time: each waits until the other runs.
+    my $both = script("#!/bin/sh\nmkfifo $folder/a $folder/b\n$vm $folder/pair.lua a b & $vm $folder/pair.lua b a\nwait\nrm $folder/a $folder/b\n", "both-$vm");
+    script(<<"LUA", 'pair.lua');
+local mine, other = "$folder/" .. arg[1], "$folder/" .. arg[2]
+if arg[1] == "a" then do local f = io.open(mine, "w") f:write("x") f:close() end io.open(other):read("*a")
+else io.open(other):read("*a") do local f = io.open(mine, "w") f:write("x") f:close() end end
+kept = {} for i = 1, 100 do kept[i] = { i } end
+LUA
+    chmod 0755, $both;
+    unlink glob("$folder/pair*.seep");
+    $result = seepline('run', '--no-summary', '-o', "$folder/pair.seep", '--', $both, { timeout => 10 });
+    is($result->{status}, 0, 'a shell script with two interpreters at once');
+    my @captures = glob("$folder/pair*.seep");
+    is(scalar @captures, 2, 'makes two captures');
+    for my $capture (@captures) {
+        my $answer = show_json($capture);
+        ok($answer && $answer->{complete}, 'each complete');
+    }
+    unlink "$folder/a", "$folder/b";
 }
 
 for my $vm (vms()) {

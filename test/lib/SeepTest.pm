@@ -56,9 +56,23 @@ sub spew {
     return $path;
 }
 
+# Waits for a command that leads a session of its own; one that hangs is killed
+# with all that it started. Returns its status, and whether that was needed.
+sub wait_for {
+    my ($pid, $seconds) = @_;
+    my $timed_out = 0;
+    local $SIG{ALRM} = sub { $timed_out = 1; kill KILL => -$pid };
+    alarm $seconds;
+    waitpid $pid, 0;
+    my $wait = $?;
+    alarm 0;
+    return ($wait, $timed_out);
+}
+
 # Runs a command with its streams in files. Options: stdin => text, cwd => dir,
 # env => {…} (undef removes), timeout => seconds (the alarm outlives the exec; a
-# recorder passes it on). Returns {status, signal, out, err}.
+# recorder passes it on). Whatever still runs after that, or after 100 s, is
+# killed. Returns {status, signal, out, err, timed_out}.
 my $runs = 0;
 sub execute {
     my ($words, %options) = @_;
@@ -78,7 +92,7 @@ sub execute {
         alarm $options{timeout} if $options{timeout};
         exec { $words->[0] } @$words or do { print STDERR "exec: $!\n"; POSIX::_exit(127) };
     }
-    my ($wait, $timed_out) = wait_for($pid, $options{timeout} // 100);
+    my ($wait, $timed_out) = wait_for($pid, ($options{timeout} // 80) + 20);
     return {
         status => $wait >> 8, signal => $wait & 127, pid => $pid, timed_out => $timed_out,
         out => slurp("$base.out"), err => slurp("$base.err"),
