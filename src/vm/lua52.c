@@ -10,7 +10,7 @@ static const struct seep_puc_traits traits = {
 static const struct seep_puc_layout layouts[] = {{
     .releases = "5.2.1 to 5.2.4",
     .L_status = 10, .L_G = 24, .L_ci = 32, .L_stack = 56, .L_base_ci = 128,
-    .ci_func = 0, .ci_previous = 16, .ci_status = 34, .ci_savedpc = 56, .ci_size = 80,
+    .ci_func = 0, .ci_previous = 16, .ci_next = 24, .ci_status = 34, .ci_savedpc = 56, .ci_size = 80,
     .g_frealloc = 0, .g_total = 16, .g_debt = 24, .g_estimate = 40, .g_white = 84,
     .g_mainthread = 264,
     .cl_proto = 24, .cl_f = 24, .cl_upvalue = 32,

@@ -7,7 +7,7 @@
 static const struct seep_puc_traits traits = {.status_lua = 1 << 1, .status_tail = 1 << 5};
 
 #define COMMON_OF_5_3                                                                          \
-  .L_G = 24, .L_ci = 32, .L_stack = 56, .L_base_ci = 96, .ci_func = 0, .ci_previous = 16,      \
+  .L_G = 24, .L_ci = 32, .L_stack = 56, .L_base_ci = 96, .ci_func = 0, .ci_previous = 16, .ci_next = 24,      \
   .ci_status = 66, .ci_savedpc = 40, .ci_size = 72, .g_frealloc = 0, .g_total = 16,            \
   .g_debt = 24, .g_estimate = 40, .g_white = 84, .cl_proto = 24, .cl_f = 24,     \
   .cl_upvalue = 32, .p_source = 104, .p_code = 56, .p_lineinfo = 72, .p_linedefined = 40,      \

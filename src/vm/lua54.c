@@ -14,7 +14,7 @@ static const struct seep_puc_traits traits = {.status_c = 1 << 1, .status_tail =
 static const struct seep_puc_layout layouts[] = {{
     .releases = "5.4.4 to 5.4.8",
     .L_status = 10, .L_G = 24, .L_ci = 32, .L_stack = 48, .L_base_ci = 96,
-    .ci_func = 0, .ci_previous = 16, .ci_status = 62, .ci_savedpc = 32, .ci_size = 64,
+    .ci_func = 0, .ci_previous = 16, .ci_next = 24, .ci_status = 62, .ci_savedpc = 32, .ci_size = 64,
     .g_frealloc = 0, .g_total = 16, .g_debt = 24, .g_estimate = 32, .g_white = 100,
     .g_mainthread = 264,
     .cl_proto = 24, .cl_f = 24, .cl_upvalue = 32,

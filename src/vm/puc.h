@@ -20,7 +20,7 @@ struct seep_puc_layout {
   uint16_t L_openupval;
 
   /* CallInfo */
-  uint16_t ci_func, ci_previous, ci_status, ci_savedpc, ci_size;
+  uint16_t ci_func, ci_previous, ci_next, ci_status, ci_savedpc, ci_size;
   uint16_t ci_tailcalls; /* 5.1 only */
 
   /* global_State */
@@ -168,22 +168,53 @@ SEEP_ALWAYS_INLINE uint32_t seep_puc_threads(const struct seep_image *image,
   }
 }
 
-SEEP_ALWAYS_INLINE void seep_puc_walk_thread(const struct seep_image *image,
-                                             const struct seep_puc_layout *layout,
-                                             const struct seep_puc_traits *traits,
-                                             uintptr_t thread, uint64_t marks,
-                                             struct seep_stack *stack, uint32_t *total) {
+/* Takes a thread's frames from the innermost out until the stack is full.
+ * False when some were left. */
+SEEP_ALWAYS_INLINE bool seep_puc_take_innermost(const struct seep_image *image,
+                                                const struct seep_puc_layout *layout,
+                                                const struct seep_puc_traits *traits,
+                                                uintptr_t thread, uint64_t marks,
+                                                struct seep_stack *stack) {
   uintptr_t ci = seep_load_pointer(image, thread + layout->L_ci);
   uintptr_t base = seep_puc_base_ci(image, layout, traits, thread);
+  uint32_t count = stack->count;
   bool innermost = true;
   while (ci != 0 && ci != base) {
-    uint64_t key = seep_puc_key(image, layout, traits, thread, ci, innermost);
-    seep_stack_push(stack, total, key | marks, ci);
+    if (SEEP_UNLIKELY(count == SEEP_STACK_MAX)) break;
+    stack->keys[count] = seep_puc_key(image, layout, traits, thread, ci, innermost) | marks;
+    stack->handles[count] = ci;
+    count++;
     marks = 0;
     innermost = false;
     ci = traits->call_infos_in_array ? ci - layout->ci_size
                                      : seep_load_pointer(image, ci + layout->ci_previous);
   }
+  stack->count = count;
+  return ci == 0 || ci == base;
+}
+
+/* Takes the outermost frames of a stack that is too deep to be taken whole. Call
+ * infos are linked, or lie, outwards and inwards alike, so that the middle need
+ * not be passed: a stack of 200,000 frames costs no more than one of 257. */
+static inline void seep_puc_take_outermost(const struct seep_image *image,
+                                           const struct seep_puc_layout *layout,
+                                           const struct seep_puc_traits *traits,
+                                           const uintptr_t *threads, uint32_t thread_count,
+                                           struct seep_stack *stack) {
+  uint32_t at = SEEP_STACK_MAX;
+  for (uint32_t i = 0; i < thread_count; i++) {
+    uintptr_t top = seep_load_pointer(image, threads[i] + layout->L_ci);
+    uintptr_t ci = seep_puc_base_ci(image, layout, traits, threads[i]);
+    while (ci != 0 && ci != top && at > SEEP_STACK_INNER + 1) {
+      ci = traits->call_infos_in_array ? ci + layout->ci_size
+                                       : seep_load_pointer(image, ci + layout->ci_next);
+      uint64_t marks = ci == top && i + 1 < thread_count ? SEEP_KEY_RESUMER : 0;
+      at--;
+      stack->keys[at] = seep_puc_key(image, layout, traits, threads[i], ci, ci == top) | marks;
+      stack->handles[at] = ci;
+    }
+  }
+  stack->keys[SEEP_STACK_INNER] = SEEP_KEY_TRUNCATED;
 }
 
 SEEP_ALWAYS_INLINE void seep_puc_walk(const struct seep_image *image,
@@ -193,14 +224,16 @@ SEEP_ALWAYS_INLINE void seep_puc_walk(const struct seep_image *image,
                                       struct seep_stack *stack) {
   uintptr_t threads[SEEP_THREADS_MAX];
   uint32_t count = seep_puc_threads(image, layout, traits, state, threads);
-  uint32_t total = 0;
+  stack->count = 0;
   for (uint32_t i = count; i-- > 0;) {
     uint64_t marks = i + 1 == count ? 0 : SEEP_KEY_RESUMER;
-    seep_puc_walk_thread(image, layout, traits, threads[i], marks, stack, &total);
+    if (SEEP_UNLIKELY(!seep_puc_take_innermost(image, layout, traits, threads[i], marks, stack))) {
+      seep_puc_take_outermost(image, layout, traits, threads, count, stack);
+      break;
+    }
   }
   stack->leaf_thread = threads[count - 1];
   stack->leaf_frame = seep_load_pointer(image, stack->leaf_thread + layout->L_ci);
-  seep_stack_finish(stack, total);
 }
 
 /* A C function that is called again from another line differs, although its

@@ -204,7 +204,8 @@ LUA
     chmod 0755, $both;
     unlink glob("$folder/pair*.seep");
     $result = seepline('run', '--no-summary', '-o', "$folder/pair.seep", '--', $both, { timeout => 10 });
-    is($result->{status}, 0, 'a shell script with two interpreters at once');
+    is($result->{signal}, 0, 'a shell script with two interpreters at once ends');
+    is($result->{status}, 0, 'well');
     my @captures = glob("$folder/pair*.seep");
     is(scalar @captures, 2, 'makes two captures');
     for my $capture (@captures) {
