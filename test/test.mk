@@ -6,6 +6,8 @@
 
 UNIT_SOURCES := $(wildcard test/unit/test_*.c)
 UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(UNIT_SOURCES))
+# Programs of ours that black-box tests run.
+TEST_DRIVERS := $(BUILD)/test/damage
 BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/real/*.t))
 TESTS ?= $(UNIT_TESTS) $(BLACK_BOX_TESTS)
 
@@ -20,7 +22,7 @@ $(BUILD)/test/%: test/unit/%.c $(UNIT_OBJECTS)
 PROVE = CMOCKA_MESSAGE_OUTPUT=TAP BUILD=$(abspath $(BUILD)) LUA=$(LUA) INCLUDE=$(INCLUDE) \
   prove --timer --merge -j 2 -I test/lib --ext .t
 
-test: all $(UNIT_TESTS)
+test: all $(UNIT_TESTS) $(TEST_DRIVERS)
 	@$(PROVE) $(TESTS)
 
 # The same tests with a build that stops at the first bad access or undefined
@@ -30,7 +32,7 @@ check-asan:
 	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) OPTIMISE="-O1 -g" \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" \
 	  asan-test TESTS="$(TESTS_ASAN)"
-asan-test: all $(UNIT_TESTS)
+asan-test: all $(UNIT_TESTS) $(TEST_DRIVERS)
 	@ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:abort_on_error=1 $(PROVE) $(or $(TESTS_ASAN),$(UNIT_TESTS) $(BLACK_BOX_TESTS))
 
 # Every test program recorded under valgrind, on every VM, and the command and

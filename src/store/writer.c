@@ -108,9 +108,10 @@ enum seep_status seep_capture_create(struct seep_capture *capture, const char *p
     errno = saved_errno;
     return failed;
   }
-  flock(file, LOCK_EX); /* until closed: of two that come at once, one finds it empty */
+  flock(file, LOCK_EX); /* of two that come at once, one finds it empty */
   enum seep_status status = map_header(capture, file, error);
   if (status == SEEP_OK) fill_header(capture->header);
+  flock(file, LOCK_UN); /* closing would not do: the mapping keeps the lock alive */
   close(file);
   errno = saved_errno;
   return status;

@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use Test::More;
 use SeepTest qw(root vms);
-use RealProgram qw(need_programs lua_environment label twice same_run check_capture top_lines);
+use RealProgram qw(need_programs lua_environment label twice same_run check_by_line check_capture top_lines);
 
 my $SPEC = root() . '/test/real/spec/penlight_spec.lua';
 
@@ -16,9 +16,9 @@ plan skip_all => 'Penlight is not there (package lua-penlight)' unless -e '/usr/
 sub busted_words { my ($program, @options) = @_; return [$program, '-o', 'TAP', @options, $SPEC] }
 
 sub check_busted {
-    my ($alone, $recorded, $capture) = @_;
+    my ($check, $alone, $recorded, $capture) = @_;
     same_run($alone, $recorded);
-    check_capture($capture) or return;
+    $check->($capture) or return;
     my @top = top_lines($capture, 10);
     ok((grep { m{/(?:busted|luassert|pl|cliargs|mediator|say|term)\b} } @top) >= 3, 'its modules are at the top') or diag join "\n", @top;
     return;
@@ -30,22 +30,16 @@ sub check_passing {
         twice(busted_words('/usr/bin/busted', '--exclude-tags=fails'), lua => $vm, env => lua_environment($vm));
     plan skip_all => "busted does not run here: $alone->{err}" unless $alone->{out} =~ /^1\.\.\d+$/m;
     is($alone->{status}, 0, 'all pass');
-    check_busted($alone, $recorded, $capture);
-    my $traced = show_of_spec($capture);
-    ok($traced, 'lines of the spec file itself are there');
+    check_busted(\&check_capture, $alone, $recorded, $capture);
+    ok((grep { /penlight_spec\.lua/ } top_lines($capture, 5000)), 'lines of the spec file itself are there');
     return;
-}
-
-sub show_of_spec {
-    my ($capture) = @_;
-    return scalar grep { /penlight_spec\.lua/ } top_lines($capture, 5000);
 }
 
 sub check_failing {
     my ($vm) = @_;
     my ($alone, $recorded, $capture) = twice(busted_words('/usr/bin/busted'), lua => $vm, env => lua_environment($vm));
     is($alone->{status}, 1, 'two do not pass');
-    check_busted($alone, $recorded, $capture);
+    check_busted(\&check_by_line, $alone, $recorded, $capture);
     return;
 }
 
@@ -55,7 +49,7 @@ for my $vm (vms()) {
 }
 
 subtest 'started by its own name' => sub {
-    check_busted(twice(busted_words('busted', '--exclude-tags=fails')));
+    check_busted(\&check_by_line, twice(busted_words('busted', '--exclude-tags=fails')));
 };
 
 done_testing;
