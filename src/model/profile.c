@@ -90,7 +90,10 @@ static char *show_function(struct seep_names *names, const struct seep_function_
     case SEEP_FUNCTION_LUA: return show_lua_function(names, file, function->line_defined, in_file);
     case SEEP_FUNCTION_C:
       if (name_bytes > 2 && memcmp(name, "0x", 2) == 0) {
-        return seep_must_format("C function at %.*s", (int)name_bytes, name);
+        char *address = seep_text_utf8(name, name_bytes);
+        char *text = seep_must_format("C function at %s", address);
+        free(address);
+        return text;
       }
       return seep_text_utf8(name, name_bytes);
     default: return seep_text_utf8(name, name_bytes);
@@ -324,11 +327,21 @@ static void count_pending(struct builder *builder) {
 
 /* -- States ------------------------------------------------------------------ */
 
+/* Our own words in the file (releases, reasons) are printable ASCII; in a
+ * damaged one they may be anything. */
+static void copy_plain(char *out, size_t out_bytes, const char *in, size_t in_bytes) {
+  size_t i = 0;
+  for (; i < in_bytes && i + 1 < out_bytes && in[i] != '\0'; i++) {
+    out[i] = in[i] >= 0x20 && in[i] < 0x7f ? in[i] : '?';
+  }
+  out[i] = '\0';
+}
+
 static void describe_state(const struct seep_state_record *record, struct seep_profile_state *state) {
   state->number = record->number;
   snprintf(state->name, sizeof state->name, "state %u", record->number);
-  snprintf(state->family, sizeof state->family, "%s", record->family);
-  snprintf(state->release, sizeof state->release, "%s", record->release);
+  copy_plain(state->family, sizeof state->family, record->family, sizeof record->family);
+  copy_plain(state->release, sizeof state->release, record->release, sizeof record->release);
   state->opened_count = record->opened_count;
   state->closed = record->closed != SEEP_STATE_OPEN;
   state->released = record->closed == SEEP_STATE_RELEASED;
@@ -439,8 +452,7 @@ static void describe_file(const struct seep_reader *reader, struct seep_profile 
   profile->forked = (header->flags & SEEP_FILE_FORKED) != 0;
   profile->unrecorded_states = header->unrecorded_states;
   profile->complete = profile->sealed && !(header->flags & SEEP_FILE_INCOMPLETE);
-  snprintf(profile->problem, sizeof profile->problem, "%.*s",
-           (int)strnlen(header->problem, sizeof header->problem), header->problem);
+  copy_plain(profile->problem, sizeof profile->problem, header->problem, sizeof header->problem);
   profile->duration_s = profile->sealed
       ? (double)difference(header->ended_monotonic_ns, header->started_monotonic_ns) / 1e9 : -1;
 }

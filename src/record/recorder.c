@@ -234,6 +234,9 @@ static void count_remove(struct seep_recorder *recorder, struct seep_block block
   struct seep_row_record *row = row_at(recorder, number);
   touch(recorder, row);
   seep_row_remove(row, size_bytes, block.row == 0 ? 2 : age_of_tag(recorder, block.tag));
+  /* Of the blocks before recording only the bytes are known: they count as one,
+   * from which each that goes is split off. */
+  if (block.row == 0 && row->alloc_bytes > row->freed_bytes) row->alloc_count++;
   if (SEEP_UNLIKELY(row->type == SEEP_TYPE_PROTO || block.row == 0)) {
     seep_sites_code_freed(&recorder->sites);
   }
