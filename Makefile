@@ -28,6 +28,10 @@ COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/model/*.c src/repor
   src/record/rows.c src/record/series.c src/vm/vm.c src/vm/image.c src/reach/launch.c src/reach/process_maps.c
 COMMAND_LIBS := -ljansson -lm
 
+# One short line per step; V=1 shows the commands, -s nothing.
+Q := $(if $(V),,@)
+say = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo "  $(1) $@")
+
 object = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 
 PRELOAD := $(BUILD)/libseepline-preload.so
@@ -36,20 +40,24 @@ COMMAND := $(BUILD)/seepline
 all: $(COMMAND) $(PRELOAD) $(BUILD)/bench/measure
 
 $(COMMAND): $(call object,$(COMMAND_SOURCES))
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(COMMAND_LIBS)
+	$(call say,link)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(COMMAND_LIBS)
 
 # nodelete: the allocator must outlive every dlclose (FACTS: a module is
 # unloaded before the last frees).
 $(PRELOAD): $(call object,$(PRELOAD_SOURCES))
-	$(CC) -shared -Wl,-z,nodelete -Wl,-z,now $(LDFLAGS_ALL) -o $@ $^ -ldl -lpthread
+	$(call say,link)
+	$(Q)$(CC) -shared -Wl,-z,nodelete -Wl,-z,now $(LDFLAGS_ALL) -o $@ $^ -ldl -lpthread
 
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,compile)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(BUILD)/bench/measure: bench/measure.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
+	$(call say,compile)
+	$(Q)$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
 
 include test/test.mk
 

@@ -27,18 +27,7 @@ enum { OP_LOADBOOL = 2, OP_GETGLOBAL = 5, OP_GETTABLE = 6, OP_SETGLOBAL = 7, OP_
        OP_FORLOOP = 31, OP_FORPREP = 32, OP_TFORLOOP = 33, OP_SETLIST = 34, OP_CLOSURE = 36,
        OP_VARARG = 37 };
 
-static void walk(const struct seep_vm_state *state, struct seep_stack *out) {
-  seep_puc_walk(NULL, state->vm->layout, &traits, state, out);
-}
-
-static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
-  seep_puc_leaf(NULL, state->vm->layout, &traits, state, out);
-}
-
-static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t function,
-                     struct seep_frame_info *out) {
-  seep_puc_describe(NULL, state, key, function, seep_puc_line_by_table, out);
-}
+SEEP_PUC_DEFINE_OPS(traits, seep_puc_line_by_table)
 
 /* lgc.c luaC_link: new objects other than strings head the list of all objects; userdata stand
  * behind the main thread (lstring.c luaS_newudata); open upvalues head their
@@ -134,16 +123,9 @@ static uint64_t true_place(const struct seep_vm_state *state,
   }
 }
 
-SEEP_PUC_DEFINE_ANCHORS_HOLD(anchors_hold, traits)
-
 static const struct seep_vm_ops ops = {
     .family = "Lua 5.1",
-    .walk = walk,
-    .leaf = leaf,
-    .function_of = seep_puc_function_of,
-    .describe = describe,
-    .anchors_hold = anchors_hold,
-    .c_key = seep_puc_c_key,
+    SEEP_PUC_OPS,
     .type_of = type_of,
     .true_place = true_place,
 };

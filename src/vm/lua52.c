@@ -19,24 +19,12 @@ static const struct seep_puc_layout layouts[] = {{
     .ts_size = 24, .ts_length = 16,
 }};
 
-static void walk(const struct seep_vm_state *state, struct seep_stack *out) {
-  seep_puc_walk(NULL, state->vm->layout, &traits, state, out);
-}
-
-static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
-  seep_puc_leaf(NULL, state->vm->layout, &traits, state, out);
-}
-
-static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t function,
-                     struct seep_frame_info *out) {
-  seep_puc_describe(NULL, state, key, function, seep_puc_line_by_table, out);
-}
-
-SEEP_PUC_DEFINE_ANCHORS_HOLD(anchors_hold, traits)
+SEEP_PUC_DEFINE_OPS(traits, seep_puc_line_by_table)
 
 static const struct seep_vm_ops ops = {
-    .family = "Lua 5.2", .walk = walk, .leaf = leaf, .function_of = seep_puc_function_of, .describe = describe,
-    .anchors_hold = anchors_hold, .c_key = seep_puc_c_key};
+    .family = "Lua 5.2",
+    SEEP_PUC_OPS,
+};
 
 bool seep_lua52_describe(uint32_t candidate, struct seep_vm *vm) {
   static const uint8_t type_by_tag[16] = {

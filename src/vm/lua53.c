@@ -24,18 +24,7 @@ static const struct seep_puc_layout layouts[] = {
 
 enum { OP_CLOSURE = 44, UPVAL_BYTES = 32 };
 
-static void walk(const struct seep_vm_state *state, struct seep_stack *out) {
-  seep_puc_walk(NULL, state->vm->layout, &traits, state, out);
-}
-
-static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
-  seep_puc_leaf(NULL, state->vm->layout, &traits, state, out);
-}
-
-static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t function,
-                     struct seep_frame_info *out) {
-  seep_puc_describe(NULL, state, key, function, seep_puc_line_by_table, out);
-}
+SEEP_PUC_DEFINE_OPS(traits, seep_puc_line_by_table)
 
 /* lfunc.c luaF_findupval: while OP_CLOSURE runs, a block of an UpVal's size is one. */
 static enum seep_type refine_buffer(uint64_t leaf_key, size_t size_bytes) {
@@ -44,16 +33,11 @@ static enum seep_type refine_buffer(uint64_t leaf_key, size_t size_bytes) {
   return opcode == OP_CLOSURE ? SEEP_TYPE_UPVALUE : SEEP_TYPE_BUFFER;
 }
 
-SEEP_PUC_DEFINE_ANCHORS_HOLD(anchors_hold, traits)
-
-static const struct seep_vm_ops ops = {.family = "Lua 5.3",
-                                       .walk = walk,
-                                       .leaf = leaf,
-                                       .function_of = seep_puc_function_of,
-                                       .describe = describe,
-                                       .anchors_hold = anchors_hold,
-                                       .c_key = seep_puc_c_key,
-                                       .refine_buffer = refine_buffer};
+static const struct seep_vm_ops ops = {
+    .family = "Lua 5.3",
+    SEEP_PUC_OPS,
+    .refine_buffer = refine_buffer,
+};
 
 bool seep_lua53_describe(uint32_t candidate, struct seep_vm *vm) {
   static const uint8_t type_by_tag[16] = {

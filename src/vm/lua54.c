@@ -59,18 +59,7 @@ static uint32_t line_by_deltas(const struct seep_image *image,
   return line;
 }
 
-static void walk(const struct seep_vm_state *state, struct seep_stack *out) {
-  seep_puc_walk(NULL, state->vm->layout, &traits, state, out);
-}
-
-static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
-  seep_puc_leaf(NULL, state->vm->layout, &traits, state, out);
-}
-
-static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t function,
-                     struct seep_frame_info *out) {
-  seep_puc_describe(NULL, state, key, function, line_by_deltas, out);
-}
+SEEP_PUC_DEFINE_OPS(traits, line_by_deltas)
 
 /* lopcodes.h of 5.4: the fields of an instruction. */
 static uint32_t opcode(uint32_t i) { return i & 0x7f; }
@@ -166,16 +155,9 @@ static int32_t target_register(const struct seep_vm_state *state, const struct s
 
 SEEP_PUC_DEFINE_IS_RUNNING_STACK(is_running_stack, traits)
 
-SEEP_PUC_DEFINE_ANCHORS_HOLD(anchors_hold, traits)
-
 static const struct seep_vm_ops ops = {
     .family = "Lua 5.4",
-    .walk = walk,
-    .leaf = leaf,
-    .function_of = seep_puc_function_of,
-    .describe = describe,
-    .anchors_hold = anchors_hold,
-    .c_key = seep_puc_c_key,
+    SEEP_PUC_OPS,
     .true_place = true_place,
     .target_register = target_register,
     .is_running_stack = is_running_stack,

@@ -301,21 +301,38 @@ uint64_t seep_puc_c_key(uintptr_t object, uintptr_t function);
  * thread and its value stack can be read. */
 bool seep_puc_thread_holds(const struct seep_puc_layout *layout, const struct seep_vm_state *state);
 
-/* vm_ops.anchors_hold, instantiated per version: a walk through the kernel that
- * must find frames whose function slots lie in the stack. */
-#define SEEP_PUC_DEFINE_ANCHORS_HOLD(name, traits)                                            \
-  static bool name(const struct seep_vm_state *state, bool running) {                         \
-    static __thread struct seep_stack stack;                                                  \
-    const struct seep_puc_layout *layout = state->vm->layout;                                 \
-    if (!seep_puc_thread_holds(layout, state)) return false;                                  \
-    if (!running) return true;                                                                \
-    seep_puc_walk(&seep_image_self_checked, layout, &(traits), state, &stack);                \
-    return seep_puc_stack_holds(layout, &stack);                                              \
-  }
+/* Whether every frame of a walk is readable where describing it will look. */
 bool seep_puc_stack_holds(const struct seep_puc_layout *layout, const struct seep_stack *stack);
 
 /* Copies what the recorder reads directly from a layout into a vm. */
 void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
+
+/* Defines the vm_ops that every version has, with its traits as constants: walk,
+ * leaf, describe, and anchors_hold (a walk through the kernel that must find
+ * readable frames). */
+#define SEEP_PUC_DEFINE_OPS(traits, line_of)                                                  \
+  static void walk(const struct seep_vm_state *state, struct seep_stack *out) {               \
+    seep_puc_walk(NULL, state->vm->layout, &(traits), state, out);                            \
+  }                                                                                           \
+  static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {                \
+    seep_puc_leaf(NULL, state->vm->layout, &(traits), state, out);                            \
+  }                                                                                           \
+  static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t function,   \
+                       struct seep_frame_info *out) {                                         \
+    seep_puc_describe(NULL, state, key, function, line_of, out);                              \
+  }                                                                                           \
+  static bool anchors_hold(const struct seep_vm_state *state, bool running) {                 \
+    static __thread struct seep_stack stack;                                                  \
+    if (!seep_puc_thread_holds(state->vm->layout, state)) return false;                       \
+    if (!running) return true;                                                                \
+    seep_puc_walk(&seep_image_self_checked, state->vm->layout, &(traits), state, &stack);     \
+    return seep_puc_stack_holds(state->vm->layout, &stack);                                   \
+  }
+
+/* The fields of vm_ops that SEEP_PUC_DEFINE_OPS and puc.c fill. */
+#define SEEP_PUC_OPS                                                                          \
+  .walk = walk, .leaf = leaf, .function_of = seep_puc_function_of, .describe = describe,      \
+  .anchors_hold = anchors_hold, .c_key = seep_puc_c_key
 
 /* True when `block` is the value stack of an active thread. */
 #define SEEP_PUC_DEFINE_IS_RUNNING_STACK(name, traits)                                        \
