@@ -141,6 +141,7 @@ static struct seep_segment_header *map_segment(struct seep_capture *capture, uin
   }
   if (file >= 0) close(file);
   if (segment == NULL) {
+    capture->full = true;
     snprintf(reason, sizeof reason, "the capture could not grow: %s", strerror(failure));
     seep_capture_mark_incomplete(capture, reason);
   }
@@ -148,6 +149,7 @@ static struct seep_segment_header *map_segment(struct seep_capture *capture, uin
 }
 
 static bool add_segment(struct seep_capture *capture, struct seep_table *table) {
+  if (capture->full) return false;
   if (table->segment_count == SEEP_TABLE_SEGMENTS_MAX ||
       capture->segment_count == SEEP_CAPTURE_SEGMENTS_MAX) {
     seep_capture_mark_incomplete(capture, "the capture's tables are full");

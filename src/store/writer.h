@@ -37,6 +37,7 @@ struct seep_capture {
   dev_t device;
   ino_t inode;
   struct seep_file_header *header;
+  bool full;                     /* it could not grow once: it is not tried again */
   uint32_t segment_count;
   struct seep_segment_header *segments[SEEP_CAPTURE_SEGMENTS_MAX];
 };
@@ -52,7 +53,7 @@ void seep_table_init(struct seep_table *table, enum seep_segment_kind kind, uint
                      uint32_t record_bytes, uint32_t first_bytes);
 
 /* Makes room until the table holds `count` records. False when there is none:
- * the capture is then marked incomplete. */
+ * the capture is then marked incomplete, and does not grow any more. */
 bool seep_table_reserve(struct seep_capture *capture, struct seep_table *table, uint32_t count);
 
 /* The address of a record that seep_table_reserve made room for. */
