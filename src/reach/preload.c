@@ -29,7 +29,7 @@
 #include "record/process.h"
 #include "vm/calibrate.h"
 
-enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384 };
+enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384, CALLERS_KNOWN = 32 };
 
 /* A build of Lua in this process, told apart by its lua_newstate. */
 struct build {
@@ -243,18 +243,34 @@ SEEP_EXPORT char *getenv(const char *name) {
 
 /* -- Lua in a shared library: what the host calls ----------------------------- */
 
-/* The function that the caller would have reached without us: the next one in
- * the global order or, for a library opened with RTLD_LOCAL, the caller's own. */
-static void *real_function(const char *name, void *caller, void **handle) {
-  Dl_info where;
-  *handle = RTLD_NEXT;
-  void *real = dlsym(RTLD_NEXT, name);
-  if (real == NULL && dladdr(caller, &where) != 0) {
+/* The function of that name in the library that the caller was linked with, or
+ * else the next one in the global order. (A process can hold two versions of
+ * Lua: each caller must reach its own.) */
+static void *search_real(const char *name, void *caller) {
+  Dl_info where, found_in, ours;
+  if (dladdr(caller, &where) != 0 && dladdr(&preload, &ours) != 0) {
     void *object = dlopen(where.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-    if (object != NULL) real = dlsym(object, name);
-    *handle = object;
+    void *found = object == NULL ? NULL : dlsym(object, name);
+    if (found != NULL && dladdr(found, &found_in) != 0 && found_in.dli_fbase != ours.dli_fbase) {
+      return found;
+    }
   }
-  return real;
+  return dlsym(RTLD_NEXT, name);
+}
+
+/* The same, remembered per place of call: lua_resume is called often. */
+static void *real_function(const char *name, void *caller) {
+  static __thread struct {
+    const char *name;
+    void *caller, *real;
+  } known[CALLERS_KNOWN];
+  uintptr_t at = seep_mix64((uintptr_t)caller ^ (uintptr_t)name) % CALLERS_KNOWN;
+  if (known[at].caller != caller || known[at].name != name) {
+    known[at].real = search_real(name, caller);
+    known[at].name = name;
+    known[at].caller = caller;
+  }
+  return known[at].real;
 }
 
 static struct build *build_behind(void *real_newstate) {
@@ -274,9 +290,8 @@ int lua_resume(lua_State *L, void *a, void *b, void *c);
 /* LuaJIT compares the allocator with its own in many places, so its states are
  * taken over once they are there; PUC is opened with the recorder in place. */
 SEEP_EXPORT lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigned seed) {
-  void *handle;
   lua_State *(*real)(seep_allocator *, void *, unsigned) =
-      real_function("lua_newstate", __builtin_return_address(0), &handle);
+      real_function("lua_newstate", __builtin_return_address(0));
   struct build *build = build_behind((void *)real);
   if (real == NULL) return NULL;
   if (build == NULL) return real(allocator, ud, seed);
@@ -287,11 +302,10 @@ SEEP_EXPORT lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigne
 }
 
 SEEP_EXPORT lua_State *luaL_newstate(void) {
-  void *handle;
-  lua_State *(*real)(void) = real_function("luaL_newstate", __builtin_return_address(0), &handle);
+  lua_State *(*real)(void) = real_function("luaL_newstate", __builtin_return_address(0));
   if (real == NULL) return NULL;
   lua_State *L = real();
-  struct build *build = handle == NULL ? NULL : build_behind(dlsym(handle, "lua_newstate"));
+  struct build *build = build_behind(search_real("lua_newstate", (void *)real));
   if (L != NULL && build != NULL) seep_process_adopt(&build->vm, (uintptr_t)L);
   return L;
 }
@@ -299,9 +313,8 @@ SEEP_EXPORT lua_State *luaL_newstate(void) {
 /* Any version's lua_resume: up to four arguments in registers. LuaJIT says
  * itself which thread runs. */
 SEEP_EXPORT int lua_resume(lua_State *L, void *a, void *b, void *c) {
-  static int (*next)(lua_State *, void *, void *, void *);
-  void *handle;
-  if (next == NULL) next = real_function("lua_resume", __builtin_return_address(0), &handle);
+  int (*next)(lua_State *, void *, void *, void *) =
+      real_function("lua_resume", __builtin_return_address(0));
   struct seep_recorder *recorder = NULL;
   if (preload.build_count == 1 && preload.builds[0].known && !preload.builds[0].api.is_luajit) {
     const struct seep_vm *vm = &preload.builds[0].vm;
