@@ -286,6 +286,7 @@ static struct build *build_behind(void *real_newstate) {
 lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigned seed);
 lua_State *luaL_newstate(void);
 int lua_resume(lua_State *L, void *a, void *b, void *c);
+void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud);
 
 /* LuaJIT compares the allocator with its own in many places, so its states are
  * taken over once they are there; PUC is opened with the recorder in place. */
@@ -310,16 +311,31 @@ SEEP_EXPORT lua_State *luaL_newstate(void) {
   return L;
 }
 
+/* The recorder of a thread's state, when one build of Lua is recorded here. */
+static struct seep_recorder *recorder_of_thread(lua_State *L) {
+  if (preload.build_count != 1 || !preload.builds[0].known) return NULL;
+  const struct seep_vm *vm = &preload.builds[0].vm;
+  return seep_process_recorder_of(*(uintptr_t *)((uintptr_t)L + vm->thread_global));
+}
+
+/* The program's new allocator comes behind the recorder, as the old one was. */
+SEEP_EXPORT void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud) {
+  void (*real)(lua_State *, seep_allocator *, void *) =
+      real_function("lua_setallocf", __builtin_return_address(0));
+  struct seep_recorder *recorder = recorder_of_thread(L);
+  if (recorder != NULL && allocator != recorder->installed) {
+    recorder->original = allocator;
+    allocator = recorder->installed;
+  }
+  real(L, allocator, ud);
+}
+
 /* Any version's lua_resume: up to four arguments in registers. LuaJIT says
  * itself which thread runs. */
 SEEP_EXPORT int lua_resume(lua_State *L, void *a, void *b, void *c) {
   int (*next)(lua_State *, void *, void *, void *) =
       real_function("lua_resume", __builtin_return_address(0));
-  struct seep_recorder *recorder = NULL;
-  if (preload.build_count == 1 && preload.builds[0].known && !preload.builds[0].api.is_luajit) {
-    const struct seep_vm *vm = &preload.builds[0].vm;
-    recorder = seep_process_recorder_of(*(uintptr_t *)((uintptr_t)L + vm->thread_global));
-  }
+  struct seep_recorder *recorder = preload.builds[0].api.is_luajit ? NULL : recorder_of_thread(L);
   if (recorder == NULL) return next(L, a, b, c);
   uint32_t depth = seep_vm_host_resume_begin(&recorder->vm_state, (uintptr_t)L);
   int status = next(L, a, b, c);

@@ -20,6 +20,8 @@ static struct {
   bool initialised, recording, created;
   struct seep_capture capture;
   uint32_t recorder_count;
+  pid_t pid;                 /* of the process that records here: a vfork shares our memory */
+  bool fork_held;            /* the capture is held across a fork that is under way */
   void *fork_copy;           /* the capture as it was at the fork, for the child */
   size_t fork_copy_bytes;
 } process = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -197,18 +199,28 @@ void seep_process_note_unrecorded(const char *reason) {
  * meanwhile. A child that execs at once never makes a file of it. */
 static void before_fork(void) {
   pthread_mutex_lock(&process.lock);
-  if (process.recording && process.recorder_count > 0 && *seep_recorder_alive != 0) {
-    process.fork_copy = seep_capture_copy(&process.capture, &process.fork_copy_bytes);
-  }
+  /* A child that has recorded nothing yet hands its own parent's copy on. */
+  if (!process.recording || process.recorder_count == 0 || *seep_recorder_alive == 0) return;
+  seep_capture_hold(&process.capture);
+  process.fork_held = true;
+  process.fork_copy = seep_capture_copy(&process.capture, &process.fork_copy_bytes);
 }
 
-static void after_fork_in_parent(void) {
-  seep_pages_unmap(process.fork_copy, process.fork_copy_bytes);
-  process.fork_copy = NULL;
+static void let_go(void) {
+  if (process.fork_held) seep_capture_let_go(&process.capture);
+  process.fork_held = false;
   pthread_mutex_unlock(&process.lock);
 }
 
-static void after_fork_in_child(void) { pthread_mutex_unlock(&process.lock); }
+static void after_fork_in_parent(void) {
+  if (process.fork_held) {
+    seep_pages_unmap(process.fork_copy, process.fork_copy_bytes);
+    process.fork_copy = NULL;
+  }
+  let_go();
+}
+
+static void after_fork_in_child(void) { let_go(); }
 
 /* States that were closed and are outlived by an epoch of another are gone. */
 static void on_epoch(void) {
@@ -235,7 +247,8 @@ static void woke_in_child(void) {
   void *copy = process.fork_copy;
   if (copy == NULL) copy = seep_capture_copy(&process.capture, &size_bytes);
   *seep_recorder_alive = 1;
-  path_for_pid(process.settings.path, (uint32_t)getpid(), path, sizeof path);
+  process.pid = getpid();
+  path_for_pid(process.settings.path, (uint32_t)process.pid, path, sizeof path);
   if (copy == NULL) {
     stop_all();
   } else {
@@ -259,6 +272,7 @@ static bool watch_forks(void) {
 
 void seep_process_init(const struct seep_settings *settings) {
   process.settings = *settings;
+  process.pid = getpid();
   process.recording = watch_forks();
   process.initialised = true;
 }
@@ -278,14 +292,24 @@ static void release_gone_states(void) {
   }
 }
 
+/* An allocator that the program put in our place sees what we do not. */
+static void check_still_in_place(const struct seep_recorder *recorder) {
+  uintptr_t at = recorder->vm_state.global + recorder->vm_state.vm->allocf;
+  if (seep_load_pointer(&seep_image_self_checked, at) == (uintptr_t)recorder->installed) return;
+  seep_capture_mark_incomplete(&process.capture,
+                               "the program put an allocator of its own in the recorder's place");
+}
+
 void seep_process_finish(void) {
-  if (!process.initialised || *seep_recorder_alive == 0) return;
+  if (!process.initialised || *seep_recorder_alive == 0 || getpid() != process.pid) return;
   pthread_mutex_lock(&process.lock);
   if (process.recording && process.created) {
     release_gone_states();
     for (uint32_t i = 0; i < process.recorder_count; i++) {
       struct seep_recorder *recorder = seep_thunk_recorders[i];
-      if (recorder->phase == SEEP_PHASE_RECORDING) seep_recorder_settle(recorder);
+      if (recorder->phase != SEEP_PHASE_RECORDING) continue;
+      seep_recorder_settle(recorder);
+      check_still_in_place(recorder);
     }
     stop_all();
     seep_capture_seal(&process.capture);

@@ -354,18 +354,19 @@ static void end_epoch(struct seep_recorder *recorder) {
 static void close_state(struct seep_recorder *recorder, uint64_t vm_bytes) {
   uintptr_t *allocator = (uintptr_t *)(recorder->vm_state.global + recorder->vm_state.vm->allocf);
   recorder->record->vm_bytes = vm_bytes;
-  recorder->record->closed = SEEP_STATE_CLOSED;
   recorder->phase = SEEP_PHASE_PASSIVE;
   if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;
   seep_block_table_clear(&recorder->blocks);
+  /* From here on another thread may use this recorder for a state of its own. */
+  __atomic_store_n(&recorder->record->closed, SEEP_STATE_CLOSED, __ATOMIC_RELEASE);
 }
 
 /* The collector's word changed. A flip of the white means that an atomic phase
  * is over: everything (in a minor collection: everything young) was examined.
  * A major collection of generational mode sweeps as an incremental one, so the
  * kind tells while it sweeps; afterwards the estimate does, which only a major
- * one renews (5.2 and 5.4 lgc.c). */
-static SEEP_NOINLINE void collector_changed(struct seep_recorder *recorder, uint64_t word,
+ * one renews (5.2 and 5.4 lgc.c). False when lua_close has begun. */
+static SEEP_NOINLINE bool collector_changed(struct seep_recorder *recorder, uint64_t word,
                                             uint64_t vm_bytes) {
   const struct seep_vm *vm = recorder->vm_state.vm;
   uint8_t phase = seep_vm_word_phase(word);
@@ -375,12 +376,12 @@ static SEEP_NOINLINE void collector_changed(struct seep_recorder *recorder, uint
   if (recorder->collector_word == 0) { /* the first look at a newborn state */
     recorder->collector_word = word;
     recorder->estimate = estimate;
-    return;
+    return true;
   }
   recorder->collector_word = word;
   if ((word & vm->closing_bits) == vm->closing_bits) {
     close_state(recorder, vm_bytes);
-    return;
+    return false;
   }
   if (flipped) {
     bool generational = vm->kind_generational != 0 && seep_vm_word_kind(word) == vm->kind_generational;
@@ -390,11 +391,13 @@ static SEEP_NOINLINE void collector_changed(struct seep_recorder *recorder, uint
   }
   if (recorder->sweeping && !in_sweep) end_epoch(recorder);
   recorder->estimate = estimate;
+  return true;
 }
 
-static inline void observe_collector(struct seep_recorder *recorder, uint64_t vm_bytes) {
+/* False when lua_close has begun: the recorder is no longer this state's. */
+static inline bool observe_collector(struct seep_recorder *recorder, uint64_t vm_bytes) {
   uint64_t word = seep_vm_collector_word(&recorder->vm_state);
-  if (SEEP_UNLIKELY(word != recorder->collector_word)) collector_changed(recorder, word, vm_bytes);
+  return SEEP_LIKELY(word == recorder->collector_word) || collector_changed(recorder, word, vm_bytes);
 }
 
 /* The VM's own count as it was before this call began. */
@@ -485,10 +488,8 @@ void *seep_recorder_call(struct seep_recorder *recorder, void *ud, void *block, 
   if (SEEP_UNLIKELY(block == NULL && new_size == 0)) return recorder->original(ud, block, old_size, 0);
   settle(recorder, new_size == 0 ? (uintptr_t)block : 0);
   uint64_t vm_bytes = count_before(recorder, old_size, new_size);
-  observe_collector(recorder, vm_bytes);
-  if (SEEP_UNLIKELY(recorder->phase != SEEP_PHASE_RECORDING)) { /* lua_close began */
-    return recorder->original(ud, block, old_size, new_size);
-  }
+  seep_allocator *original = recorder->original;
+  if (SEEP_UNLIKELY(!observe_collector(recorder, vm_bytes))) return original(ud, block, old_size, new_size);
   if (new_size == 0) return record_free(recorder, ud, block, old_size, vm_bytes);
   if (block == NULL) return record_alloc(recorder, ud, old_size, new_size);
   return record_resize(recorder, ud, block, old_size, new_size);

@@ -101,6 +101,7 @@ enum seep_status seep_capture_create(struct seep_capture *capture, const char *p
                                      struct seep_error *error) {
   int saved_errno = errno;
   memset(capture, 0, offsetof(struct seep_capture, segments));
+  pthread_mutex_init(&capture->growing, NULL);
   snprintf(capture->path, sizeof capture->path, "%s", path);
   int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) {
@@ -182,7 +183,10 @@ static bool add_segment(struct seep_capture *capture, struct seep_table *table) 
 bool seep_table_reserve(struct seep_capture *capture, struct seep_table *table, uint32_t count) {
   int saved_errno = errno;
   bool enough = true;
+  if (SEEP_LIKELY(table->capacity >= count)) return true;
+  pthread_mutex_lock(&capture->growing);
   while (enough && table->capacity < count) enough = add_segment(capture, table);
+  pthread_mutex_unlock(&capture->growing);
   errno = saved_errno;
   return enough;
 }
@@ -196,6 +200,10 @@ uint32_t seep_table_run(const struct seep_table *table, uint32_t number) {
   }
   return 0;
 }
+
+void seep_capture_hold(struct seep_capture *capture) { pthread_mutex_lock(&capture->growing); }
+
+void seep_capture_let_go(struct seep_capture *capture) { pthread_mutex_unlock(&capture->growing); }
 
 /* -- Forking ----------------------------------------------------------------- */
 

@@ -9,13 +9,15 @@
  * opened again by its path and checked to be the same.
  *
  * After a failure the capture is marked incomplete with the reason, and goes
- * on with the room that it has. Thread rule: creating, growing and sealing
- * take the caller's lock; records are written by the thread that runs their
- * state. May run inside an allocator; errno is kept. */
+ * on with the room that it has. Thread rule: any thread may make its tables
+ * grow (a lock of the capture's own is taken for that); records are written by
+ * the thread that runs their state; creating, forking and sealing are the
+ * caller's to keep apart. May run inside an allocator; errno is kept. */
 #ifndef SEEP_WRITER_H
 #define SEEP_WRITER_H
 
 #include <limits.h>
+#include <pthread.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -38,6 +40,7 @@ struct seep_capture {
   ino_t inode;
   struct seep_file_header *header;
   bool full;                     /* it could not grow once: it is not tried again */
+  pthread_mutex_t growing;       /* held while the file grows, and across a fork */
   uint32_t segment_count;
   struct seep_segment_header *segments[SEEP_CAPTURE_SEGMENTS_MAX];
 };
@@ -70,6 +73,11 @@ uint32_t seep_table_run(const struct seep_table *table, uint32_t number);
 
 /* Notes why something is missing; the first reason stays. */
 void seep_capture_mark_incomplete(struct seep_capture *capture, const char *reason);
+
+/* Keeps the file from growing, or lets it grow again: around a fork, so that the
+ * child does not inherit a lock that nobody gives back. */
+void seep_capture_hold(struct seep_capture *capture);
+void seep_capture_let_go(struct seep_capture *capture);
 
 /* A private copy of the whole file, in pages; NULL when there is no memory.
  * For the instant before a fork. `*size_bytes` is what to unmap. */
