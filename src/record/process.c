@@ -110,6 +110,7 @@ static struct seep_recorder *take_recorder(const struct seep_vm *vm, seep_alloca
   if (!ready()) return NULL;
   release_closed_states();
   if (process.recorder_count >= FRESH_STATES) recorder = reusable(vm, original);
+  if (recorder != NULL) recorder->record->closed = SEEP_STATE_OPEN; /* nobody else's any more */
   if (recorder == NULL) recorder = add_recorder(vm, original);
   if (recorder == NULL) {
     process.capture.header->unrecorded_states++;
