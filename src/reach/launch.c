@@ -198,13 +198,19 @@ static void pass_on(int number) {
   if (child_pid > 0) kill(child_pid, number);
 }
 
+/* The terminal sends its interrupts to the program as well; one that a process
+ * sent to us alone is passed on. */
+static void pass_on_if_sent(int number, siginfo_t *info, void *context) {
+  (void)context;
+  if (info->si_code <= 0) pass_on(number);
+}
+
 static void handle_signals(void) {
   static const int passed_on[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH};
-  struct sigaction ignore = {.sa_handler = SIG_IGN};
+  struct sigaction interrupt = {.sa_sigaction = pass_on_if_sent, .sa_flags = SA_RESTART | SA_SIGINFO};
   struct sigaction pass = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
-  /* The terminal sends these to the program as well. */
-  sigaction(SIGINT, &ignore, NULL);
-  sigaction(SIGQUIT, &ignore, NULL);
+  sigaction(SIGINT, &interrupt, NULL);
+  sigaction(SIGQUIT, &interrupt, NULL);
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(passed_on); i++) {
     struct sigaction before;
     sigaction(passed_on[i], NULL, &before);

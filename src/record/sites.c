@@ -97,6 +97,7 @@ static uint32_t c_function_name(struct seep_sites *sites, uint64_t key, const ch
   static const char digits[] = "0123456789abcdef";
   if (name != NULL) return intern_string(sites, name, strlen(name));
   uint64_t address = key & SEEP_KEY_ADDRESS;
+  if (address == 0) return intern_string(sites, "C function", 10);
   char text[16 + 2] = "0x";
   for (int i = 0; i < 12; i++) text[2 + i] = digits[address >> (44 - 4 * i) & 15];
   return intern_string(sites, text, 14);

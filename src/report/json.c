@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "report/report.h"
@@ -115,21 +116,37 @@ static void put_head(json_t *root, const struct seep_profile *profile) {
   if (profile->unrecorded_states > 0) put(root, "unrecorded_states", integer(profile->unrecorded_states));
 }
 
+/* Writes one value and lets it go: a capture can have a million rows. */
+static bool write_value(json_t *value, FILE *out) {
+  bool done = json_dumpf(value, out, JSON_COMPACT | JSON_REAL_PRECISION(15)) == 0;
+  json_decref(value);
+  return done;
+}
+
+/* An object without its closing brace, so that more can follow. */
+static bool write_open_object(json_t *object, FILE *out) {
+  char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
+  json_decref(object);
+  if (text == NULL) return false;
+  bool done = fwrite(text, 1, strlen(text) - 1, out) == strlen(text) - 1;
+  free(text);
+  return done;
+}
+
 bool seep_report_json(const struct seep_profile *profile, uint32_t limit, FILE *out) {
   json_t *root = json_object();
-  json_t *states = json_array(), *sites = json_array();
+  json_t *states = json_array();
   put_head(root, profile);
   for (uint32_t i = 0; i < profile->state_count; i++) {
     if (json_array_append_new(states, state_object(&profile->states[i])) != 0) abort();
   }
-  uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
-  for (uint32_t i = 0; i < count; i++) {
-    if (json_array_append_new(sites, row_object(profile, &profile->rows[i])) != 0) abort();
-  }
   put(root, "states", states);
   put(root, "totals", totals_object(&profile->totals, profile->state_count == 1));
-  put(root, "sites", sites);
-  bool done = json_dumpf(root, out, JSON_COMPACT | JSON_REAL_PRECISION(15)) == 0 && fputc('\n', out) != EOF;
-  json_decref(root);
-  return done && fflush(out) == 0;
+  bool done = write_open_object(root, out) && fputs(",\"sites\":[", out) != EOF;
+  uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
+  for (uint32_t i = 0; done && i < count; i++) {
+    if (i > 0) fputc(',', out);
+    done = write_value(row_object(profile, &profile->rows[i]), out);
+  }
+  return done && fputs("]}\n", out) != EOF && fflush(out) == 0;
 }

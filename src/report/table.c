@@ -41,7 +41,7 @@ static void print_condition(const struct seep_profile *profile, FILE *out) {
   if (profile->running) {
     fputs("still running: this is how it stands now\n", out);
   } else if (!profile->sealed) {
-    fputs("not finished: the program was killed or ended without exit; this is how it stood then\n", out);
+    fputs("not finished: the program was killed, ended without exit, or became another; this is how it stood then\n", out);
   }
   if (profile->problem[0] != '\0') {
     fputs("incomplete: ", out);

@@ -29,6 +29,20 @@ enum { OP_LOADBOOL = 2, OP_GETGLOBAL = 5, OP_GETTABLE = 6, OP_SETGLOBAL = 7, OP_
 
 SEEP_PUC_DEFINE_OPS(traits, seep_puc_line_by_table)
 
+/* lstring.c luaS_newudata: a new userdata stands behind the main thread; behind
+ * those that the collector has put there again (lgc.c GCTM), if one of their
+ * finalizers runs. */
+static bool heads_userdata(uintptr_t main_thread, uintptr_t block) {
+  enum { NEXT = 0, MARKED = 9, FINALIZED = 1 << 3, STEPS_MAX = 4096 };
+  uintptr_t object = seep_load_pointer(NULL, main_thread + NEXT);
+  for (int i = 0; i < STEPS_MAX && object != 0; i++) {
+    if (object == block) return true;
+    if ((seep_load_u8(NULL, object + MARKED) & FINALIZED) == 0) return false;
+    object = seep_load_pointer(NULL, object + NEXT);
+  }
+  return false;
+}
+
 /* lgc.c luaC_link: new objects other than strings head the list of all objects; userdata stand
  * behind the main thread (lstring.c luaS_newudata); open upvalues head their
  * own list (lfunc.c luaF_findupval). */
@@ -43,7 +57,7 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
     enum seep_type type = by_tag[seep_load_u8(NULL, block + 8) & 15];
     return type == SEEP_TYPE_OTHER ? SEEP_TYPE_BUFFER : type;
   }
-  if (seep_load_pointer(NULL, state->main_thread) == block) return SEEP_TYPE_USERDATA;
+  if (heads_userdata(state->main_thread, block)) return SEEP_TYPE_USERDATA;
   if (seep_load_pointer(NULL, state->global + layout->g_uvhead + UPVAL_NEXT) == block) {
     return SEEP_TYPE_UPVALUE;
   }

@@ -12,7 +12,6 @@
 struct layout {
   const char *releases;
   uint16_t g_vmstate, g_main, g_cur_L, g_jit_base, g_uvhead;
-  uint16_t J;  /* jit_State, from global_State */
 };
 
 /* The same in every release described. */
@@ -35,21 +34,29 @@ enum { FFID_LUA = 0, FFID_C = 1, CONT_FFI_CALLBACK = 1 };
 enum { GCT_STR = 4, GCT_UPVAL = 5, GCT_THREAD = 6, GCT_PROTO = 7, GCT_FUNC = 8, GCT_TRACE = 9,
        GCT_CDATA = 10, GCT_TAB = 11, GCT_UDATA = 12 };
 
+/* The upper 17 bits of a TValue: ~LJ_TFUNC and ~LJ_TTHREAD, sign-extended. */
+enum { TAG_FUNC = 0x1fff7, TAG_THREAD = 0x1fff9 };
+
 #define GC_POINTER(value) ((value) & ((1ULL << 47) - 1))
 
 static const struct layout layouts[] = {
     {.releases = "2.1 of 2021 to 2023", .g_vmstate = 184, .g_main = 192, .g_cur_L = 368,
-     .g_jit_base = 376, .g_uvhead = 280, .J = 728},
+     .g_jit_base = 376, .g_uvhead = 280},
     {.releases = "2.1 of 2024 to 2025", .g_vmstate = 184, .g_main = 192, .g_cur_L = 368,
-     .g_jit_base = 376, .g_uvhead = 280, .J = 736},
+     .g_jit_base = 376, .g_uvhead = 280},
     {.releases = "2.1 of 2026", .g_vmstate = 184, .g_main = 192, .g_cur_L = 376,
-     .g_jit_base = 384, .g_uvhead = 288, .J = 744},
+     .g_jit_base = 384, .g_uvhead = 288},
 };
 
 /* -- Threads ------------------------------------------------------------- */
 
+/* What stands in a frame's function slot: a function, or the thread in a dummy
+ * frame. 0 when a fast function has put its first result there already
+ * (lib_base.c ffh_resume makes its message string only then). */
 SEEP_ALWAYS_INLINE uintptr_t function_of(uintptr_t frame) {
-  return GC_POINTER(seep_load_u64(NULL, frame - 8));
+  uint64_t slot = seep_load_u64(NULL, frame - 8);
+  uint64_t tag = slot >> 47;
+  return tag == TAG_FUNC || tag == TAG_THREAD ? GC_POINTER(slot) : 0;
 }
 
 /* The coroutine that the function on top of `thread` has resumed, or 0. A
@@ -58,7 +65,7 @@ static uintptr_t resumed_by(const struct seep_vm *vm, uintptr_t thread) {
   uintptr_t base = seep_load_pointer(NULL, thread + L_BASE);
   if (base <= seep_load_pointer(NULL, thread + L_STACK) + 16) return 0;
   uintptr_t function = function_of(base - 8);
-  if (seep_load_u8(NULL, function + OBJECT_TYPE) != GCT_FUNC) return 0;
+  if (function == 0 || seep_load_u8(NULL, function + OBJECT_TYPE) != GCT_FUNC) return 0;
   uint8_t ffid = seep_load_u8(NULL, function + FUNCTION_FFID);
   if (ffid <= FFID_C) return 0;
   uint64_t value;
@@ -185,16 +192,51 @@ SEEP_ALWAYS_INLINE bool at_frame(const struct walker *walker) {
   return walker->frame > walker->bottom;
 }
 
+/* Whether jit_State is `offset` behind the global state: then trace `number` is
+ * in its array, is a trace, and starts inside its prototype. Read through the
+ * kernel, for the offset differs by release and nothing else tells. */
+static bool jit_state_holds(uintptr_t global, uint16_t offset, uint32_t number) {
+  const struct seep_image *image = &seep_image_self_checked;
+  uintptr_t jit = global + offset;
+  uint32_t count = seep_load_u32(image, jit + J_SIZETRACE);
+  if (number == 0 || number >= count || count > 65536) return false;
+  uintptr_t trace = seep_load_pointer(image, seep_load_pointer(image, jit + J_TRACE) + number * 8u);
+  if (trace == 0 || seep_load_u8(image, trace + OBJECT_TYPE) != GCT_TRACE) return false;
+  uintptr_t proto = seep_load_pointer(image, trace + TRACE_STARTPT);
+  uintptr_t pc = seep_load_pointer(image, trace + TRACE_STARTPC);
+  uintptr_t code = proto + PROTO_BYTES;
+  return seep_load_u8(image, proto + OBJECT_TYPE) == GCT_PROTO && pc >= code &&
+         pc < code + (uintptr_t)seep_load_u32(image, proto + PROTO_SIZEBC) * 4;
+}
+
+/* The offset of jit_State, looked for when the first trace allocates; NOT_FOUND
+ * when it is nowhere near. */
+static uint16_t jit_state_offset(uintptr_t global, uint32_t number) {
+  enum { UNKNOWN = 0, NOT_FOUND = 1, FIRST = 600, LAST = 1000 };
+  static uint16_t known;
+  uint16_t offset = __atomic_load_n(&known, __ATOMIC_RELAXED);
+  if (SEEP_UNLIKELY(offset == UNKNOWN)) {
+    for (offset = FIRST; offset <= LAST; offset += 8) {
+      if (jit_state_holds(global, offset, number)) break;
+    }
+    if (offset > LAST) offset = NOT_FOUND;
+    __atomic_store_n(&known, offset, __ATOMIC_RELAXED);
+  }
+  return offset == NOT_FOUND ? 0 : offset;
+}
+
 /* The bytecode at which the running trace starts, or 0. */
 static uintptr_t trace_start(const struct seep_vm_state *state, uintptr_t *proto) {
   const struct layout *layout = state->vm->layout;
   uint32_t number = seep_load_u32(NULL, state->global + layout->g_vmstate);
-  uintptr_t jit = state->global + layout->J;
-  if ((int32_t)number < 0 || number >= seep_load_u32(NULL, jit + J_SIZETRACE)) return 0;
+  if ((int32_t)number <= 0) return 0;
+  uint16_t offset = jit_state_offset(state->global, number);
+  uintptr_t jit = state->global + offset;
+  if (offset == 0 || number >= seep_load_u32(NULL, jit + J_SIZETRACE)) return 0;
   uintptr_t trace = seep_load_pointer(NULL, seep_load_pointer(NULL, jit + J_TRACE) + number * 8u);
   if (trace == 0) return 0;
   *proto = seep_load_pointer(NULL, trace + TRACE_STARTPT);
-  return seep_load_pointer(NULL, trace + TRACE_STARTPC) + 4;
+  return *proto == 0 ? 0 : seep_load_pointer(NULL, trace + TRACE_STARTPC) + 4;
 }
 
 static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bool running,
@@ -208,6 +250,8 @@ static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bo
 /* What stands in the key for a frame, and where to describe it from: the
  * prototype of a Lua function. */
 SEEP_ALWAYS_INLINE uint64_t frame_key(struct walker *walker, uintptr_t function, uintptr_t *handle) {
+  *handle = 0;
+  if (function == 0) return SEEP_KEY_C | SEEP_KEY_BUILTIN;
   if (seep_load_u8(NULL, function + FUNCTION_FFID) != FFID_LUA) {
     *handle = function;
     return c_key(function);
@@ -327,6 +371,19 @@ static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t 
 
 /* -- Types --------------------------------------------------------------- */
 
+/* lj_udata.c: a new userdata stands behind the main thread; behind those that the
+ * collector has put there to be finalized, if one of their finalizers runs. */
+static bool heads_userdata(uintptr_t main_thread, uintptr_t block) {
+  enum { OBJECT_MARKED = 8, FINALIZED = 8, STEPS_MAX = 4096 };
+  uintptr_t object = seep_load_pointer(NULL, main_thread + OBJECT_NEXT);
+  for (int i = 0; i < STEPS_MAX && object != 0; i++) {
+    if (object == block) return true;
+    if ((seep_load_u8(NULL, object + OBJECT_MARKED) & FINALIZED) == 0) return false;
+    object = seep_load_pointer(NULL, object + OBJECT_NEXT);
+  }
+  return false;
+}
+
 /* lj_gc.c lj_mem_newgco: new objects other than strings head the root list; a cdata of variable
  * size lies inside its block; userdata stand behind the main thread; open
  * upvalues head their own list. */
@@ -342,7 +399,7 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
     uint8_t type = seep_load_u8(NULL, root + OBJECT_TYPE);
     return root == block || type == GCT_CDATA ? by_type[type & 15] : SEEP_TYPE_BUFFER;
   }
-  if (seep_load_pointer(NULL, state->main_thread + OBJECT_NEXT) == block) return SEEP_TYPE_USERDATA;
+  if (heads_userdata(state->main_thread, block)) return SEEP_TYPE_USERDATA;
   if (seep_load_pointer(NULL, state->global + layout->g_uvhead + UPVAL_NEXT) == block) {
     return SEEP_TYPE_UPVALUE;
   }
