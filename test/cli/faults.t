@@ -7,7 +7,7 @@ use warnings;
 use Test::More;
 use SeepTest qw(root seepline_path vms execute seepline record show_json scratch slurp spew have_command);
 
-use constant TIMEOUT_S => 30;
+use constant TIMEOUT_S => 15;
 
 my $folder = scratch();
 my $captures = 0;
