@@ -5,7 +5,8 @@ use strict;
 use warnings;
 use File::Basename qw(basename dirname);
 use Test::More;
-use SeepTest qw(vms execute record show_json programs);
+use JSON::PP qw(decode_json);
+use SeepTest qw(vms execute seepline record show_json programs);
 
 use constant TIMEOUT_S => 20;
 
@@ -36,9 +37,7 @@ sub check_rows {
         push @{$wrong{'survivors are live'}}, $name if $row->{survivor_bytes} > $row->{live_bytes} || $row->{survivor_count} > $row->{live_count};
         push @{$wrong{'temporaries were freed'}}, $name if $row->{temporary_count} > $row->{freed_count};
         push @{$wrong{'the peak is not below what is live'}}, $name if defined $row->{peak_bytes} && ($row->{peak_bytes} < $row->{live_bytes} || $row->{peak_bytes} > $row->{alloc_bytes});
-        push @{$wrong{'a stack'}}, $name if !$row->{stack};
         push @{$wrong{'lines are lines'}}, $name if $row->{line} !~ /^\d+$/ || $row->{line} > 100000;
-        push @{$wrong{'frames have a file, a line and a function'}}, $name if grep { !defined $_->{file} || !defined $_->{line} || !defined $_->{function} } @{$row->{stack}};
         push @{$wrong{'types are known'}}, $name if $row->{type} !~ /^(table|string|function|userdata|thread|proto|upvalue|cdata|buffer|other)$/;
     }
     for my $what (sort keys %wrong) {
@@ -60,9 +59,21 @@ sub check_sums {
     is($totals->{dropped}, 0, 'nothing was dropped');
 }
 
+# The answer without its stacks: those of deep recursions are most of it, and
+# decoding them is most of the time.
+sub show_rows {
+    my ($capture) = @_;
+    my $result = seepline('show', $capture, '--json');
+    return (undef, $result) if $result->{status} != 0;
+    my $frame = qr/\{"file":"(?:[^"\\]|\\.)*","line":\d+,"function":"(?:[^"\\]|\\.)*"(?:,"(?:coroutine|tail)":true)*\},?/;
+    my $stripped = $result->{out} =~ s/"stack":\[$frame*\]/"stack":[]/gr;
+    unlike($stripped, qr/"stack":\[\{/, 'stacks are lists of frames');
+    return (decode_json($stripped), $result);
+}
+
 sub check_capture {
     my ($capture) = @_;
-    my ($answer, $result) = show_json($capture);
+    my ($answer, $result) = show_rows($capture);
     ok($answer, 'the capture can be read') or return diag($result->{err});
     ok($answer->{complete}, 'and is complete') or diag($answer->{problem} // 'not sealed');
     is(scalar @{$answer->{states}}, 1, 'with one state');

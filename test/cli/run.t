@@ -52,7 +52,7 @@ sub test_signals {
     my ($vm) = @_;
     for my $signal (qw(TERM KILL USR1 ABRT SEGV)) {
         my $script = script("local x = {} for i = 1, 100 do x[i] = {} end io.stdout:write('before') io.stdout:flush() os.execute('kill -$signal \$PPID') while true do end");
-        my ($result, $capture) = record($vm, $script);
+        my ($result, $capture) = record($vm, $script, { timeout => 10 });
         is($result->{signal}, POSIX->can("SIG$signal")->(), "ends by SIG$signal as the program did");
         is($result->{out}, 'before', 'with what it had written');
         my $answer = show_json($capture);
@@ -71,6 +71,7 @@ sub test_signal_is_passed_on {
         my $pid = fork() // die;
         if ($pid == 0) {
             open STDOUT, '>&', $to or die;
+            alarm 20;
             exec $seepline, 'run', '--no-summary', '-o', "$folder/passed.seep", $vm, $script;
         }
         close $to;

@@ -8,7 +8,7 @@ end
 
 for i = 1, 300 do
   local co = coroutine.create(fail)
-  local ok, problem = coroutine.resume(co, i % 50)
+  local ok, problem = coroutine.resume(co, i % 20)
   assert(not ok and problem.code == 42 and coroutine.status(co) == "dead")
   assert(not coroutine.resume(co))
 end
@@ -26,7 +26,7 @@ local function nest(n)
   assert(inner()[1] == n)
   return inner()
 end
-local result, depth = nest(40), 0
+local result, depth = nest(12), 0
 while result[1] ~= "bottom" do result = result[1] depth = depth + 1 end
 print(depth)
 

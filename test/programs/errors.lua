@@ -12,7 +12,7 @@ local function thrower(kind, depth)
 end
 for _, kind in ipairs { "table", "string", "index", "call", "arithmetic", "c", "nil" } do
   for i = 1, 50 do
-    local ok, problem = pcall(thrower, kind, i % 20)
+    local ok, problem = pcall(thrower, kind, i % 8)
     assert(not ok)
     if i == 1 then print(kind, type(problem)) end
   end
@@ -20,7 +20,7 @@ end
 
 local traces = 0
 for i = 1, 100 do
-  xpcall(function() thrower("string", i % 30) end, function(problem)
+  xpcall(function() thrower("string", i % 12) end, function(problem)
     traces = traces + #debug.traceback(problem, 1):sub(1, 4)
     return { problem }
   end)
@@ -39,7 +39,7 @@ local function rethrow(n)
   end)
   if not fine then error(what, 0) end
 end
-local _, deepest = pcall(rethrow, 40)
+local _, deepest = pcall(rethrow, 15)
 print(deepest[1])
 print(select(2, pcall(error)))
 print(pcall(assert, false, "assertion"))

@@ -14,7 +14,7 @@ local sleepers = {}
 for i = 1, 100 do
   sleepers[i] = coroutine.wrap(function()
     while true do
-      deep(i, unpack(big, 1, 50))
+      deep(i % 20, unpack(big, 1, 50))
       coroutine.yield({ i })
       collectgarbage("step")
     end
@@ -24,7 +24,7 @@ for _ = 1, 3 do
   for i = 1, 100 do sleepers[i]() end
   collectgarbage()
 end
-print(coroutine.wrap(function() return deep(1000, 1, 2, 3) end)())
+print(coroutine.wrap(function() return deep(150, 1, 2, 3) end)())
 local function recurse(n) if n == 0 then collectgarbage() return {} end return { recurse(n - 1) } end
-for _ = 1, 5 do recurse(3000) collectgarbage() end
+for _ = 1, 5 do recurse(600) collectgarbage() end
 print(type(recurse(10)))
