@@ -51,25 +51,35 @@ static uint64_t hash_number(uint64_t hash, uint64_t number) {
 
 /* -- Names as shown ---------------------------------------------------------- */
 
-/* The first line of program text as Lua abbreviates it (lobject.c luaO_chunkid,
- * LUA_IDSIZE 60). */
-static char *abbreviate_text(const char *text, size_t count) {
-  enum { ID_SIZE = 60, FRAME = sizeof "[string \"\"]" - 1, DOTS = 3 };
-  size_t line = 0;
-  while (line < count && text[line] != '\n') line++;
-  size_t room = ID_SIZE - 1 - FRAME;
-  bool cut = line < count || count > room;
-  size_t shown = line;
-  if (cut && shown > room - DOTS) shown = room - DOTS;
-  return seep_must_format("[string \"%.*s%s\"]", (int)shown, text, cut ? "..." : "");
+/* How a VM abbreviates program text in a chunk's name (lobject.c luaO_chunkid,
+ * lj_debug.c lj_debug_shortname; LUA_IDSIZE is 60): text of one line and at most
+ * `whole` bytes is shown whole, else at most `cut` bytes of the first line. */
+struct abbreviation {
+  size_t whole, cut;
+  const char *line_ends;
+};
+
+static const struct abbreviation *abbreviation_of(const char *family) {
+  static const struct abbreviation lua51 = {43, 43, "\n\r"}, later = {44, 45, "\n"};
+  static const struct abbreviation luajit = {48, 45, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17"
+      "\20\21\22\23\24\25\26\27\30\31\32\33\34\35\36\37"};
+  if (strncmp(family, "LuaJIT", 6) == 0) return &luajit;
+  return strcmp(family, "Lua 5.1") == 0 ? &lua51 : &later;
 }
 
-static char *show_source(const char *source, size_t count) {
+static char *abbreviate_text(const struct abbreviation *rule, const char *text, size_t count) {
+  size_t line = 0;
+  while (line < count && text[line] != '\0' && strchr(rule->line_ends, text[line]) == NULL) line++;
+  if (line == count && count <= rule->whole) return seep_must_format("[string \"%.*s\"]", (int)count, text);
+  return seep_must_format("[string \"%.*s...\"]", (int)(line < rule->cut ? line : rule->cut), text);
+}
+
+static char *show_source(const struct abbreviation *rule, const char *source, size_t count) {
   char *raw;
   if (count > 0 && (source[0] == '@' || source[0] == '=')) {
     return seep_text_utf8(source + 1, count - 1);
   }
-  raw = abbreviate_text(source, count);
+  raw = abbreviate_text(rule, source, count);
   char *clean = seep_text_utf8(raw, strlen(raw));
   free(raw);
   return clean;
@@ -116,7 +126,7 @@ static const struct seep_profile_frame *make_frame(struct builder *builder,
   struct seep_profile_frame *frame = own(builder->owned, seep_must_alloc(sizeof *frame));
   char *file = function->kind == SEEP_FUNCTION_C      ? seep_must_copy("[C]")
                : function->kind == SEEP_FUNCTION_MARK ? seep_text_utf8(name, name_bytes)
-                                                      : show_source(source, source_bytes);
+                                                      : show_source(abbreviation_of(builder->record->family), source, source_bytes);
   bool in_file = source_bytes > 0 && source[0] == '@';
   frame->file = own(builder->owned, file);
   frame->function = own(builder->owned, show_function(builder->names, function, file, in_file, name, name_bytes));

@@ -119,6 +119,11 @@ static bool may_overwrite(int file) {
  * started: what cannot be written is known in time. A capture of the same name
  * that is still being written keeps its inode: the name alone is taken. */
 static enum seep_status prepare_capture(const char *path, struct seep_error *error) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < SEEP_HEADER_BYTES) {
+    return seep_error_set(error, SEEP_E_SYSTEM, "%s: files may be %llu bytes at most (ulimit -f): a capture needs more",
+                          path, (unsigned long long)limit.rlim_cur);
+  }
   int file = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
   if (file >= 0) {
     bool free_to_use = may_overwrite(file);

@@ -29,7 +29,7 @@
 #include "record/process.h"
 #include "vm/calibrate.h"
 
-enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384, CALLERS_KNOWN = 32 };
+enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384, CALLERS_KNOWN = 32, TRIES = 8 };
 
 /* A build of Lua in this process, told apart by its lua_newstate. */
 struct build {
@@ -52,6 +52,7 @@ static struct {
   /* LuaJIT inside the program: fresh mappings in which a state may be. */
   bool watch_mappings;
   uintptr_t mappings[MAPPINGS_MAX];
+  uint8_t mapping_tries[MAPPINGS_MAX];  /* a state may be half built at the first look */
   uint32_t mapping_count;
 } preload = {.builds_lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -207,6 +208,7 @@ static void *map(void *at, size_t size, int protection, int flags, int file, off
   void *pages = (void *)syscall(SYS_mmap, at, size, protection, flags, file, offset);
   if (preload.watch_mappings && pages != MAP_FAILED && file == -1 && !calibrating) {
     uint32_t slot = __atomic_fetch_add(&preload.mapping_count, 1, __ATOMIC_RELAXED) % MAPPINGS_MAX;
+    preload.mapping_tries[slot] = TRIES;
     preload.mappings[slot] = (uintptr_t)pages;
   }
   return pages;
@@ -223,16 +225,18 @@ SEEP_EXPORT void *mmap64(void *at, size_t size, int protection, int flags, int f
 static SEEP_NOINLINE void search_mappings(void) {
   const struct seep_vm *vm = &preload.builds[0].vm;
   for (uint32_t i = 0; i < MAPPINGS_MAX; i++) {
-    uintptr_t begin = __atomic_exchange_n(&preload.mappings[i], 0, __ATOMIC_RELAXED);
-    uintptr_t main_thread = begin == 0 ? 0 : seep_vm_find_state(vm, begin, STATE_SEARCH_BYTES);
+    uintptr_t begin = __atomic_load_n(&preload.mappings[i], __ATOMIC_RELAXED);
+    if (begin == 0) continue;
+    uintptr_t main_thread = seep_vm_find_state(vm, begin, STATE_SEARCH_BYTES);
     if (main_thread != 0) seep_process_adopt(vm, main_thread);
+    if (main_thread == 0 && --preload.mapping_tries[i] > 0) continue;
+    __atomic_compare_exchange_n(&preload.mappings[i], &begin, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   }
 }
 
 SEEP_EXPORT char *getenv(const char *name) {
   static char *(*next)(const char *);
   if (preload.watch_mappings && preload.mapping_count != 0 && !calibrating) {
-    preload.mapping_count = 0;
     int saved_errno = errno;
     search_mappings();
     errno = saved_errno;

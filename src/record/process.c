@@ -293,10 +293,14 @@ static void release_gone_states(void) {
   }
 }
 
-/* An allocator that the program put in our place sees what we do not. */
-static void check_still_in_place(const struct seep_recorder *recorder) {
+/* An allocator that the program put in our place sees what we do not, the end of
+ * the state included: then nothing of the state may be read any more. */
+static bool is_still_in_place(const struct seep_recorder *recorder) {
   uintptr_t at = recorder->vm_state.global + recorder->vm_state.vm->allocf;
-  if (seep_load_pointer(&seep_image_self_checked, at) == (uintptr_t)recorder->installed) return;
+  return seep_load_pointer(&seep_image_self_checked, at) == (uintptr_t)recorder->installed;
+}
+
+static void note_replaced(void) {
   seep_capture_mark_incomplete(&process.capture,
                                "the program put an allocator of its own in the recorder's place");
 }
@@ -309,8 +313,11 @@ void seep_process_finish(void) {
     for (uint32_t i = 0; i < process.recorder_count; i++) {
       struct seep_recorder *recorder = seep_thunk_recorders[i];
       if (recorder->phase != SEEP_PHASE_RECORDING) continue;
-      seep_recorder_settle(recorder);
-      check_still_in_place(recorder);
+      if (is_still_in_place(recorder)) {
+        seep_recorder_settle(recorder);
+      } else {
+        note_replaced();
+      }
     }
     stop_all();
     seep_capture_seal(&process.capture);

@@ -168,7 +168,7 @@ static uint64_t true_place(struct seep_recorder *recorder, struct seep_allocatio
   } else {
     *stale = (struct seep_stale_place){.leaf_key = allocation->leaf_key, .frame = frame, .place = place};
   }
-  return place;
+  return place & ~(uint64_t)SEEP_KEY_UNCERTAIN;
 }
 
 /* Puts the true place of an allocation whose type is known into the stack that
@@ -268,8 +268,19 @@ static bool pending_is_string(struct seep_recorder *recorder, uintptr_t freed_bl
   return count == recorder->pending.string_count + 1;
 }
 
+static bool is_sweeping(const struct seep_recorder *recorder) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  uint64_t word = seep_vm_collector_word(&recorder->vm_state);
+  uint8_t phase = seep_vm_word_phase(word);
+  return (phase >= vm->sweep_first && phase <= vm->sweep_last) ||
+         (word & vm->closing_bits) == vm->closing_bits;
+}
+
 static enum seep_type pending_type(struct seep_recorder *recorder, uintptr_t freed_block) {
   const struct seep_pending *pending = &recorder->pending;
+  if (freed_block == pending->block && is_sweeping(recorder)) {
+    return recorder->vm_state.vm->ops->type_of_swept(freed_block);
+  }
   if (pending_is_string(recorder, freed_block)) return SEEP_TYPE_STRING;
   return recorder->vm_state.vm->ops->type_of(&recorder->vm_state, pending->block, pending->size_bytes);
 }

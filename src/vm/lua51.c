@@ -27,6 +27,18 @@ enum { OP_LOADBOOL = 2, OP_GETGLOBAL = 5, OP_GETTABLE = 6, OP_SETGLOBAL = 7, OP_
        OP_FORLOOP = 31, OP_FORPREP = 32, OP_TFORLOOP = 33, OP_SETLIST = 34, OP_CLOSURE = 36,
        OP_VARARG = 37 };
 
+/* An object has one of the whites; where a table's part would have them, the tag
+ * of its first value has a zero byte. */
+static enum seep_type type_of_swept(uintptr_t block) {
+  static const uint8_t by_tag[16] = {
+      [4] = SEEP_TYPE_STRING,   [5] = SEEP_TYPE_TABLE,  [6] = SEEP_TYPE_FUNCTION, [7] = SEEP_TYPE_USERDATA,
+      [8] = SEEP_TYPE_THREAD,   [9] = SEEP_TYPE_PROTO,  [10] = SEEP_TYPE_UPVALUE};
+  enum { TT = 8, MARKED = 9, WHITES = 3 };
+  uint8_t tag = seep_load_u8(NULL, block + TT);
+  if ((seep_load_u8(NULL, block + MARKED) & WHITES) == 0 || tag >= 16) return SEEP_TYPE_BUFFER;
+  return by_tag[tag] == SEEP_TYPE_OTHER ? SEEP_TYPE_BUFFER : (enum seep_type)by_tag[tag];
+}
+
 SEEP_PUC_DEFINE_OPS(traits, seep_puc_line_by_table)
 
 /* lstring.c luaS_newudata: a new userdata stands behind the main thread; behind
@@ -141,6 +153,7 @@ static const struct seep_vm_ops ops = {
     .family = "Lua 5.1",
     SEEP_PUC_OPS,
     .type_of = type_of,
+    .type_of_swept = type_of_swept,
     .true_place = true_place,
 };
 

@@ -16,7 +16,7 @@ struct layout {
 
 /* The same in every release described. */
 enum {
-  L_GLREF = 16, L_BASE = 32, L_STACK = 56, L_CFRAME = 80,
+  L_STATUS = 11, L_GLREF = 16, L_BASE = 32, L_STACK = 56, L_CFRAME = 80,
   G_TOTAL = 16, G_WHITE = 32, G_ROOT = 40, G_ESTIMATE = 96, G_STRNUM = 164,
   UPVAL_NEXT = 24,
   J_TRACE = 384, J_SIZETRACE = 396,
@@ -384,6 +384,17 @@ static bool heads_userdata(uintptr_t main_thread, uintptr_t block) {
   return false;
 }
 
+/* The head of the root list, or what stands behind upvalues that were closed
+ * since (lj_func.c gola_closeuv puts them in front). */
+static uintptr_t newest_object(uintptr_t root, uintptr_t block) {
+  enum { STEPS_MAX = 256 };
+  for (int i = 0; i < STEPS_MAX && root != 0 && root != block; i++) {
+    if (seep_load_u8(NULL, root + OBJECT_TYPE) != GCT_UPVAL) break;
+    root = seep_load_pointer(NULL, root + OBJECT_NEXT);
+  }
+  return root;
+}
+
 /* lj_gc.c lj_mem_newgco: new objects other than strings head the root list; a cdata of variable
  * size lies inside its block; userdata stand behind the main thread; open
  * upvalues head their own list. */
@@ -394,7 +405,7 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
       [GCT_PROTO] = SEEP_TYPE_PROTO,   [GCT_FUNC] = SEEP_TYPE_FUNCTION,
       [GCT_CDATA] = SEEP_TYPE_CDATA,   [GCT_TAB] = SEEP_TYPE_TABLE};
   const struct layout *layout = state->vm->layout;
-  uintptr_t root = seep_load_pointer(NULL, state->global + G_ROOT);
+  uintptr_t root = newest_object(seep_load_pointer(NULL, state->global + G_ROOT), block);
   if (root >= block && root < block + size_bytes) {
     uint8_t type = seep_load_u8(NULL, root + OBJECT_TYPE);
     return root == block || type == GCT_CDATA ? by_type[type & 15] : SEEP_TYPE_BUFFER;
@@ -406,6 +417,18 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
   return SEEP_TYPE_BUFFER;
 }
 
+/* An object has one of the whites and a type's number. */
+static enum seep_type type_of_swept(uintptr_t block) {
+  static const uint8_t by_type[16] = {
+      [GCT_STR] = SEEP_TYPE_STRING,    [GCT_UPVAL] = SEEP_TYPE_UPVALUE, [GCT_THREAD] = SEEP_TYPE_THREAD,
+      [GCT_PROTO] = SEEP_TYPE_PROTO,   [GCT_FUNC] = SEEP_TYPE_FUNCTION, [GCT_CDATA] = SEEP_TYPE_CDATA,
+      [GCT_TAB] = SEEP_TYPE_TABLE,     [GCT_UDATA] = SEEP_TYPE_USERDATA};
+  enum { MARKED = 8, WHITES = 3 };
+  uint8_t type = seep_load_u8(NULL, block + OBJECT_TYPE);
+  if ((seep_load_u8(NULL, block + MARKED) & WHITES) == 0 || type >= 16) return SEEP_TYPE_BUFFER;
+  return by_type[type] == SEEP_TYPE_OTHER ? SEEP_TYPE_BUFFER : (enum seep_type)by_type[type];
+}
+
 /* The description holds for 64-bit references alone: a build with 32-bit ones
  * fails here. The running thread's top function must be a function. */
 static bool anchors_hold(const struct seep_vm_state *state, bool running) {
@@ -414,6 +437,7 @@ static bool anchors_hold(const struct seep_vm_state *state, bool running) {
   uintptr_t main_thread = state->main_thread;
   if (GC_POINTER(seep_load_u64(image, state->global + layout->g_main)) != main_thread) return false;
   if (seep_load_u8(image, main_thread + OBJECT_TYPE) != GCT_THREAD) return false;
+  if (seep_load_u8(image, main_thread + L_STATUS) != 0) return false; /* still being opened */
   if (!running) return true;
   uintptr_t thread = GC_POINTER(seep_load_u64(image, state->global + layout->g_cur_L));
   if (seep_load_u8(image, thread + OBJECT_TYPE) != GCT_THREAD) return false;
@@ -440,6 +464,7 @@ static const struct seep_vm_ops ops = {
     .anchors_hold = anchors_hold,
     .c_key = c_key_of,
     .type_of = type_of,
+    .type_of_swept = type_of_swept,
 };
 
 bool seep_luajit_describe(uint32_t candidate, struct seep_vm *vm) {

@@ -137,8 +137,12 @@ static uint64_t place_of_object(const struct seep_vm_state *state, const struct 
   uint32_t other = allocation->previous == 0
       ? UINT32_MAX : index_behind((uintptr_t)code->instructions, allocation->previous);
   uint32_t count = seep_flow_find(&search, code->saved, other, found);
-  if (count == 0) return allocation->leaf_key | SEEP_KEY_INEXACT;
+  if (count == 0) return allocation->leaf_key | SEEP_KEY_INEXACT | SEEP_KEY_UNCERTAIN;
   uint64_t key = key_of_index(code, allocation->leaf_key, found[0]);
+  if (count == 1 && !(allocation->previous & SEEP_KEY_UNCERTAIN)) return key;
+  key |= SEEP_KEY_UNCERTAIN;
+  /* Counting on from a place that is not certain proves nothing. */
+  if (allocation->previous & SEEP_KEY_UNCERTAIN) return key | SEEP_KEY_INEXACT;
   uint32_t line = version->line_of(NULL, layout, allocation->function, found[0]);
   for (uint32_t i = 1; i < count; i++) {
     if (version->line_of(NULL, layout, allocation->function, found[i]) != line) return key | SEEP_KEY_INEXACT;

@@ -41,6 +41,9 @@ enum seep_type {
 #define SEEP_KEY_RESUMER (1ULL << 61)   /* this frame resumed the coroutine above it */
 #define SEEP_KEY_INEXACT (1ULL << 60)   /* the line is a guess */
 #define SEEP_KEY_BUILTIN (1ULL << 59)   /* with C: the address is a VM's builtin number */
+/* Only in what vm_ops.true_place returns: the line is right, but which of the
+ * line's instructions it was is not known. */
+#define SEEP_KEY_UNCERTAIN (1ULL << 58)
 #define SEEP_KEY_ADDRESS ((1ULL << 48) - 1)
 /* Stands for the frames that a deep stack leaves out. */
 #define SEEP_KEY_TRUNCATED (SEEP_KEY_C | SEEP_KEY_BUILTIN | 0xffffffffULL)
@@ -148,6 +151,10 @@ struct seep_vm_ops {
    * block is read only when it is an object: a buffer's bytes mean nothing. */
   enum seep_type (*type_of)(const struct seep_vm_state *state, uintptr_t block,
                             size_t size_bytes);
+
+  /* The same for a block that a sweep frees before it could be told: it is off
+   * its list, but an object's header is still whole. NULL where type_of is. */
+  enum seep_type (*type_of_swept)(uintptr_t block);
 
   /* Where a buffer's place tells that it is an object after all (5.3 allocates
    * upvalues without a tag): the better type. NULL elsewhere. */

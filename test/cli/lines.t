@@ -107,6 +107,33 @@ sub test_random {
     }
 }
 
+# Tables of variable arguments, behind other tables.
+sub test_vararg_tables {
+    my ($vm) = @_;
+    my $answer = recorded($vm, <<"LUA", 'varargs.lua') or return;
+$prelude
+local function body(i, u, ...)
+local x, y, s = 1, 2, u
+do local a = { i } x = a[1] end x = { x }
+x = { ... }
+x = { a = i, b = 2, i }
+y = function() return i end
+return x
+end
+for i = 1, 7 do
+local unique = 'u' .. i
+body(i, unique, 1, 2)
+end
+LUA
+    my %truth = (4 => 14, 5 => 7, 6 => 7);
+    for my $line (sort keys %truth) {
+        my @rows = at($answer, 'varargs.lua', $line, 'table');
+        my $exact = count(grep { $_->{exact} } @rows);
+        cmp_ok($exact, '<=', $truth{$line}, "line $line has no more than its own");
+        is($exact, $truth{$line}, "line $line has all of its own") if $vm =~ /5\.[23]/;
+    }
+}
+
 # -- Stacks --------------------------------------------------------------------------------------------------------
 
 sub test_callers {
@@ -486,6 +513,7 @@ LUA
 
 for my $vm (vms()) {
     subtest "$vm: random programs" => sub { test_random($vm) };
+    subtest "$vm: tables of variable arguments" => sub { test_vararg_tables($vm) };
     subtest "$vm: callers" => sub { test_callers($vm) };
     subtest "$vm: C functions" => sub { test_c_frames($vm) };
     subtest "$vm: coroutines" => sub { test_coroutines($vm) };
