@@ -55,6 +55,17 @@ static bool heads_userdata(uintptr_t main_thread, uintptr_t block) {
   return false;
 }
 
+/* The head of the list of all objects, or what stands behind upvalues that were
+ * closed since (lgc.c luaC_linkupval puts them in front). */
+static uintptr_t newest_object(uintptr_t root, uintptr_t block) {
+  enum { NEXT = 0, TT = 8, LUA_TUPVAL = 10, STEPS_MAX = 256 };
+  for (int i = 0; i < STEPS_MAX && root != 0 && root != block; i++) {
+    if (seep_load_u8(NULL, root + TT) != LUA_TUPVAL) break;
+    root = seep_load_pointer(NULL, root + NEXT);
+  }
+  return root;
+}
+
 /* lgc.c luaC_link: new objects other than strings head the list of all objects; userdata stand
  * behind the main thread (lstring.c luaS_newudata); open upvalues head their
  * own list (lfunc.c luaF_findupval). */
@@ -65,7 +76,7 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
       [8] = SEEP_TYPE_THREAD, [9] = SEEP_TYPE_PROTO,    [10] = SEEP_TYPE_UPVALUE};
   const struct seep_puc_layout *layout = state->vm->layout;
   (void)size_bytes;
-  if (seep_load_pointer(NULL, state->global + layout->g_rootgc) == block) {
+  if (newest_object(seep_load_pointer(NULL, state->global + layout->g_rootgc), block) == block) {
     enum seep_type type = by_tag[seep_load_u8(NULL, block + 8) & 15];
     return type == SEEP_TYPE_OTHER ? SEEP_TYPE_BUFFER : type;
   }
