@@ -338,9 +338,11 @@ static uint32_t position_of(uintptr_t proto, uintptr_t pc) {
   uintptr_t code = proto + PROTO_BYTES;
   uint64_t position = (pc - code) / 4 - 1;
   if (pc == code) return 0;
-  if (pc > code && position <= seep_load_u32(NULL, proto + PROTO_SIZEBC)) return (uint32_t)position;
-  uintptr_t start_pc = seep_load_pointer(NULL, pc - 4 - TRACE_STARTINS + TRACE_STARTPC);
-  return (uint32_t)((start_pc - code) / 4);
+  uint32_t size = seep_load_u32(NULL, proto + PROTO_SIZEBC);
+  if (pc > code && position <= size) return (uint32_t)position;
+  /* A C frame's pc may also be any value at all (vm_x64.dasc vm_resume). */
+  uintptr_t start_pc = seep_load_pointer(&seep_image_self_checked, pc - 4 - TRACE_STARTINS + TRACE_STARTPC);
+  return start_pc >= code && start_pc < code + (uintptr_t)size * 4 ? (uint32_t)((start_pc - code) / 4) : 0;
 }
 
 /* The walk's handle of a Lua frame is its prototype already. */
