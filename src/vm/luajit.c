@@ -188,8 +188,10 @@ SEEP_ALWAYS_INLINE uint64_t c_key(uintptr_t function) {
   return SEEP_KEY_C | seep_load_pointer(NULL, function + FUNCTION_F);
 }
 
+/* Frames lie one below the other: a link that leads up ends the walk. */
 SEEP_ALWAYS_INLINE bool at_frame(const struct walker *walker) {
-  return walker->frame > walker->bottom;
+  return walker->frame > walker->bottom &&
+         (walker->next_frame == 0 || walker->frame < walker->next_frame);
 }
 
 /* Whether jit_State is `offset` behind the global state: then trace `number` is
