@@ -119,38 +119,30 @@ static struct seep_recorder *take_recorder(const struct seep_vm *vm, seep_alloca
   return recorder;
 }
 
-static uintptr_t *allocator_of(const struct seep_vm *vm, uintptr_t main_thread) {
-  return (uintptr_t *)(main_thread + vm->global_offset + vm->allocf);
+/* Puts a recorder in place of a state's allocator, unless one is there. `begin`
+ * gets the recorder and `where`. */
+static void adopt(const struct seep_vm *vm, uintptr_t main_thread,
+                  void (*begin)(struct seep_recorder *, uintptr_t), uintptr_t where) {
+  int saved_errno = errno;
+  uintptr_t *allocator = (uintptr_t *)(main_thread + vm->global_offset + vm->allocf);
+  pthread_mutex_lock(&process.lock);
+  if (seep_thunk_owner(*allocator) == NULL) {
+    struct seep_recorder *recorder = take_recorder(vm, (seep_allocator *)*allocator);
+    if (recorder != NULL) {
+      begin(recorder, where);
+      *allocator = (uintptr_t)recorder->installed;
+    }
+  }
+  pthread_mutex_unlock(&process.lock);
+  errno = saved_errno;
 }
 
 void seep_process_adopt(const struct seep_vm *vm, uintptr_t main_thread) {
-  int saved_errno = errno;
-  uintptr_t *allocator = allocator_of(vm, main_thread);
-  pthread_mutex_lock(&process.lock);
-  if (seep_thunk_owner(*allocator) == NULL) {
-    struct seep_recorder *recorder = take_recorder(vm, (seep_allocator *)*allocator);
-    if (recorder != NULL) {
-      seep_recorder_begin(recorder, main_thread);
-      *allocator = (uintptr_t)recorder->installed;
-    }
-  }
-  pthread_mutex_unlock(&process.lock);
-  errno = saved_errno;
+  adopt(vm, main_thread, seep_recorder_begin, main_thread);
 }
 
 void seep_process_adopt_newborn(const struct seep_vm *vm, uintptr_t block) {
-  int saved_errno = errno;
-  uintptr_t *allocator = allocator_of(vm, block + vm->main_thread_offset);
-  pthread_mutex_lock(&process.lock);
-  if (seep_thunk_owner(*allocator) == NULL) {
-    struct seep_recorder *recorder = take_recorder(vm, (seep_allocator *)*allocator);
-    if (recorder != NULL) {
-      seep_recorder_begin_newborn(recorder, block);
-      *allocator = (uintptr_t)recorder->installed;
-    }
-  }
-  pthread_mutex_unlock(&process.lock);
-  errno = saved_errno;
+  adopt(vm, block + vm->main_thread_offset, seep_recorder_begin_newborn, block);
 }
 
 seep_allocator *seep_process_open(const struct seep_vm *vm, seep_allocator *original) {

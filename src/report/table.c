@@ -169,11 +169,6 @@ static void print_callers(const struct seep_profile_row *row, FILE *out) {
   if (told > 0) fputc('\n', out);
 }
 
-static const char *function_text(const struct seep_profile_row *row) {
-  if (row->function == NULL) return "";
-  return row->function;
-}
-
 static void print_row(const struct seep_profile *profile, const struct seep_profile_row *row,
                       FILE *out) {
   char live[16], survivors[16], count[32];
@@ -187,7 +182,7 @@ static void print_row(const struct seep_profile *profile, const struct seep_prof
   free(place);
   fputs("  ", out);
   if (profile->by == SEEP_BY_STATE) fprintf(out, "state %u  ", row->state);
-  print_escaped(out, function_text(row));
+  print_escaped(out, row->function == NULL ? "" : row->function);
   fputc('\n', out);
   print_callers(row, out);
 }

@@ -17,7 +17,6 @@ struct seep_puc_layout {
   /* lua_State */
   uint16_t L_status, L_G, L_ci, L_stack, L_base_ci;
   uint16_t L_savedpc;    /* 5.1 only: the running function's pc */
-  uint16_t L_openupval;
 
   /* CallInfo */
   uint16_t ci_func, ci_previous, ci_next, ci_status, ci_savedpc, ci_size;
