@@ -29,7 +29,7 @@
 #include "record/process.h"
 #include "vm/calibrate.h"
 
-enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384, CALLERS_KNOWN = 32, TRIES = 8 };
+enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384, CALLERS_KNOWN = 32 };
 
 /* A build of Lua in this process, told apart by its lua_newstate. */
 struct build {
@@ -49,16 +49,19 @@ static struct {
   uint32_t build_count;
   /* PUC inside the program: the size that announces a state. 0: do not watch. */
   size_t watched_bytes;
-  /* LuaJIT inside the program: fresh mappings in which a state may be. */
+  /* LuaJIT inside the program: a state is in a fresh mapping. */
   bool watch_mappings;
-  uintptr_t mappings[MAPPINGS_MAX];
-  uint8_t mapping_tries[MAPPINGS_MAX];  /* a state may be half built at the first look */
-  uint32_t mapping_count;
 } preload = {.builds_lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* Calibration opens a state of its own: the watchers must not take it. */
 static __thread bool calibrating;
 static __thread uintptr_t candidate_block;
+/* Fresh mappings of this thread in which a LuaJIT state may be. Another thread's
+ * are not ours to look into: its state may be running already. */
+static __thread struct {
+  uintptr_t begin[MAPPINGS_MAX];
+  uint32_t count;
+} mappings;
 
 /* -- The request, and how it leaves the environment --------------------------- */
 
@@ -207,9 +210,7 @@ SEEP_EXPORT void *realloc(void *block, size_t size) {
 static void *map(void *at, size_t size, int protection, int flags, int file, off_t offset) {
   void *pages = (void *)syscall(SYS_mmap, at, size, protection, flags, file, offset);
   if (preload.watch_mappings && pages != MAP_FAILED && file == -1 && !calibrating) {
-    uint32_t slot = __atomic_fetch_add(&preload.mapping_count, 1, __ATOMIC_RELAXED) % MAPPINGS_MAX;
-    preload.mapping_tries[slot] = TRIES;
-    preload.mappings[slot] = (uintptr_t)pages;
+    mappings.begin[mappings.count++ % MAPPINGS_MAX] = (uintptr_t)pages;
   }
   return pages;
 }
@@ -222,21 +223,21 @@ SEEP_EXPORT void *mmap64(void *at, size_t size, int protection, int flags, int f
   return map(at, size, protection, flags, file, offset);
 }
 
+/* A state that this thread opens is complete by the time it asks for package.path,
+ * so one look at each mapping is enough. */
 static SEEP_NOINLINE void search_mappings(void) {
   const struct seep_vm *vm = &preload.builds[0].vm;
-  for (uint32_t i = 0; i < MAPPINGS_MAX; i++) {
-    uintptr_t begin = __atomic_load_n(&preload.mappings[i], __ATOMIC_RELAXED);
-    if (begin == 0) continue;
-    uintptr_t main_thread = seep_vm_find_state(vm, begin, STATE_SEARCH_BYTES);
+  uint32_t count = mappings.count < MAPPINGS_MAX ? mappings.count : MAPPINGS_MAX;
+  mappings.count = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    uintptr_t main_thread = seep_vm_find_state(vm, mappings.begin[i], STATE_SEARCH_BYTES);
     if (main_thread != 0) seep_process_adopt(vm, main_thread);
-    if (main_thread == 0 && --preload.mapping_tries[i] > 0) continue;
-    __atomic_compare_exchange_n(&preload.mappings[i], &begin, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   }
 }
 
 SEEP_EXPORT char *getenv(const char *name) {
   static char *(*next)(const char *);
-  if (preload.watch_mappings && preload.mapping_count != 0 && !calibrating) {
+  if (mappings.count != 0 && !calibrating) {
     int saved_errno = errno;
     search_mappings();
     errno = saved_errno;

@@ -16,7 +16,7 @@ struct layout {
 
 /* The same in every release described. */
 enum {
-  L_STATUS = 11, L_GLREF = 16, L_BASE = 32, L_STACK = 56, L_CFRAME = 80,
+  L_STATUS = 11, L_GLREF = 16, L_BASE = 32, L_STACK = 56, L_CFRAME = 80, L_STACKSIZE = 88,
   G_TOTAL = 16, G_WHITE = 32, G_ROOT = 40, G_ESTIMATE = 96, G_STRNUM = 164,
   UPVAL_NEXT = 24,
   J_TRACE = 384, J_SIZETRACE = 396,
@@ -111,10 +111,16 @@ struct walker {
   uintptr_t frame;       /* base-1 of the current frame */
   uintptr_t next_frame;  /* of the frame above, 0 for the innermost */
   uintptr_t c_frame;     /* the C frame that belongs to where we are */
-  uintptr_t stack, bottom;
+  uintptr_t stack, bottom, limit;
 };
 
 SEEP_ALWAYS_INLINE uintptr_t raw_c_frame(uintptr_t c_frame) { return c_frame & ~(uintptr_t)3; }
+
+/* Whether `pc` is an instruction of `proto`, or the one behind its last. */
+SEEP_ALWAYS_INLINE bool is_code_of(uintptr_t proto, uintptr_t pc) {
+  uintptr_t code = proto + PROTO_BYTES;
+  return pc >= code && pc <= code + (uintptr_t)seep_load_u32(NULL, proto + PROTO_SIZEBC) * 4;
+}
 
 /* lj_debug.c debug_framepc: C frames with a negative nres were entered without
  * a Lua frame and are passed over. */
@@ -139,21 +145,39 @@ SEEP_ALWAYS_INLINE uintptr_t previous_frame(uintptr_t frame, uint64_t link) {
   return frame - (uintptr_t)(link & ~7ULL);
 }
 
-/* The pc of the Lua function at walker->frame; 0 when nobody has it. */
-SEEP_ALWAYS_INLINE uintptr_t lua_pc(struct walker *walker) {
-  uintptr_t c_frame;
-  if (walker->next_frame == 0) {
-    c_frame = walker->c_frame;
-    if (c_frame == 0) return 0;
-    uintptr_t pc = seep_load_pointer(NULL, c_frame + CFRAME_PC);
-    return pc == seep_load_pointer(NULL, c_frame + CFRAME_L) ? 0 : pc;
-  }
-  uint64_t link = seep_load_u64(NULL, walker->next_frame);
-  if ((link & 3) == FRAME_LUA) return (uintptr_t)link;
-  if ((link & 7) == FRAME_CONT) return seep_load_pointer(NULL, walker->next_frame - 16);
-  settle_c_frame(walker, walker->next_frame);
+/* Where a C frame's pc is in the bytecode of `proto`. It may also point into a
+ * trace's copy of its first instruction (after an exit), or be any value at all
+ * (vm_x64.dasc vm_resume, vm_call): then 0. */
+static SEEP_NOINLINE uintptr_t unusual_pc(uintptr_t proto, uintptr_t pc) {
+  const struct seep_image *image = &seep_image_self_checked;
+  uintptr_t trace = pc - 4 - TRACE_STARTINS;
+  if (pc < SEEP_PAGE_BYTES || seep_load_u8(image, trace + OBJECT_TYPE) != GCT_TRACE) return 0;
+  uintptr_t start_pc = seep_load_pointer(image, trace + TRACE_STARTPC);
+  return is_code_of(proto, start_pc) ? start_pc + 4 : 0;
+}
+
+SEEP_ALWAYS_INLINE uintptr_t c_frame_pc(const struct walker *walker, uintptr_t proto) {
   if (walker->c_frame == 0) return 0;
-  return seep_load_pointer(NULL, walker->c_frame + CFRAME_PC);
+  uintptr_t pc = seep_load_pointer(NULL, walker->c_frame + CFRAME_PC);
+  return SEEP_LIKELY(is_code_of(proto, pc)) ? pc : unusual_pc(proto, pc);
+}
+
+/* The pc of the Lua function at walker->frame; 0 when nobody has it. */
+SEEP_ALWAYS_INLINE uintptr_t lua_pc(struct walker *walker, uintptr_t proto) {
+  if (walker->next_frame != 0) {
+    uint64_t link = seep_load_u64(NULL, walker->next_frame);
+    if ((link & 3) == FRAME_LUA) return (uintptr_t)link;
+    if ((link & 7) == FRAME_CONT) return seep_load_pointer(NULL, walker->next_frame - 16);
+    settle_c_frame(walker, walker->next_frame);
+  }
+  return c_frame_pc(walker, proto);
+}
+
+/* Frames lie one below the other, in their thread's stack: a link that leads
+ * anywhere else ends the walk. */
+SEEP_ALWAYS_INLINE bool at_frame(const struct walker *walker) {
+  return walker->frame > walker->bottom && walker->frame < walker->limit &&
+         (walker->next_frame == 0 || walker->frame < walker->next_frame);
 }
 
 /* Goes one frame out. */
@@ -165,7 +189,7 @@ SEEP_ALWAYS_INLINE void step(struct walker *walker) {
   }
   walker->next_frame = walker->frame;
   walker->frame = previous_frame(walker->frame, link);
-  if ((link & 7) == FRAME_VARG) { /* the pseudo-frame below belongs to the same call */
+  if ((link & 7) == FRAME_VARG && at_frame(walker)) { /* the pseudo-frame below belongs to the same call */
     walker->next_frame = walker->frame;
     walker->frame = previous_frame(walker->frame, seep_load_u64(NULL, walker->frame));
   }
@@ -179,6 +203,7 @@ SEEP_ALWAYS_INLINE void start(struct walker *walker, uintptr_t thread, uintptr_t
       .c_frame = raw_c_frame(seep_load_pointer(NULL, thread + L_CFRAME)),
       .stack = stack,
       .bottom = stack + 8,
+      .limit = stack + (uintptr_t)seep_load_u32(NULL, thread + L_STACKSIZE) * 8,
   };
 }
 
@@ -186,12 +211,6 @@ SEEP_ALWAYS_INLINE uint64_t c_key(uintptr_t function) {
   uint8_t ffid = seep_load_u8(NULL, function + FUNCTION_FFID);
   if (ffid > FFID_C) return SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid;
   return SEEP_KEY_C | seep_load_pointer(NULL, function + FUNCTION_F);
-}
-
-/* Frames lie one below the other: a link that leads up ends the walk. */
-SEEP_ALWAYS_INLINE bool at_frame(const struct walker *walker) {
-  return walker->frame > walker->bottom &&
-         (walker->next_frame == 0 || walker->frame < walker->next_frame);
 }
 
 /* Whether jit_State is `offset` behind the global state: then trace `number` is
@@ -259,7 +278,7 @@ SEEP_ALWAYS_INLINE uint64_t frame_key(struct walker *walker, uintptr_t function,
     return c_key(function);
   }
   *handle = seep_load_pointer(NULL, function + FUNCTION_PC) - PROTO_BYTES;
-  uintptr_t pc = lua_pc(walker);
+  uintptr_t pc = lua_pc(walker, *handle);
   return pc != 0 ? pc : (*handle + PROTO_BYTES) | SEEP_KEY_INEXACT;
 }
 
@@ -334,17 +353,10 @@ static uint32_t line_of(uintptr_t proto, uint32_t pc) {
   return first + seep_load_u32(NULL, lines + (uintptr_t)pc * 4);
 }
 
-/* The position of the instruction before `pc` in the bytecode. After a trace
- * exit the pc may point into the trace's copy of its first instruction. */
+/* The position of the instruction before `pc` in the bytecode. */
 static uint32_t position_of(uintptr_t proto, uintptr_t pc) {
   uintptr_t code = proto + PROTO_BYTES;
-  uint64_t position = (pc - code) / 4 - 1;
-  if (pc == code) return 0;
-  uint32_t size = seep_load_u32(NULL, proto + PROTO_SIZEBC);
-  if (pc > code && position <= size) return (uint32_t)position;
-  /* A C frame's pc may also be any value at all (vm_x64.dasc vm_resume). */
-  uintptr_t start_pc = seep_load_pointer(&seep_image_self_checked, pc - 4 - TRACE_STARTINS + TRACE_STARTPC);
-  return start_pc >= code && start_pc < code + (uintptr_t)size * 4 ? (uint32_t)((start_pc - code) / 4) : 0;
+  return pc > code && is_code_of(proto, pc) ? (uint32_t)((pc - code) / 4 - 1) : 0;
 }
 
 /* The walk's handle of a Lua frame is its prototype already. */
