@@ -21,7 +21,7 @@ $(BUILD)/test/%: test/unit/%.c $(UNIT_OBJECTS)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) -lcmocka $(COMMAND_LIBS) -ldl -lpthread
 
 PROVE = CMOCKA_MESSAGE_OUTPUT=TAP BUILD=$(abspath $(BUILD)) LUA=$(LUA) INCLUDE=$(INCLUDE) \
-  prove --timer --merge -j 2 -I test/lib --ext .t
+  prove --timer -j 2 -I test/lib --ext .t
 
 test: all $(UNIT_TESTS) $(TEST_DRIVERS)
 	@$(PROVE) $(TESTS)
