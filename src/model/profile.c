@@ -266,7 +266,7 @@ static void add_counters(struct seep_counters *to, const struct seep_counters *f
   to->survivor_bytes += from->survivor_bytes;
   to->survivor_count += from->survivor_count;
   to->temporary_count += from->temporary_count;
-  to->growth_bytes += from->growth_bytes;
+  to->growth_bytes = (int64_t)((uint64_t)to->growth_bytes + (uint64_t)from->growth_bytes); /* wraps: files can hold any number */
 }
 
 /* In a file that was caught in the middle of a change a difference can be
@@ -288,7 +288,7 @@ static void count_row(struct builder *builder, const struct seep_row_record *rec
   counters.survivor_count = difference(counters.live_count, (uint64_t)row.young_count[0] + row.young_count[1]);
   bool before = record == seep_reader_row(builder->reader, builder->state, builder->record->before_row);
   /* What was there at the start did not grow here. */
-  if (before) counters.growth_bytes -= (int64_t)builder->record->vm_bytes_at_start;
+  if (before) counters.growth_bytes = (int64_t)(row.alloc_bytes - builder->record->vm_bytes_at_start);
   struct seep_profile_row *merged = merged_row(builder, row.node, row.type < SEEP_TYPE_COUNT ? row.type : 0, true);
   add_counters(&merged->counters, &counters);
   add_counters(&builder->profile->states[builder->state].counters, &counters);
@@ -319,7 +319,7 @@ static void count_frees_by_place(struct builder *builder) {
     if (node->freed_here_bytes == 0) continue;
     const struct seep_row_record *row = seep_reader_row(builder->reader, builder->state, builder->main_rows[number]);
     int type = row == NULL || row->type >= SEEP_TYPE_COUNT ? SEEP_TYPE_OTHER : row->type;
-    struct seep_counters counters = {.growth_bytes = -(int64_t)node->freed_here_bytes};
+    struct seep_counters counters = {.growth_bytes = (int64_t)(0 - node->freed_here_bytes)};
     add_counters(&merged_row(builder, number, type, false)->counters, &counters);
     add_counters(&builder->profile->states[builder->state].counters, &counters);
   }

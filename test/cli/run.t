@@ -10,7 +10,7 @@ use SeepTest qw(seepline_path vms execute seepline record show_json scratch slur
 
 # Nothing but what is needed, so that a test of the environment is of ours.
 my $build = $ENV{BUILD};
-%ENV = map { defined $ENV{$_} ? ($_ => $ENV{$_}) : () } qw(PATH HOME TMPDIR LUA INCLUDE);
+%ENV = map { defined $ENV{$_} ? ($_ => $ENV{$_}) : () } qw(PATH HOME TMPDIR LUA INCLUDE ASAN_OPTIONS);
 $ENV{BUILD} = $build if defined $build;
 
 my $seepline = seepline_path();
