@@ -20,6 +20,11 @@ static const struct seep_verb verbs[] = {
      "  --by line|function|type|stack|state\n"
      "  --json              schema 1, for programs\n",
      seep_verb_show},
+    {"leaks", "leaks FILE|PID [OPTIONS]", "which lines leak, with evidence, and why the others do not",
+     "  -n N                rows (default 30; all with --json)\n"
+     "  --fail-on-leak      exit with status 3 when there is a leak\n"
+     "  --json              schema 1, for programs\n",
+     seep_verb_leaks},
 };
 
 static int print_help(FILE *out) {

@@ -131,6 +131,16 @@ static char **words_to_execute(const struct seep_verb *verb, const struct reques
 
 /* -- Afterwards --------------------------------------------------------------- */
 
+static void print_leaks(const struct seep_reader *reader, const char *path) {
+  struct seep_profile profile;
+  struct seep_findings findings;
+  seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
+  seep_findings_build(&profile, &findings);
+  seep_report_leaks_summary(&profile, &findings, stderr);
+  seep_findings_free(&findings);
+  seep_profile_free(&profile);
+}
+
 static void print_summary(const char *path, uint32_t rows) {
   struct seep_reader *reader;
   struct seep_error error = {{0}};
@@ -142,8 +152,9 @@ static void print_summary(const char *path, uint32_t rows) {
   seep_profile_build(reader, path, SEEP_BY_ROW, SEEP_SORT_LIVE, &profile);
   fputs("\nseepline: ", stderr);
   seep_report_table(&profile, rows, stderr);
+  print_leaks(reader, path);
   char *printable = seep_text_printable(path);
-  fprintf(stderr, "Capture: %s (seepline show FILE)\n", printable);
+  fprintf(stderr, "Capture: %s (seepline show FILE, seepline leaks FILE)\n", printable);
   free(printable);
   seep_profile_free(&profile);
   seep_reader_close(reader);

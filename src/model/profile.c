@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "model/names.h"
 #include "record/rows.h"
+#include "record/series.h"
 
 /* Everything a profile owns, in one list. */
 struct owned {
@@ -273,9 +274,49 @@ static void add_counters(struct seep_counters *to, const struct seep_counters *f
  * negative for an instant: it is shown as none. */
 static uint64_t difference(uint64_t more, uint64_t less) { return more > less ? more - less : 0; }
 
+/* Adds the points of a series to the row's, moment by moment. */
+static void add_series(struct builder *builder, struct seep_profile_past *past,
+                       const struct seep_series_record *series) {
+  const struct seep_history *history = &builder->profile->states[builder->state].history;
+  uint64_t *points = (uint64_t *)past->survivor_bytes;
+  if (points == NULL) {
+    points = own(builder->owned, seep_must_alloc(SEEP_MOMENTS_MAX * sizeof *points));
+    past->survivor_bytes = points;
+  }
+  uint32_t at = 0, count = series->count < SEEP_MOMENTS_MAX ? series->count : (uint32_t)SEEP_MOMENTS_MAX;
+  for (uint32_t i = 0; i < history->count; i++) {
+    while (at < count && series->epochs[at] < history->moments[i].epoch) at++;
+    if (at < count && series->epochs[at] == history->moments[i].epoch) points[i] += series->survivor_bytes[at];
+  }
+}
+
+static void add_past(struct builder *builder, struct seep_profile_past *past,
+                     const struct seep_row_record *row, const struct seep_series_record *series) {
+  uint64_t first_alloc_bytes = (uint64_t)row->first_alloc * SEEP_CLOCK_UNIT_BYTES;
+  uint64_t last_alloc_bytes = (uint64_t)row->last_alloc * SEEP_CLOCK_UNIT_BYTES;
+  if (past->survivor_bytes == NULL || first_alloc_bytes < past->first_alloc_bytes) past->first_alloc_bytes = first_alloc_bytes;
+  for (int age = 0; age < 2; age++) past->young_bytes[age] += row->young_bytes[age];
+  if (last_alloc_bytes > past->last_alloc_bytes) past->last_alloc_bytes = last_alloc_bytes;
+  if (series != NULL) add_series(builder, past, series);
+}
+
+/* Brings copies of a row and its series up to the last epoch. Returns whether
+ * there is a series. */
+static bool bring_up_to_date(struct builder *builder, struct seep_row_record *row,
+                             struct seep_series_record *series) {
+  const struct seep_history *history = &builder->record->history;
+  const struct seep_series_record *found = seep_reader_series(builder->reader, builder->state, row->series);
+  bool wanted = builder->profile->by == SEEP_BY_STATE;
+  if (found != NULL) *series = *found;
+  if (found == NULL) seep_series_start(series, history); /* not touched since its first epoch */
+  seep_row_catch_up(row, wanted ? series : NULL, history, (uint32_t)builder->record->epoch_count);
+  return wanted;
+}
+
 static void count_row(struct builder *builder, const struct seep_row_record *record) {
   struct seep_row_record row = *record;
-  seep_row_catch_up(&row, NULL, (uint32_t)builder->record->epoch_count);
+  struct seep_series_record series;
+  bool has_series = bring_up_to_date(builder, &row, &series);
   struct seep_counters counters = {
       .alloc_bytes = row.alloc_bytes, .alloc_count = row.alloc_count,
       .freed_bytes = row.freed_bytes, .freed_count = row.freed_count,
@@ -292,6 +333,7 @@ static void count_row(struct builder *builder, const struct seep_row_record *rec
   struct seep_profile_row *merged = merged_row(builder, row.node, row.type < SEEP_TYPE_COUNT ? row.type : 0, true);
   add_counters(&merged->counters, &counters);
   add_counters(&builder->profile->states[builder->state].counters, &counters);
+  add_past(builder, &merged->past, &row, has_series ? &series : NULL);
   if (row.flags & SEEP_ROW_INEXACT) merged->exact = false;
   merged->peak_bytes = merged->has_peak ? row.peak_bytes : 0;
 }
@@ -347,7 +389,27 @@ static void copy_plain(char *out, size_t out_bytes, const char *in, size_t in_by
   out[i] = '\0';
 }
 
-static void describe_state(const struct seep_state_record *record, struct seep_profile_state *state) {
+/* The moments in the order of time. A program that runs may be caught as it takes
+ * some out; then those that do not fit are left out. */
+static void take_history(const struct seep_state_record *record, struct seep_history *history) {
+  *history = record->history;
+  history->count = 0;
+  for (uint32_t i = 0; i < record->history.count; i++) {
+    const struct seep_moment *moment = &record->history.moments[i];
+    bool follows = moment->born_bytes <= moment->alloc_bytes && moment->alloc_bytes <= record->alloc_bytes;
+    if (history->count > 0) {
+      const struct seep_moment *last = &history->moments[history->count - 1];
+      follows = follows && moment->epoch > last->epoch && moment->born_bytes >= last->born_bytes;
+    }
+    if (follows) history->moments[history->count++] = *moment;
+  }
+  for (int i = 0; i < 2; i++) {
+    if (history->ended_bytes[i] > record->alloc_bytes) history->ended_bytes[i] = record->alloc_bytes;
+  }
+}
+
+static void describe_state(const struct seep_file_header *header, const struct seep_state_record *record,
+                           struct seep_profile_state *state) {
   state->number = record->number;
   snprintf(state->name, sizeof state->name, "state %u", record->number);
   copy_plain(state->family, sizeof state->family, record->family, sizeof record->family);
@@ -360,6 +422,10 @@ static void describe_state(const struct seep_state_record *record, struct seep_p
   state->epochs = record->epoch_count;
   state->minor_collections = record->minor_count;
   state->dropped = record->dropped_count;
+  state->clock_bytes = record->alloc_bytes;
+  state->idle_share = header->ended_cpu_ns > record->busy_cpu_ns
+      ? (double)(header->ended_cpu_ns - record->busy_cpu_ns) / (double)header->ended_cpu_ns : 0;
+  take_history(record, &state->history);
 }
 
 static void add_state(struct builder *builder, uint32_t index) {
@@ -369,7 +435,7 @@ static void add_state(struct builder *builder, uint32_t index) {
   builder->frames = seep_must_alloc((size_t)record->frame_count * sizeof *builder->frames);
   builder->node_hashes = seep_must_alloc((size_t)record->node_count * sizeof *builder->node_hashes);
   builder->main_rows = seep_must_alloc((size_t)record->node_count * sizeof *builder->main_rows);
-  describe_state(record, &builder->profile->states[index]);
+  describe_state(seep_reader_header(builder->reader), record, &builder->profile->states[index]);
   hash_nodes(builder);
   count_rows(builder);
   count_pending(builder);

@@ -28,6 +28,13 @@ struct seep_counters {
   int64_t growth_bytes;
 };
 
+/* What a verdict asks about a row's past (SEEP_BY_STATE only). */
+struct seep_profile_past {
+  const uint64_t *survivor_bytes;  /* least around each moment of the state's history; NULL: never any */
+  uint64_t young_bytes[2];         /* live bytes born since the last end of an epoch; in the epoch before it */
+  uint64_t first_alloc_bytes, last_alloc_bytes; /* the state's clock at those allocations, rounded down to 4096 */
+};
+
 struct seep_profile_row {
   const char *file;       /* of the innermost Lua frame; NULL: not the same in all parts */
   const char *function;   /* likewise */
@@ -39,6 +46,7 @@ struct seep_profile_row {
   uint64_t peak_bytes;
   struct seep_counters counters;
   uint32_t state;         /* number of the state, with SEEP_BY_STATE */
+  struct seep_profile_past past;
   uint32_t frame_count;   /* 0 when merged over stacks */
   const struct seep_profile_frame **frames;  /* leaf first, the mark of left-out frames not in it */
   /* How the key was made: private to profile.c. */
@@ -53,6 +61,9 @@ struct seep_profile_state {
   bool closed, released;
   struct seep_counters counters;
   uint64_t peak_bytes, vm_bytes, epochs, minor_collections, dropped;
+  uint64_t clock_bytes;                /* allocated so far */
+  double idle_share;                   /* of the processor time, after allocation had all but ended; 0: not known */
+  struct seep_history history;         /* in order, whatever the file says */
 };
 
 struct seep_profile {

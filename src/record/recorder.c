@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "record/series.h"
 
 enum { STATE_BYTES = 4096, ROWS_BYTES = 16384, SERIES_BYTES = 16384, SITES_MAX = 1000000 };
@@ -29,14 +30,15 @@ static struct seep_series_record *series_of(struct seep_recorder *recorder,
   uint32_t number = recorder->record->series_count;
   if (!seep_table_reserve(recorder->capture, &recorder->series, number + 1)) return NULL;
   struct seep_series_record *series = seep_table_record(&recorder->series, number);
-  seep_series_start(series, row->epoch);
+  seep_series_start(series, &recorder->record->history);
   row->series = number;
   recorder->record->series_count = number + 1;
   return series;
 }
 
 static SEEP_NOINLINE void catch_up(struct seep_recorder *recorder, struct seep_row_record *row) {
-  seep_row_catch_up(row, series_of(recorder, row), (uint32_t)recorder->record->epoch_count);
+  seep_row_catch_up(row, series_of(recorder, row), &recorder->record->history,
+                    (uint32_t)recorder->record->epoch_count);
 }
 
 static inline void touch(struct seep_recorder *recorder, struct seep_row_record *row) {
@@ -57,6 +59,7 @@ static uint32_t add_row(struct seep_recorder *recorder, uint32_t node, enum seep
       .type = (uint16_t)type,
       .flags = (uint16_t)flags,
       .epoch = (uint32_t)record->epoch_count,
+      .first_alloc = (uint32_t)(record->alloc_bytes / SEEP_CLOCK_UNIT_BYTES),
   };
   record->row_count = number + 1;
   if (place->first_row == 0) record->site_count++;
@@ -227,7 +230,7 @@ static void count_add(struct seep_recorder *recorder, uint32_t number, uint64_t 
                       uint32_t tag) {
   struct seep_row_record *row = row_at(recorder, number);
   touch(recorder, row);
-  seep_row_add(row, size_bytes, age_of_tag(recorder, tag));
+  seep_row_add(row, size_bytes, age_of_tag(recorder, tag), recorder->record->alloc_bytes);
 }
 
 static void count_remove(struct seep_recorder *recorder, struct seep_block block,
@@ -280,6 +283,8 @@ static bool is_sweeping(const struct seep_recorder *recorder) {
 
 static enum seep_type pending_type(struct seep_recorder *recorder, uintptr_t freed_block) {
   const struct seep_pending *pending = &recorder->pending;
+  /* The VM frees the buckets of its strings right after making larger ones. */
+  if (freed_block != 0 && freed_block == seep_vm_string_table(&recorder->vm_state)) return SEEP_TYPE_OTHER;
   if (freed_block == pending->block && is_sweeping(recorder)) {
     return recorder->vm_state.vm->ops->type_of_swept(freed_block);
   }
@@ -317,9 +322,19 @@ static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
 
 void seep_recorder_settle(struct seep_recorder *recorder) { settle(recorder, 0); }
 
-static void add_live(struct seep_state_record *record, uint64_t size_bytes) {
+/* When did the allocating stop: seldom looked at, often enough to tell. */
+static SEEP_NOINLINE void mark_busy(struct seep_recorder *recorder) {
+  struct seep_state_record *record = recorder->record;
+  record->busy_cpu_ns = seep_clock_cpu_ns();
+  recorder->next_mark_bytes = record->alloc_bytes + record->alloc_bytes / 64 + 4096;
+}
+
+static void add_live(struct seep_recorder *recorder, uint64_t size_bytes) {
+  struct seep_state_record *record = recorder->record;
+  record->alloc_bytes += size_bytes;
   record->live_bytes += size_bytes;
   if (record->live_bytes > record->peak_bytes) record->peak_bytes = record->live_bytes;
+  if (SEEP_UNLIKELY(record->alloc_bytes >= recorder->next_mark_bytes)) mark_busy(recorder);
 }
 
 /* Keeps a fresh block until its type can be told. */
@@ -354,7 +369,10 @@ static void end_epoch(struct seep_recorder *recorder) {
     recorder->record->minor_count++;
     return;
   }
-  uint64_t epoch = ++recorder->record->epoch_count;
+  struct seep_state_record *record = recorder->record;
+  seep_history_note(&record->history, record->alloc_bytes, (uint32_t)record->epoch_count,
+                    (uint32_t)record->minor_count);
+  uint64_t epoch = ++record->epoch_count;
   recorder->tag_before = recorder->tag_now;
   recorder->tag_now = seep_tag_of_epoch(epoch);
   seep_block_table_age(&recorder->blocks, epoch);
@@ -448,7 +466,7 @@ static void *record_alloc(struct seep_recorder *recorder, void *ud, size_t type_
   void *result = recorder->original(ud, NULL, type_tag, new_size);
   if (result == NULL) return NULL;
   recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size;
-  add_live(recorder->record, new_size);
+  add_live(recorder, new_size);
   if (type_is_told) {
     enter_block(recorder, (uintptr_t)result, new_size, node, type, recorder->tag_now, leaf_key);
   } else {
@@ -462,6 +480,7 @@ static void *record_resize(struct seep_recorder *recorder, void *ud, void *block
   struct seep_state_record *record = recorder->record;
   uint32_t node = locate_resize(recorder, (uintptr_t)block);
   uint64_t leaf_key = recorder->last_leaf_key;
+  bool is_strings = (uintptr_t)block == seep_vm_string_table(&recorder->vm_state);
   void *result = recorder->original(ud, block, old_size, new_size);
   if (result == NULL) return NULL;
   struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
@@ -470,8 +489,9 @@ static void *record_resize(struct seep_recorder *recorder, void *ud, void *block
   record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size - old_size;
   seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
   uint32_t tag = known.row != 0 ? known.tag : recorder->tag_now;
-  add_live(record, new_size);
-  enter_block(recorder, (uintptr_t)result, new_size, node, SEEP_TYPE_BUFFER, tag, leaf_key);
+  add_live(recorder, new_size);
+  enter_block(recorder, (uintptr_t)result, new_size, node, is_strings ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER, tag,
+              leaf_key);
   return result;
 }
 
@@ -567,7 +587,7 @@ void seep_recorder_begin(struct seep_recorder *recorder, uintptr_t main_thread) 
   recorder->collector_word = seep_vm_collector_word(&recorder->vm_state);
   recorder->estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
   count_add(recorder, record->before_row, record->vm_bytes, 0);
-  add_live(record, record->vm_bytes);
+  add_live(recorder, record->vm_bytes);
   recorder->phase = SEEP_PHASE_RECORDING;
 }
 
@@ -578,7 +598,7 @@ static void note_block(struct seep_recorder *recorder, uintptr_t block, size_t s
   struct seep_block entry = {.row = row, .tag = recorder->tag_now};
   seep_block_table_put(&recorder->blocks, block, entry);
   count_add(recorder, row, size_bytes, recorder->tag_now);
-  add_live(recorder->record, size_bytes);
+  add_live(recorder, size_bytes);
 }
 
 void seep_recorder_note_buffer(struct seep_recorder *recorder, uintptr_t block, size_t size_bytes) {

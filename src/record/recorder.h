@@ -77,6 +77,8 @@ struct seep_recorder {
   bool sweeping, sweeping_minor;
   uint32_t tag_now, tag_before;  /* of this epoch and the one before */
 
+  uint64_t next_mark_bytes;      /* of the state's clock, for busy_cpu_ns */
+
   uint32_t last_node;
   struct seep_leaf last_leaf;    /* where last_node was found */
   uint64_t last_leaf_key;

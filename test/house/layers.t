@@ -16,9 +16,10 @@ my %below = (
     store  => [qw(base)],
     record => [qw(base vm store)],
     model  => [qw(base vm store record)],
-    report => [qw(base vm store record model)],
+    verdict => [qw(base vm store record model)],
+    report => [qw(base vm store record model verdict)],
     reach  => [qw(base vm store record)],
-    cli    => [qw(base vm store record model report reach)],
+    cli    => [qw(base vm store record model verdict report reach)],
 );
 
 my @inside_hosts = (glob("$src/vm/*.[ch] $src/record/*.[ch] $src/store/writer.[ch] $src/reach/preload.c"),
