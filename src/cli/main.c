@@ -9,6 +9,8 @@ static const struct seep_verb verbs[] = {
      "record a program from start to end, then print the summary",
      "  -o FILE             the capture (default seepline.<program>.<pid>.seep)\n"
      "  --mode exact        every allocation, with its call stack (default)\n"
+     "  --mode sample       one allocation in so many bytes: estimates, at next to no cost\n"
+     "  --interval BYTES    bytes between two samples on average (sample; default 512k)\n"
      "  --lua INTERPRETER   run SCRIPT.lua with this one (default: its #! line, else the newest lua on PATH)\n"
      "  --children          record exec'd children too, each in its own file\n"
      "  -n N                rows in the summary (default 30)\n"

@@ -7,6 +7,7 @@
 #ifndef SEEP_PROFILE_H
 #define SEEP_PROFILE_H
 
+#include "model/estimate.h"
 #include "store/reader.h"
 #include "vm/vm.h"
 
@@ -28,6 +29,11 @@ struct seep_counters {
   int64_t growth_bytes;
 };
 
+/* Mode sample: how far the counters of a row are certain. */
+struct seep_profile_estimates {
+  struct seep_estimate live_bytes, live_count, alloc_bytes, alloc_count, survivor_bytes, survivor_count;
+};
+
 /* What a verdict asks about a row's past (SEEP_BY_STATE only). */
 struct seep_profile_past {
   const uint64_t *survivor_bytes;  /* least around each moment of the state's history; NULL: never any */
@@ -45,6 +51,7 @@ struct seep_profile_row {
   bool has_peak;
   uint64_t peak_bytes;
   struct seep_counters counters;
+  struct seep_profile_estimates *estimates;  /* NULL: the counters are exact */
   uint32_t state;         /* number of the state, with SEEP_BY_STATE */
   struct seep_profile_past past;
   uint32_t frame_count;   /* 0 when merged over stacks */
@@ -60,6 +67,9 @@ struct seep_profile_state {
   uint32_t opened_count;
   bool closed, released;
   struct seep_counters counters;
+  enum seep_mode mode;
+  struct seep_profile_estimates estimates;   /* mode sample */
+  uint64_t sample_count;                     /* … blocks that were sampled */
   uint64_t peak_bytes, vm_bytes, epochs, minor_collections, dropped;
   uint64_t clock_bytes;                /* allocated so far */
   double idle_share;                   /* of the processor time, after allocation had all but ended; 0: not known */
@@ -73,6 +83,8 @@ struct seep_profile {
   uint64_t started_wall_ns;
   double duration_s;
   bool sealed, complete, running, forked;
+  enum seep_mode mode;
+  uint32_t interval;      /* mode sample: bytes between two samples, on average */
   char problem[256];      /* why it is not complete, "" otherwise */
   uint32_t unrecorded_states;
   uint32_t state_count;

@@ -38,7 +38,7 @@ enum seep_segment_kind {
   SEEP_SEGMENT_KIND_COUNT
 };
 
-enum seep_mode { SEEP_MODE_EXACT = 1 };
+enum seep_mode { SEEP_MODE_EXACT = 1, SEEP_MODE_SAMPLE = 2 };
 
 enum seep_file_flags {
   SEEP_FILE_INCOMPLETE = 1 << 0,  /* something could not be recorded: see problem */
@@ -64,7 +64,7 @@ struct seep_file_header {
   uint32_t unrecorded_states;  /* Lua states seen but not recorded: see problem */
   char problem[256];           /* why something is missing, "" if nothing is */
   uint32_t command_bytes;      /* used of command */
-  uint32_t pad;
+  uint32_t interval;           /* mode sample: bytes between two samples, on average; else 0 */
   char command[2048];          /* the arguments, each ended by a zero byte */
   uint64_t ended_cpu_ns;       /* processor time of the process, 0 until sealed */
   char reserved[SEEP_HEADER_BYTES - 2416];
@@ -124,7 +124,7 @@ struct seep_state_record {
   /* The last allocation while its type is not known yet (5.1, LuaJIT). */
   uint64_t pending_bytes;
   uint32_t pending_node;
-  uint32_t reserved;
+  uint32_t mode;               /* enum seep_mode */
   uint64_t alloc_bytes;        /* by all allocations so far: the state's clock */
   uint64_t busy_cpu_ns;        /* processor time when the clock had come to about its last 64th */
   struct seep_history history;
@@ -168,7 +168,9 @@ struct seep_node_record {
   uint64_t freed_here_bytes;   /* by calls made while at this stack, whoever made the blocks */
 };
 
-enum seep_row_flags { SEEP_ROW_INEXACT = 1 << 0 };
+/* In mode sample the upper bits hold the size class of the row's blocks (sampler.h),
+ * and the counters are those of the sampled blocks alone. */
+enum seep_row_flags { SEEP_ROW_INEXACT = 1 << 0, SEEP_ROW_SIZE_SHIFT = 4 };
 
 /* The counters of one (stack, type). Live is alloc minus freed. Survivors are
  * live minus young, once young is shifted up to the current epoch (model/). */
