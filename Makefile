@@ -77,6 +77,7 @@ help:
 	@echo 'make test          run all tests; TESTS="test/cli/run.t …" for some,'
 	@echo '                   LUA=/path/to/lua for another interpreter (and INCLUDE=/its/headers)'
 	@echo 'make check-asan    the tests with AddressSanitizer and UBSan builds'
+	@echo 'make check-sampling  what mode sample estimates, in a thousand runs'
 	@echo 'make check-valgrind  the tests under valgrind'
 	@echo 'make bench         what recording costs; BENCH_OPTIONS="--quick" and others, see bench/README.md'
 	@echo 'make install       PREFIX=/usr/local DESTDIR='
