@@ -354,6 +354,7 @@ static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
 
 void seep_recorder_settle(struct seep_recorder *recorder) {
   settle(recorder, 0);
+  if (seep_recorder_samples(recorder)) recorder->record->alloc_bytes = seep_sampler_clock(&recorder->sampler);
   recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
 }
 
@@ -366,6 +367,11 @@ static SEEP_NOINLINE void mark_busy(struct seep_recorder *recorder) {
   struct seep_state_record *record = recorder->record;
   record->busy_cpu_ns = seep_clock_cpu_ns();
   recorder->next_mark_bytes = record->alloc_bytes + record->alloc_bytes / 64 + 4096;
+}
+
+void seep_recorder_note_clock(struct seep_recorder *recorder) {
+  recorder->record->alloc_bytes = seep_sampler_clock(&recorder->sampler);
+  if (recorder->record->alloc_bytes >= recorder->next_mark_bytes) mark_busy(recorder);
 }
 
 static void add_live(struct seep_recorder *recorder, uint64_t size_bytes) {

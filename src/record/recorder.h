@@ -167,6 +167,9 @@ void seep_recorder_enter_sample(struct seep_recorder *recorder, uintptr_t block,
 void seep_recorder_pend_sample(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
                                const struct seep_fresh *fresh);
 
+/* Sets the state's clock by what has passed the sampler. */
+void seep_recorder_note_clock(struct seep_recorder *recorder);
+
 /* Counts a sampled block that goes. */
 void seep_recorder_remove_sample(struct seep_recorder *recorder, const struct seep_sample *sample,
                                  uint64_t size_bytes);

@@ -77,6 +77,7 @@ static void *record_call(struct seep_recorder *recorder, void *ud, void *block, 
                          size_t new_size, bool sampled) {
   seep_allocator *original = recorder->original;
   uint64_t vm_bytes = count_before(recorder, old_size, new_size);
+  seep_recorder_note_clock(recorder);
   seep_recorder_settle_before(recorder, new_size == 0 ? (uintptr_t)block : 0);
   if (!seep_recorder_observe(recorder, vm_bytes)) return original(ud, block, old_size, new_size);
   note_vm_bytes(recorder, vm_bytes);

@@ -37,7 +37,9 @@ double seep_ln(double x) {
 
 void seep_sampler_draw(struct seep_sampler *sampler) {
   double uniform = (double)((next_random(sampler) >> 11) + 1) * 0x1p-53; /* above 0, up to 1 */
+  uint64_t clock_bytes = seep_sampler_clock(sampler);
   sampler->left_bytes = (int64_t)(-(double)sampler->interval_bytes * seep_ln(uniform));
+  sampler->point_bytes = clock_bytes + (uint64_t)sampler->left_bytes;
 }
 
 /* -- The filter -------------------------------------------------------------- */

@@ -48,6 +48,7 @@ struct seep_sampler {
   size_t capacity, count;
   uint32_t interval_bytes;   /* 0: everything is recorded */
   uint64_t random;
+  uint64_t point_bytes;         /* the clock at the next point: what all allocations so far are together */
   uint8_t filter[SEEP_FILTER_BYTES];
 };
 
@@ -74,6 +75,11 @@ void seep_sampler_clear(struct seep_sampler *sampler);
 SEEP_ALWAYS_INLINE bool seep_sampler_pass(struct seep_sampler *sampler, size_t size_bytes) {
   sampler->left_bytes -= (int64_t)size_bytes;
   return sampler->left_bytes < 0;
+}
+
+/* All that seep_sampler_pass has seen. */
+SEEP_ALWAYS_INLINE uint64_t seep_sampler_clock(const struct seep_sampler *sampler) {
+  return sampler->point_bytes - (uint64_t)sampler->left_bytes;
 }
 
 /* Whether `block` may be a sampled one. True now and then for others, and for 0. */

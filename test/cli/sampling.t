@@ -135,11 +135,10 @@ sub test_certain {
         my $kept = sub { $_[0]{type} eq 'string' };
         my @exact = grep { $kept->($_) } at_line($exact, $line);
         my @estimate = grep { $kept->($_) } at_line($estimate, $line);
-        # A short string of the VM's own may be there, unsampled.
-        for my $key (qw(survivor_count survivor_bytes live_count live_bytes)) {
-            my $missing = sum($key, @exact) - sum($key, @estimate);
-            ok($missing >= 0 && $missing <= ($key =~ /bytes/ ? 64 : 1), "line $line: $key") or diag("$missing are missing");
-            cmp_ok(sum($key, @estimate), '>', 0, "line $line: there is $key");
+        # A short string of the VM's own may be there, sampled or not: far less than one of those blocks.
+        for my $key (qw(survivor_bytes live_bytes alloc_bytes)) {
+            cmp_ok(abs(sum($key, @exact) - sum($key, @estimate)), '<', 5000, "line $line: $key");
+            cmp_ok(sum($key, @estimate), '>', 100000, "line $line: there is $key");
         }
     }
     is($estimate->{totals}{epochs}, $exact->{totals}{epochs}, 'the same epochs');
