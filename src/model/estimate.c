@@ -52,4 +52,6 @@ void seep_estimate_interval(const struct seep_estimate *estimate, double *low, d
   *high = most_variance > 0 ? most * byar(most * most / most_variance, 1) : most;
   if (*low < estimate->seen) *low = estimate->seen;
   if (*high < total) *high = total;
+  *low = fmin(*low, 9e18);
+  *high = fmin(*high, 9e18);
 }

@@ -42,7 +42,7 @@ void seep_estimate_add_count(struct seep_estimate *estimate, uint64_t count, dou
 /* Adds up what was estimated apart. */
 void seep_estimate_merge(struct seep_estimate *to, const struct seep_estimate *from);
 
-/* The 95 % interval. */
+/* The 95 % interval. Cut at 9e18, so that it can be made a whole number. */
 void seep_estimate_interval(const struct seep_estimate *estimate, double *low, double *high);
 
 #endif
