@@ -80,7 +80,7 @@ static bool is_restless(const struct window *window) { return window->fall > 0.1
 /* Growth is spread over the window and does not slow down. */
 static bool is_steady(const struct window *window) {
   return window->growth > 0 && window->rises >= RISES_WANTED && window->last >= 0.5 * window->middle &&
-         window->last >= 0.2 * window->growth && window->largest <= 0.7 * window->growth &&
+         window->last >= 0.25 * window->growth && window->largest <= 0.7 * window->growth &&
          window->flat <= 0.4 * window->span;
 }
 
@@ -106,14 +106,28 @@ static bool is_tooth(const struct seep_curve *curve, const struct floor *floor, 
   return window->growth < 1.5 * before;
 }
 
-/* Survivors that mostly die later, and are no more than one epoch brings, are the more
- * the longer an epoch is: that is garbage which the collector is slow to find. */
-static bool follows_epochs(const struct seep_curve *curve, const struct floor *floor, const struct window *window) {
-  uint32_t last = floor->count - 1, middle = (window->from + last + 1) / 2;
-  double epoch_share = curve->epoch_bytes[last] / larger(curve->clock_bytes, 1);
-  if (curve->died_share < 0.5 || floor->y[last] > curve->alloc_bytes * epoch_share) return false;
-  double before = floor->y[middle] / larger(curve->epoch_bytes[middle], 1);
-  return floor->y[last] / larger(curve->epoch_bytes[last], 1) < 1.3 * before;
+/* If most survivors die within a few epochs, there are more of them whenever an epoch
+ * is longer: that is garbage which the collector is slow to find. Those that have
+ * died are then as many as all that survived at each epoch's end. */
+static bool is_renewed(const struct seep_curve *curve, const struct floor *floor, const struct window *window) {
+  uint32_t last = floor->count - 1;
+  double sum = 0;
+  if (curve->died_share < 0.5) return false;
+  for (uint32_t i = window->from + 1; i <= last; i++) sum += curve->bytes[i];
+  double epochs = curve->epoch[last] - curve->epoch[window->from];
+  double died_bytes = curve->bytes[last] * curve->died_share / larger(1 - curve->died_share, 1e-6);
+  return died_bytes > 0.3 * epochs * sum / (last - window->from);
+}
+
+/* What the line allocated in a part of the clock, if it did so evenly. */
+static double allocated_in(const struct seep_curve *curve, double span) {
+  return curve->alloc_bytes * span / larger(curve->clock_bytes - curve->first_alloc_bytes, 1);
+}
+
+/* Survivors that are few beside what the last epoch brought may be garbage that was
+ * still in use when the collector came by. */
+static bool may_float(const struct seep_curve *curve, const struct floor *floor) {
+  return top_y(floor) < 0.5 * allocated_in(curve, curve->last_epoch_bytes);
 }
 
 /* The growth of the window's floor, judged. Where the curve also falls, its last
@@ -126,6 +140,7 @@ static bool is_growth(const struct seep_curve *curve, uint32_t from, double leas
   measure(curve, &floor, from, window);
   if (window->growth < least_bytes || window->growth < 0.4 * usual * window->span) return false;
   if (is_tooth(curve, &floor, window) || !goes_on(curve, &floor, window)) return false;
+  if (may_float(curve, &floor) && window->rises < SURE_RISES) return false;
   if (is_restless(window) || (curve->died_share > 0.5 && window->rises < SURE_RISES)) {
     uint32_t points = curve->count - from;
     if (points < RESTLESS_POINTS) return false;
@@ -134,7 +149,7 @@ static bool is_growth(const struct seep_curve *curve, uint32_t from, double leas
     if (window->growth < least_bytes || window->middle < 0.15 * window->growth) return false;
     if (window->growth < 0.25 * window->fall || window->rises < RISES_WANTED + 2) return false;
   }
-  return is_steady(window) && !follows_epochs(curve, &floor, window) && allocates_still(curve, floor.x[from]);
+  return is_steady(window) && !is_renewed(curve, &floor, window) && allocates_still(curve, floor.x[from]);
 }
 
 static bool find_growth(const struct seep_curve *curve, const struct floor *floor, double least_bytes,
@@ -168,7 +183,8 @@ static bool find_brief_growth(const struct seep_curve *curve, const struct floor
   add_spared(floor, x, curve);
   measure(curve, floor, onset_of(floor, 0.05), out);
   uint32_t points = floor->count - out->from;
-  if (points < 3 || points > BRIEF_POINTS || out->growth < least_bytes || curve->died_share > 0.1) return false;
+  if (points < 3 || points > BRIEF_POINTS || (known->count > BRIEF_POINTS && out->span < 0.3 * curve->clock_bytes) || out->growth < least_bytes || curve->died_share > 0.1) return false;
+  if (out->growth < 0.5 * allocated_in(curve, out->span)) return false;
   double rate = out->growth / larger(out->span, 1);
   for (uint32_t i = out->from + 1; i < floor->count; i++) {
     double width = floor->x[i] - floor->x[i - 1], rise = floor->y[i] - floor->y[i - 1];

@@ -24,13 +24,14 @@ struct seep_curve {
   uint32_t count;                       /* of points, in the order of born_bytes */
   double at_bytes[SEEP_CURVE_POINTS];   /* the clock until which the survivors of a point were born */
   double bytes[SEEP_CURVE_POINTS];      /* survivors */
-  double epoch_bytes[SEEP_CURVE_POINTS];/* of the clock, in the last epoch before the point */
+  double epoch[SEEP_CURVE_POINTS];      /* the number of the epoch that ended there */
   bool resized;                         /* parts that grow in place: few, each twice the one before */
   double clock_bytes;                   /* now */
+  double last_epoch_bytes;              /* of the clock, in the last epoch that ended */
   double idle_share;                    /* of the program's work, done after it had all but stopped allocating */
   double first_alloc_bytes, last_alloc_bytes; /* the clock at those allocations */
   double ended_bytes, spared_bytes;     /* the clock at the last end of an epoch; what lives of the epoch that it ended */
-  double live_bytes, alloc_bytes;       /* now; of all blocks ever */
+  double live_bytes, live_count, alloc_bytes; /* now; of all blocks ever */
   double died_share;                    /* of the blocks that became survivors, how many are gone: 0 to 1 */
 };
 

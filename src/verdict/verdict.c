@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "verdict/evidence.h"
 
-enum { LEAST_BYTES = 4096, CALLERS_DEPTH = 24 };
+enum { LEAST_BYTES = 4096, LARGE_PART_BYTES = 1024, CALLERS_DEPTH = 24 };
 
 struct judge {
   const struct seep_profile *profile;
@@ -100,7 +100,7 @@ static const struct seep_profile_state *state_of(const struct judge *judge, uint
 /* What is added up beside the curve. */
 struct sums {
   double died, survived;         /* blocks */
-  double buffer_bytes;
+  double large_part_bytes;
 };
 
 static void add_row(struct seep_curve *curve, const struct seep_profile_row *row, uint32_t moments,
@@ -113,12 +113,13 @@ static void add_row(struct seep_curve *curve, const struct seep_profile_row *row
   curve->bytes[moments] += (double)row->counters.survivor_bytes;
   curve->alloc_bytes += (double)row->counters.alloc_bytes;
   curve->live_bytes += (double)row->counters.live_bytes;
+  curve->live_count += (double)row->counters.live_count;
   curve->spared_bytes += (double)past->young_bytes[1];
   if ((double)past->first_alloc_bytes < curve->first_alloc_bytes) curve->first_alloc_bytes = (double)past->first_alloc_bytes;
   if ((double)past->last_alloc_bytes > curve->last_alloc_bytes) curve->last_alloc_bytes = (double)past->last_alloc_bytes;
-  if (row->type == SEEP_TYPE_BUFFER) { /* resizes count as frees there */
-    sums->buffer_bytes += (double)row->counters.live_bytes;
-    return;
+  if (row->type == SEEP_TYPE_BUFFER && row->counters.alloc_bytes >= LARGE_PART_BYTES * row->counters.alloc_count) {
+    sums->large_part_bytes += (double)row->counters.live_bytes;
+    return; /* they are resized: not every free is a death */
   }
   uint64_t gone = row->counters.freed_count;
   sums->died += gone > row->counters.temporary_count ? (double)(gone - row->counters.temporary_count) : 0;
@@ -132,10 +133,10 @@ static void place_points(const struct seep_profile_state *state, uint32_t moment
   for (uint32_t i = 0; i < moments; i++) {
     const struct seep_moment *moment = &history->moments[i];
     curve->at_bytes[i] = (double)(curve->resized ? moment->alloc_bytes : moment->born_bytes);
-    curve->epoch_bytes[i] = (double)(moment->alloc_bytes - moment->born_bytes);
+    curve->epoch[i] = moment->epoch;
   }
   curve->at_bytes[moments] = (double)history->ended_bytes[curve->resized ? 0 : 1];
-  curve->epoch_bytes[moments] = (double)(history->ended_bytes[0] - history->ended_bytes[1]);
+  curve->epoch[moments] = (double)state->epochs - 1;
 }
 
 /* The points are the moments, then now. */
@@ -147,9 +148,10 @@ static void take_curve(const struct judge *judge, struct range range, struct see
   *curve = (struct seep_curve){.clock_bytes = (double)state->clock_bytes,
                                .first_alloc_bytes = (double)state->clock_bytes,
                                .ended_bytes = (double)history->ended_bytes[0],
+                               .last_epoch_bytes = (double)(history->ended_bytes[0] - history->ended_bytes[1]),
                                .idle_share = judge->profile->state_count == 1 ? state->idle_share : 0};
   for (uint32_t i = range.first; i < range.end; i++) add_row(curve, judge->rows[i], moments, &sums);
-  curve->resized = sums.buffer_bytes > 0.9 * curve->live_bytes;
+  curve->resized = sums.large_part_bytes > 0.9 * curve->live_bytes;
   curve->died_share = sums.died > 0 ? sums.died / (sums.died + sums.survived) : 0;
   place_points(state, moments, curve);
   curve->count = moments;
@@ -202,7 +204,7 @@ static int type_of_group(const struct judge *judge, struct range range) {
   double bytes[SEEP_TYPE_COUNT] = {0};
   for (uint32_t i = range.first; i < range.end; i++) {
     const struct seep_profile_row *row = judge->rows[i];
-    if (row->type >= 0) bytes[row->type] += (double)row->counters.survivor_bytes + 1e-6 * (double)row->counters.live_bytes;
+    if (row->type > SEEP_TYPE_OTHER) bytes[row->type] += (double)row->counters.survivor_bytes + 1e-6 * (double)row->counters.live_bytes;
   }
   int best = SEEP_TYPE_OTHER;
   if (bytes[SEEP_TYPE_TABLE] >= 0.1 * bytes[SEEP_TYPE_BUFFER]) {
