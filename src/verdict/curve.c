@@ -116,7 +116,7 @@ static bool is_renewed(const struct seep_curve *curve, const struct floor *floor
   for (uint32_t i = window->from + 1; i <= last; i++) sum += curve->bytes[i];
   double epochs = curve->epoch[last] - curve->epoch[window->from];
   double died_bytes = curve->bytes[last] * curve->died_share / larger(1 - curve->died_share, 1e-6);
-  return died_bytes > 0.3 * epochs * sum / (last - window->from);
+  return died_bytes > 0.45 * epochs * sum / (last - window->from);
 }
 
 /* What the line allocated in a part of the clock, if it did so evenly. */
@@ -188,7 +188,7 @@ static bool find_brief_growth(const struct seep_curve *curve, const struct floor
   double rate = out->growth / larger(out->span, 1);
   for (uint32_t i = out->from + 1; i < floor->count; i++) {
     double width = floor->x[i] - floor->x[i - 1], rise = floor->y[i] - floor->y[i - 1];
-    if (width > 0.05 * out->span && rise < 0.3 * rate * width) return false;
+    if (width > 0.05 * out->span && rise < 0.5 * rate * width) return false;
   }
   return goes_on(curve, floor, out) && allocates_still(curve, floor->x[out->from]);
 }

@@ -254,7 +254,7 @@ static void add_finding(struct judge *judge, struct range range, const struct se
   finding->caller = caller;
   finding->frame_count = heaviest->frame_count;
   finding->frames = heaviest->frames;
-  finding->doubling = shape->doubling;
+  finding->is_part = curve->resized;
   seep_evidence_write(state_of(judge, heaviest->state), curve, shape, finding);
 }
 
@@ -302,7 +302,7 @@ static void judge_line(struct judge *judge, struct range range) {
 /* What a claim weighs. The table that holds what leaks grows as well, but by parts that
  * are twice as large as they need be, and what is in it tells more. */
 static double own_weight(const struct seep_finding *finding) {
-  return finding->survivor_bytes_per_epoch * (finding->doubling ? 0.3 : 1);
+  return finding->survivor_bytes_per_epoch * (finding->is_part ? 0.3 : 1);
 }
 
 static bool is_called_from(const struct seep_finding *callee, const struct seep_finding *caller) {

@@ -27,7 +27,7 @@ struct seep_finding {
   const struct seep_profile_frame **frames;
   uint64_t live_bytes, live_count, survivor_bytes;
   double survivor_bytes_per_epoch;
-  bool doubling;                 /* a part that doubles when it is full */
+  bool is_part;                  /* large parts of objects that are made anew as they grow, and nothing else */
   double weight;                 /* that claims are ranked by */
   char *evidence;                /* one sentence */
 };
