@@ -127,7 +127,8 @@ static double allocated_in(const struct seep_curve *curve, double span) {
 /* Survivors that are few beside what the last epoch brought may be garbage that was
  * still in use when the collector came by. */
 static bool may_float(const struct seep_curve *curve, const struct floor *floor) {
-  return top_y(floor) < 0.5 * allocated_in(curve, curve->last_epoch_bytes);
+  double share = top_y(floor) / larger(allocated_in(curve, curve->last_epoch_bytes), 1);
+  return share < 0.05 || (share < 0.5 && curve->died_share > 0.1);
 }
 
 /* The growth of the window's floor, judged. Where the curve also falls, its last
@@ -174,6 +175,19 @@ static void add_spared(struct floor *floor, double x[], const struct seep_curve 
   floor->count = count + 1;
 }
 
+/* Every part of the window, a fifth of it or more, rises at half the usual rate at least. */
+static bool never_slows(const struct floor *floor, const struct window *window) {
+  double rate = window->growth / larger(window->span, 1);
+  uint32_t before = window->from;
+  for (uint32_t i = before + 1; i < floor->count; i++) {
+    double width = floor->x[i] - floor->x[before];
+    if (width < 0.2 * window->span) continue;
+    if (floor->y[i] - floor->y[before] < 0.5 * rate * width) return false;
+    before = i;
+  }
+  return true;
+}
+
 /* With few ends of epochs there are few points; then every cohort must have stayed
  * at much the same rate, and nothing that once was spared may have died. */
 static bool find_brief_growth(const struct seep_curve *curve, const struct floor *known, double least_bytes,
@@ -183,14 +197,9 @@ static bool find_brief_growth(const struct seep_curve *curve, const struct floor
   add_spared(floor, x, curve);
   measure(curve, floor, onset_of(floor, 0.05), out);
   uint32_t points = floor->count - out->from;
-  if (points < 3 || points > BRIEF_POINTS || (known->count > BRIEF_POINTS && out->span < 0.3 * curve->clock_bytes) || out->growth < least_bytes || curve->died_share > 0.1) return false;
+  if (points < 3 || points > BRIEF_POINTS || out->growth < 4 * least_bytes || curve->died_share > 0.1) return false;
   if (out->growth < 0.5 * allocated_in(curve, out->span)) return false;
-  double rate = out->growth / larger(out->span, 1);
-  for (uint32_t i = out->from + 1; i < floor->count; i++) {
-    double width = floor->x[i] - floor->x[i - 1], rise = floor->y[i] - floor->y[i - 1];
-    if (width > 0.05 * out->span && rise < 0.5 * rate * width) return false;
-  }
-  return goes_on(curve, floor, out) && allocates_still(curve, floor->x[out->from]);
+  return never_slows(floor, out) && goes_on(curve, floor, out) && allocates_still(curve, floor->x[out->from]);
 }
 
 /* A part that doubles when it is full (a table's array or hash) was allocated anew
@@ -229,10 +238,11 @@ static double settled_at(const struct seep_curve *curve, const struct floor *flo
 static enum seep_verdict explain(const struct seep_curve *curve, const struct floor *floor, double least_bytes) {
   double most = highest(curve), top = top_y(floor);
   if (most < least_bytes) return curve->alloc_bytes > 8 * least_bytes ? SEEP_VERDICT_CHURN : SEEP_VERDICT_NONE;
-  if (top < 0.5 * most || curve->died_share > 0.3) return SEEP_VERDICT_CHURN;
-  double settled = settled_at(curve, floor);
-  if (settled < 0.25) return SEEP_VERDICT_STATIC;
-  return settled < 0.75 ? SEEP_VERDICT_WARMUP : SEEP_VERDICT_SATURATING;
+  struct window whole;
+  measure(curve, floor, 0, &whole);
+  if (top < 0.5 * most || whole.fall > 0.5 * most || curve->died_share > 0.3) return SEEP_VERDICT_CHURN;
+  if (settled_at(curve, floor) < 0.25) return SEEP_VERDICT_STATIC;
+  return allocates_still(curve, 0) ? SEEP_VERDICT_SATURATING : SEEP_VERDICT_WARMUP;
 }
 
 /* -- The whole ------------------------------------------------------------------- */
@@ -256,9 +266,10 @@ static bool find_leak(const struct seep_curve *curve, const struct floor *floor,
     out->confidence = 0.6 + 0.39 * window->rises / (window->rises + 4.0);
     return true;
   }
-  out->few = true;
+  if (curve->is_share) return false;
   out->confidence = 0.5;
-  if (find_brief_growth(curve, floor, least_bytes, window)) return true;
+  out->few = find_brief_growth(curve, floor, least_bytes, window);
+  if (out->few) return true;
   out->confidence = 0.6;
   out->doubling = find_doubling(curve, least_bytes, window);
   return out->doubling;

@@ -25,6 +25,7 @@ struct seep_curve {
   double at_bytes[SEEP_CURVE_POINTS];   /* the clock until which the survivors of a point were born */
   double bytes[SEEP_CURVE_POINTS];      /* survivors */
   double epoch[SEEP_CURVE_POINTS];      /* the number of the epoch that ended there */
+  bool is_share;                        /* of a line's callers, or of no line: judged by a long curve alone */
   bool resized;                         /* parts that grow in place: few, each twice the one before */
   double clock_bytes;                   /* now */
   double last_epoch_bytes;              /* of the clock, in the last epoch that ended */
@@ -39,7 +40,7 @@ struct seep_shape {
   enum seep_verdict verdict;
   double confidence;                    /* 0 to 1 */
   bool doubling;                        /* the growth is that of a part that doubles when it is full */
-  bool few;                             /* there were too few ends of epochs to be sure */
+  bool few;                             /* there were too few ends of epochs to see a curve */
   uint32_t onset, steps, rises;         /* point where growth began; points after it; how many are higher than before */
   uint32_t last_rise;                   /* point of the last growth */
   double from_bytes, to_bytes;          /* floor at the onset and at the last point */

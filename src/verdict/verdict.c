@@ -1,20 +1,20 @@
 /* Groups of rows, their curves and what follows from them. See verdict.h. */
 #include "verdict/verdict.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "verdict/evidence.h"
 
-enum { LEAST_BYTES = 4096, LARGE_PART_BYTES = 1024, CALLERS_DEPTH = 24 };
+enum { LEAST_BYTES = 4096, LEAST_SHARE = 256, LARGE_PART_BYTES = 1024, CALLERS_DEPTH = 24 };
 
 struct judge {
   const struct seep_profile *profile;
   const struct seep_profile_row **rows;  /* sorted, so that a group is a range */
   struct seep_findings *out;
   uint32_t capacity;
+  double least_bytes;                    /* growth that matters */
 };
 
 /* The rows [first, end) have their `depth` innermost Lua frames in common. */
@@ -153,6 +153,7 @@ static void take_curve(const struct judge *judge, struct range range, struct see
   for (uint32_t i = range.first; i < range.end; i++) add_row(curve, judge->rows[i], moments, &sums);
   curve->resized = sums.large_part_bytes > 0.9 * curve->live_bytes;
   curve->died_share = sums.died > 0 ? sums.died / (sums.died + sums.survived) : 0;
+  curve->is_share = range.depth > 1 || frame_at(judge->rows[range.first], 0) == NULL;
   place_points(state, moments, curve);
   curve->count = moments;
   if (moments == 0) return;
@@ -206,9 +207,13 @@ static int type_of_group(const struct judge *judge, struct range range) {
     const struct seep_profile_row *row = judge->rows[i];
     if (row->type > SEEP_TYPE_OTHER) bytes[row->type] += (double)row->counters.survivor_bytes + 1e-6 * (double)row->counters.live_bytes;
   }
-  int best = SEEP_TYPE_OTHER;
-  if (bytes[SEEP_TYPE_TABLE] >= 0.1 * bytes[SEEP_TYPE_BUFFER]) {
-    bytes[SEEP_TYPE_TABLE] += bytes[SEEP_TYPE_BUFFER];
+  static const int with_parts[] = {SEEP_TYPE_TABLE, SEEP_TYPE_FUNCTION, SEEP_TYPE_USERDATA, SEEP_TYPE_THREAD, SEEP_TYPE_PROTO};
+  int whole = SEEP_TYPE_TABLE, best = SEEP_TYPE_OTHER;
+  for (size_t i = 0; i < SEEP_ARRAY_SIZE(with_parts); i++) {
+    if (bytes[with_parts[i]] > bytes[whole]) whole = with_parts[i];
+  }
+  if (bytes[whole] >= 0.1 * bytes[SEEP_TYPE_BUFFER]) {
+    bytes[whole] += bytes[SEEP_TYPE_BUFFER];
     bytes[SEEP_TYPE_BUFFER] = 0;
   }
   for (int type = 0; type < SEEP_TYPE_COUNT; type++) {
@@ -240,11 +245,6 @@ static void add_finding(struct judge *judge, struct range range, const struct se
     finding->survivor_bytes += row->counters.survivor_bytes;
     if (!row->exact) finding->exact = false;
   }
-  if (getenv("SEEP_DEBUG")) { /* DEBUG */
-    fprintf(stderr, "%s:%u clock %.3fM last_alloc %.2f idle %.2f live %.0f alloc %.0f died %.2f resized %d\n  ", heaviest->file, heaviest->line, curve->clock_bytes/1e6, curve->last_alloc_bytes/curve->clock_bytes, curve->idle_share, curve->live_bytes, curve->alloc_bytes, curve->died_share, curve->resized);
-    for (uint32_t i = 0; i < curve->count; i++) fprintf(stderr, "%.3f:%.1fK ", curve->at_bytes[i]/curve->clock_bytes, curve->bytes[i]/1024);
-    fprintf(stderr, "\n");
-  }
   finding->verdict = shape->verdict;
   finding->confidence = shape->confidence;
   finding->file = heaviest->file;
@@ -254,7 +254,6 @@ static void add_finding(struct judge *judge, struct range range, const struct se
   finding->caller = caller;
   finding->frame_count = heaviest->frame_count;
   finding->frames = heaviest->frames;
-  finding->is_part = curve->resized;
   seep_evidence_write(state_of(judge, heaviest->state), curve, shape, finding);
 }
 
@@ -272,7 +271,7 @@ static bool judge_callers(struct judge *judge, struct range range) {
     struct seep_shape shape = {.verdict = SEEP_VERDICT_NONE};
     if (!same) {
       take_curve(judge, child, &curve);
-      seep_curve_judge(&curve, LEAST_BYTES, &shape);
+      seep_curve_judge(&curve, judge->least_bytes, &shape);
     }
     if (shape.verdict == SEEP_VERDICT_LEAK) {
       const struct seep_profile_frame *further = separating_caller(judge, child, curve.at_bytes[shape.onset]);
@@ -291,18 +290,18 @@ static void judge_line(struct judge *judge, struct range range) {
   const struct seep_profile_frame *leaf = frame_at(judge->rows[range.first], 0);
   if (leaf != NULL && leaf->kind == SEEP_FUNCTION_MARK) return;
   take_curve(judge, range, &curve);
-  seep_curve_judge(&curve, LEAST_BYTES, &shape);
+  seep_curve_judge(&curve, judge->least_bytes, &shape);
   if (shape.verdict == SEEP_VERDICT_LEAK) {
     add_finding(judge, range, &curve, &shape, separating_caller(judge, range, curve.at_bytes[shape.onset]));
-  } else if (!judge_callers(judge, range) && curve.alloc_bytes >= LEAST_BYTES) {
+  } else if (!judge_callers(judge, range) && curve.alloc_bytes >= judge->least_bytes) {
     add_finding(judge, range, &curve, &shape, NULL);
   }
 }
 
-/* What a claim weighs. The table that holds what leaks grows as well, but by parts that
- * are twice as large as they need be, and what is in it tells more. */
+/* What a claim weighs. Parts of tables belong to objects that were made elsewhere: where
+ * that line leaks as well, it tells more, and so does what a growing table holds. */
 static double own_weight(const struct seep_finding *finding) {
-  return finding->survivor_bytes_per_epoch * (finding->is_part ? 0.3 : 1);
+  return finding->survivor_bytes_per_epoch * (finding->type == SEEP_TYPE_BUFFER ? 0.3 : 1);
 }
 
 static bool is_called_from(const struct seep_finding *callee, const struct seep_finding *caller) {
@@ -343,6 +342,8 @@ static int compare_findings(const void *left, const void *right) {
 void seep_findings_build(const struct seep_profile *profile, struct seep_findings *out) {
   struct judge judge = {.profile = profile, .out = out};
   *out = (struct seep_findings){0};
+  judge.least_bytes = (double)(profile->totals.counters.live_bytes / LEAST_SHARE);
+  if (judge.least_bytes < LEAST_BYTES) judge.least_bytes = LEAST_BYTES;
   judge.rows = seep_must_alloc(profile->row_count * sizeof *judge.rows);
   for (uint32_t i = 0; i < profile->row_count; i++) judge.rows[i] = &profile->rows[i];
   if (profile->row_count > 0) qsort(judge.rows, profile->row_count, sizeof *judge.rows, compare_rows);
@@ -359,9 +360,11 @@ void seep_findings_build(const struct seep_profile *profile, struct seep_finding
   weigh(out);
   if (out->leak_count > 0) qsort(out->rows, out->leak_count, sizeof *out->rows, compare_findings);
   for (uint32_t i = 0; i < profile->state_count; i++) {
-    if (profile->states[i].epochs > out->epochs) out->epochs = profile->states[i].epochs;
+    const struct seep_profile_state *state = &profile->states[i];
+    if (state->epochs < out->epochs) continue;
+    out->epochs = state->epochs;
+    out->few = state->epochs < 3 || 2 * state->history.ended_bytes[0] < state->clock_bytes;
   }
-  out->few = out->epochs < 3;
 }
 
 void seep_findings_free(struct seep_findings *findings) {
