@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "verdict/evidence.h"
 
-enum { LEAST_BYTES = 4096, LEAST_SHARE = 256, LARGE_PART_BYTES = 1024, CALLERS_DEPTH = 24 };
+enum { LEAST_BYTES = 4096, LEAST_SHARE = 256, LARGE_PART_BYTES = 1024, FEW_COLLECTIONS = 4, CALLERS_DEPTH = 24 };
 
 struct judge {
   const struct seep_profile *profile;
@@ -339,6 +339,16 @@ static int compare_findings(const void *left, const void *right) {
   return (a->line > b->line) - (a->line < b->line);
 }
 
+/* Whether the collector has left most of the run in the dark: hardly an end of an epoch
+ * after the start, or none in the second half. */
+static bool has_few_collections(const struct seep_profile_state *state) {
+  uint32_t later = 0;
+  for (uint32_t i = 0; i < state->history.count; i++) {
+    if (state->history.moments[i].alloc_bytes >= state->clock_bytes / 10) later++;
+  }
+  return later < FEW_COLLECTIONS || state->history.ended_bytes[0] < state->clock_bytes / 2;
+}
+
 void seep_findings_build(const struct seep_profile *profile, struct seep_findings *out) {
   struct judge judge = {.profile = profile, .out = out};
   *out = (struct seep_findings){0};
@@ -363,7 +373,7 @@ void seep_findings_build(const struct seep_profile *profile, struct seep_finding
     const struct seep_profile_state *state = &profile->states[i];
     if (state->epochs < out->epochs) continue;
     out->epochs = state->epochs;
-    out->few = state->epochs < 3 || 2 * state->history.ended_bytes[0] < state->clock_bytes;
+    out->few = has_few_collections(state);
   }
 }
 
