@@ -48,10 +48,11 @@ static uint32_t onset_of(const struct floor *floor, double share) {
 
 enum { RISES_WANTED = 3, SURE_RISES = 8, RESTLESS_POINTS = 9, BRIEF_POINTS = 6 };
 
-/* Growth from a point to the last: how it is spread over the window, how far the
+/* Growth from a point to the last: how it is spread over the window (rises: points
+ * at which the floor is higher by a fiftieth of the growth), how far the
  * curve itself fell meanwhile, and the longest part of the span without a rise. */
 struct window {
-  uint32_t from, rises, last_rise;
+  uint32_t from, rises, last_rise, higher;
   double growth, span, middle, last, largest, fall, flat;
 };
 
@@ -66,6 +67,7 @@ static void measure(const struct seep_curve *curve, const struct floor *floor, u
   for (uint32_t i = from + 1; i < floor->count; i++) {
     double rise = floor->y[i] - floor->y[i - 1];
     window->largest = larger(window->largest, rise);
+    if (rise > 0) window->higher++;
     highest = larger(highest, curve->bytes[i]);
     window->fall = larger(window->fall, highest - curve->bytes[i]);
     window->flat = larger(window->flat, floor->x[rise < 0.02 * window->growth ? i : i - 1] - floor->x[window->last_rise]);
@@ -204,7 +206,8 @@ static bool find_brief_growth(const struct seep_curve *curve, const struct floor
 
 /* A part that doubles when it is full (a table's array or hash) was allocated anew
  * at growing intervals: all that it ever was is about twice what it is, it was
- * never smaller than before, and the last time was in the second half. */
+ * never smaller than before, and the last time was in the second half. It must be a
+ * large part of the heap: a list of what comes and goes grows now and then as well. */
 static bool find_doubling(const struct seep_curve *curve, double least_bytes, struct window *out) {
   double most = 0;
   *out = (struct window){.growth = curve->live_bytes, .span = curve->clock_bytes};
@@ -215,9 +218,10 @@ static bool find_doubling(const struct seep_curve *curve, double least_bytes, st
     out->last_rise = i;
   }
   return curve->resized && curve->count >= 3 && curve->live_bytes >= 4 * least_bytes &&
+         curve->live_bytes >= 0.1 * curve->heap_bytes &&
          curve->alloc_bytes <= 2.6 * curve->live_bytes && curve->live_bytes >= most &&
          curve->first_alloc_bytes <= 0.3 * curve->clock_bytes &&
-         curve->clock_bytes <= 2.1 * curve->last_alloc_bytes;
+         curve->clock_bytes <= 2 * curve->last_alloc_bytes;
 }
 
 /* -- Why not ------------------------------------------------------------------- */
@@ -251,7 +255,7 @@ static void describe_growth(const struct seep_curve *curve, const struct floor *
                             struct seep_shape *out) {
   out->onset = window->from;
   out->steps = floor->count - 1 - window->from;
-  out->rises = window->rises;
+  out->rises = window->higher;
   out->last_rise = window->last_rise;
   out->from_bytes = floor->y[window->from];
   out->to_bytes = out->doubling ? curve->live_bytes : top_y(floor);

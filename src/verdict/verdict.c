@@ -146,6 +146,7 @@ static void take_curve(const struct judge *judge, struct range range, struct see
   uint32_t moments = history->count;
   struct sums sums = {0};
   *curve = (struct seep_curve){.clock_bytes = (double)state->clock_bytes,
+                               .heap_bytes = (double)state->counters.live_bytes,
                                .first_alloc_bytes = (double)state->clock_bytes,
                                .ended_bytes = (double)history->ended_bytes[0],
                                .last_epoch_bytes = (double)(history->ended_bytes[0] - history->ended_bytes[1]),
