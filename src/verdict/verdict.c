@@ -305,6 +305,11 @@ static double own_weight(const struct seep_finding *finding) {
   return finding->survivor_bytes_per_epoch * (finding->type == SEEP_TYPE_BUFFER ? 0.3 : 1);
 }
 
+static const struct seep_profile_frame *leaf_of(const struct seep_finding *finding) {
+  struct walk walk = {.row = &(struct seep_profile_row){.frames = finding->frames, .frame_count = finding->frame_count}};
+  return next_lua(&walk);
+}
+
 static bool is_called_from(const struct seep_finding *callee, const struct seep_finding *caller) {
   uint32_t lua_frames = 0;
   for (uint32_t i = 0; i < callee->frame_count; i++) {
@@ -315,7 +320,26 @@ static bool is_called_from(const struct seep_finding *callee, const struct seep_
   return false;
 }
 
-/* A line that makes an object and calls for its parts weighs what it and they do. */
+static bool is_leaf_function(const struct seep_finding *a, const struct seep_finding *b) {
+  const struct seep_profile_frame *leaf_a = leaf_of(a), *leaf_b = leaf_of(b);
+  return leaf_a != NULL && leaf_b != NULL && same_function(leaf_a, leaf_b);
+}
+
+/* The claim on the line that seems to have made the objects whose parts `part` is: the
+ * weightiest line with objects in the same function. NULL: none. */
+static struct seep_finding *maker_of(struct seep_findings *findings, const struct seep_finding *part) {
+  struct seep_finding *maker = NULL;
+  if (part->type != SEEP_TYPE_BUFFER || part->live_bytes >= LARGE_PART_BYTES * part->live_count) return NULL;
+  for (uint32_t i = 0; i < findings->leak_count; i++) {
+    struct seep_finding *finding = &findings->rows[i];
+    if (finding->type == SEEP_TYPE_BUFFER || finding->type == SEEP_TYPE_STRING || !is_leaf_function(finding, part)) continue;
+    if (maker == NULL || own_weight(finding) > own_weight(maker)) maker = finding;
+  }
+  return maker;
+}
+
+/* A line that makes an object and calls for its parts weighs what it and they do; so does
+ * one whose objects get their parts in other lines of the function. */
 static void weigh(struct seep_findings *findings) {
   for (uint32_t i = 0; i < findings->leak_count; i++) {
     struct seep_finding *finding = &findings->rows[i];
@@ -326,6 +350,10 @@ static void weigh(struct seep_findings *findings) {
       if (k == i || finding->type == SEEP_TYPE_BUFFER || own < 0.5 * own_weight(part)) continue;
       if (is_called_from(part, finding) && !is_called_from(finding, part)) finding->weight += own_weight(part);
     }
+  }
+  for (uint32_t i = 0; i < findings->leak_count; i++) {
+    struct seep_finding *maker = maker_of(findings, &findings->rows[i]);
+    if (maker != NULL) maker->weight += findings->rows[i].survivor_bytes_per_epoch;
   }
 }
 
