@@ -7,7 +7,8 @@
 #include "base/clock.h"
 #include "record/series.h"
 
-enum { STATE_BYTES = 4096, ROWS_BYTES = 16384, SERIES_BYTES = 16384, SITES_MAX = 1000000 };
+enum { STATE_BYTES = 4096, ROWS_BYTES = 16384, SERIES_BYTES = 16384, SITES_MAX = 1000000,
+       LARGE_BLOCK_BYTES = 2048 };
 
 void (*seep_recorder_on_fork)(void);
 void (*seep_recorder_on_epoch)(void);
@@ -20,13 +21,14 @@ static struct seep_row_record *row_at(const struct seep_recorder *recorder, uint
   return seep_table_record(&recorder->rows, row);
 }
 
-/* Gives a row that has had survivors at the end of an epoch a series. What was
- * born in the row's epoch is among them from the second end on. */
+/* Gives a row that has had survivors at the end of an epoch, or makes large blocks, a
+ * series. What was born in the row's epoch is among them from the second end on. */
 static struct seep_series_record *series_of(struct seep_recorder *recorder,
                                             struct seep_row_record *row) {
   uint32_t passed = (uint32_t)recorder->record->epoch_count - row->epoch;
   if (row->series != 0) return seep_table_record(&recorder->series, row->series);
-  if (row->alloc_bytes - row->freed_bytes == (passed > 1 ? 0 : row->young_bytes[0])) return NULL;
+  bool has_survivors = row->alloc_bytes - row->freed_bytes != (passed > 1 ? 0 : row->young_bytes[0]);
+  if (!has_survivors && row->newest_bytes < LARGE_BLOCK_BYTES) return NULL;
   uint32_t number = recorder->record->series_count;
   if (!seep_table_reserve(recorder->capture, &recorder->series, number + 1)) return NULL;
   struct seep_series_record *series = seep_table_record(&recorder->series, number);

@@ -190,19 +190,20 @@ struct seep_row_record {
   uint32_t epoch;              /* of the state, when the row was last touched */
   /* The clock at its last and at its first allocation, in units of SEEP_CLOCK_UNIT_BYTES. */
   uint32_t last_alloc, first_alloc;
-  uint32_t reserved;
+  uint32_t newest_bytes;       /* the size of the last block, at most UINT32_MAX */
 };
 
 #define SEEP_NO_FLOOR UINT64_MAX
 
-/* The survivor bytes of a row at moments of its state: the least that there were
- * at an end of an epoch since the moment before. */
+/* The survivor bytes of a row at moments of its state, the least that there were at an
+ * end of an epoch since the moment before, and the size of its newest block then. */
 struct seep_series_record {
   uint32_t count;
   uint32_t generation;         /* of the history that the points follow */
   uint64_t floor_bytes;        /* least since the last point, or SEEP_NO_FLOOR */
   uint32_t epochs[SEEP_MOMENTS_MAX];  /* of the moments */
   uint64_t survivor_bytes[SEEP_MOMENTS_MAX];
+  uint32_t newest_bytes[SEEP_MOMENTS_MAX];
 };
 
 _Static_assert(sizeof(struct seep_file_header) == SEEP_HEADER_BYTES, "the header is one page");
@@ -213,6 +214,6 @@ _Static_assert(sizeof(struct seep_function_record) == 24, "doc/format.md says 24
 _Static_assert(sizeof(struct seep_frame_record) == 16, "doc/format.md says 16");
 _Static_assert(sizeof(struct seep_node_record) == 24, "doc/format.md says 24");
 _Static_assert(sizeof(struct seep_row_record) == 104, "doc/format.md says 104");
-_Static_assert(sizeof(struct seep_series_record) == 400, "doc/format.md says 400");
+_Static_assert(sizeof(struct seep_series_record) == 528, "doc/format.md says 528");
 
 #endif

@@ -204,6 +204,41 @@ static bool find_brief_growth(const struct seep_curve *curve, const struct floor
   return never_slows(floor, out) && goes_on(curve, floor, out) && allocates_still(curve, floor->x[out->from]);
 }
 
+/* How the sizes of a line's newest blocks went. */
+struct sizes {
+  uint32_t rises;
+  double last_x, before_x;       /* the clock at the last rise and at the one before */
+  double last_third, top;        /* by how much they rose in the last third of the points; the last size */
+};
+
+/* False when a block was smaller than the one seen before. */
+static bool never_shrink(const struct seep_curve *curve, struct sizes *sizes) {
+  *sizes = (struct sizes){0};
+  for (uint32_t i = 0; i < curve->count; i++) {
+    double size = curve->newest_bytes[i], rise = size - sizes->top;
+    if (size == 0) continue;
+    if (rise < 0) return false;
+    if (3 * i >= 2 * curve->count) sizes->last_third += rise;
+    sizes->top = size;
+    if (rise == 0) continue;
+    sizes->rises++;
+    sizes->before_x = sizes->last_x;
+    sizes->last_x = curve->at_bytes[i];
+  }
+  return true;
+}
+
+/* A text to which lines are appended is a new, longer string each time: hardly one
+ * survives, but each is larger than the one before. */
+static bool find_swelling(const struct seep_curve *curve, double least_bytes, struct window *out) {
+  struct sizes sizes;
+  if (curve->count < RISES_WANTED || !never_shrink(curve, &sizes)) return false;
+  *out = (struct window){.growth = sizes.top, .span = curve->clock_bytes, .rises = sizes.rises, .higher = sizes.rises,
+                         .last_rise = curve->count - 1};
+  return sizes.rises >= SURE_RISES && sizes.top >= 4 * least_bytes && sizes.last_third >= 0.1 * sizes.top &&
+         2 * sizes.rises >= curve->count && curve->live_bytes >= sizes.top && allocates_still(curve, 0);
+}
+
 /* A part that doubles when it is full (a table's array or hash) was allocated anew
  * at growing intervals: all that it ever was is about twice what it is, it was
  * never smaller than before, and the last time was in the second half. It must be a
@@ -258,7 +293,7 @@ static void describe_growth(const struct seep_curve *curve, const struct floor *
   out->rises = window->higher;
   out->last_rise = window->last_rise;
   out->from_bytes = floor->y[window->from];
-  out->to_bytes = out->doubling ? curve->live_bytes : top_y(floor);
+  out->to_bytes = out->doubling ? curve->live_bytes : out->swelling ? window->growth : top_y(floor);
   out->rate = window->growth / larger(window->span, 1);
 }
 
@@ -276,7 +311,8 @@ static bool find_leak(const struct seep_curve *curve, const struct floor *floor,
   if (out->few) return true;
   out->confidence = 0.6;
   out->doubling = find_doubling(curve, least_bytes, window);
-  return out->doubling;
+  out->swelling = !out->doubling && find_swelling(curve, least_bytes, window);
+  return out->doubling || out->swelling;
 }
 
 void seep_curve_judge(const struct seep_curve *curve, double least_bytes, struct seep_shape *out) {

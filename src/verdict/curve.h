@@ -24,6 +24,7 @@ struct seep_curve {
   uint32_t count;                       /* of points, in the order of born_bytes */
   double at_bytes[SEEP_CURVE_POINTS];   /* the clock until which the survivors of a point were born */
   double bytes[SEEP_CURVE_POINTS];      /* survivors */
+  double newest_bytes[SEEP_CURVE_POINTS]; /* the size of the newest block then */
   double epoch[SEEP_CURVE_POINTS];      /* the number of the epoch that ended there */
   bool is_share;                        /* of a line's callers, or of no line: judged by a long curve alone */
   bool resized;                         /* parts that grow in place: few, each twice the one before */
@@ -41,6 +42,7 @@ struct seep_shape {
   enum seep_verdict verdict;
   double confidence;                    /* 0 to 1 */
   bool doubling;                        /* the growth is that of a part that doubles when it is full */
+  bool swelling;                        /* … of one block that is replaced by a larger one again and again */
   bool few;                             /* there were too few ends of epochs to see a curve */
   uint32_t onset, steps, rises;         /* point where growth began; points after it; how many are higher than before */
   uint32_t last_rise;                   /* point of the last growth */

@@ -48,9 +48,17 @@ static char *doubling_sentence(const struct seep_curve *curve, const struct seep
                           percent(curve->last_alloc_bytes, curve->clock_bytes));
 }
 
+static char *swelling_sentence(const struct seep_shape *shape) {
+  char to[16];
+  size_text(shape->to_bytes, to);
+  return seep_must_format("each new block replaces a smaller one: the newest was larger than before at %u epoch ends, and has %s now",
+                          shape->rises, to);
+}
+
 static char *leak_sentence(const struct seep_profile_state *state, const struct seep_curve *curve,
                            const struct seep_shape *shape, const struct seep_finding *finding) {
   if (shape->doubling) return doubling_sentence(curve, finding);
+  if (shape->swelling) return swelling_sentence(shape);
   if (shape->few) return brief_sentence(state, curve, finding);
   return growth_sentence(curve, shape, finding);
 }

@@ -109,6 +109,7 @@ static void add_row(struct seep_curve *curve, const struct seep_profile_row *row
   if (row->type == SEEP_TYPE_OTHER) return; /* the VM's own: tables of strings, traces */
   for (uint32_t i = 0; i < moments && past->survivor_bytes != NULL; i++) {
     curve->bytes[i] += (double)past->survivor_bytes[i];
+    if ((double)past->newest_bytes[i] > curve->newest_bytes[i]) curve->newest_bytes[i] = (double)past->newest_bytes[i];
   }
   curve->bytes[moments] += (double)row->counters.survivor_bytes;
   curve->alloc_bytes += (double)row->counters.alloc_bytes;

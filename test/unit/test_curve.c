@@ -132,6 +132,18 @@ static void a_part_that_doubles_is_a_leak(void **unused) {
   assert_true(verdict_of(&other) != SEEP_VERDICT_LEAK);
 }
 
+/* A text that gets longer with each line: no survivors, but ever larger blocks. */
+static void a_block_that_swells_is_a_leak(void **unused) {
+  (void)unused;
+  struct seep_curve curve = make(30, nothing);
+  for (uint32_t i = 0; i < curve.count; i++) curve.newest_bytes[i] = 10.0 * KIB * i + 100;
+  curve.live_bytes = 400 * KIB;
+  curve.alloc_bytes = 60 * MIB;
+  assert_int_equal(verdict_of(&curve), SEEP_VERDICT_LEAK);
+  curve.newest_bytes[20] = 5; /* it was cut */
+  assert_true(verdict_of(&curve) != SEEP_VERDICT_LEAK);
+}
+
 static void growth_is_that_of_the_floor(void **unused) {
   (void)unused;
   struct seep_curve curve = make(20, steady);
@@ -174,6 +186,7 @@ int main(void) {
       cmocka_unit_test(garbage_found_late_is_none),
       cmocka_unit_test(few_collections_are_enough_when_all_stays),
       cmocka_unit_test(a_part_that_doubles_is_a_leak),
+      cmocka_unit_test(a_block_that_swells_is_a_leak),
       cmocka_unit_test(growth_is_that_of_the_floor),
       cmocka_unit_test(any_numbers_are_safe),
   };
