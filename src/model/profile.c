@@ -291,3 +291,305 @@ static void add_series(struct builder *builder, struct seep_profile_past *past,
     if (at == count || series->epochs[at] != history->moments[i].epoch) continue;
     points[i] += seep_sampled_scale(series->survivor_bytes[at], weight);
     if (series->newest_bytes[at] > newest[i]) newest[i] = series->newest_bytes[at];
+  }
+}
+
+/* `weight`: 1, or what a sampled block of the row stands for. */
+static void add_past(struct builder *builder, struct seep_profile_past *past, const struct seep_row_record *row,
+                     const struct seep_series_record *series, double weight) {
+  uint64_t first_alloc_bytes = (uint64_t)row->first_alloc * SEEP_CLOCK_UNIT_BYTES;
+  uint64_t last_alloc_bytes = (uint64_t)row->last_alloc * SEEP_CLOCK_UNIT_BYTES;
+  if (past->survivor_bytes == NULL || first_alloc_bytes < past->first_alloc_bytes) past->first_alloc_bytes = first_alloc_bytes;
+  for (int age = 0; age < 2; age++) past->young_bytes[age] += seep_sampled_scale(row->young_bytes[age], weight);
+  if (last_alloc_bytes > past->last_alloc_bytes) past->last_alloc_bytes = last_alloc_bytes;
+  if (series != NULL) add_series(builder, past, series, weight);
+}
+
+/* Brings copies of a row and its series up to the last epoch. Returns whether
+ * there is a series. */
+static bool bring_up_to_date(struct builder *builder, struct seep_row_record *row,
+                             struct seep_series_record *series) {
+  const struct seep_history *history = &builder->record->history;
+  const struct seep_series_record *found = seep_reader_series(builder->reader, builder->state, row->series);
+  bool wanted = builder->profile->by == SEEP_BY_STATE;
+  if (found != NULL) *series = *found;
+  if (found == NULL) seep_series_start(series, history); /* not touched since its first epoch */
+  seep_row_catch_up(row, wanted ? series : NULL, history, (uint32_t)builder->record->epoch_count);
+  return wanted;
+}
+
+/* In mode sample a row counts sampled blocks of one size class. */
+static double weigh(struct builder *builder, const struct seep_row_record *row, struct seep_counters *counters,
+                    struct seep_profile_row *merged) {
+  struct seep_profile_state *state = &builder->profile->states[builder->state];
+  if (state->mode != SEEP_MODE_SAMPLE) return 1;
+  struct seep_profile_estimates estimates = {0};
+  uint32_t interval = builder->profile->interval;
+  uint64_t seed = hash_number(hash_number(builder->run_id, builder->state), row->node);
+  state->sample_count += row->alloc_count;
+  seep_sampled_estimate(row, interval, seed, counters, &estimates);
+  if (merged->estimates == NULL) merged->estimates = own(builder->owned, seep_must_alloc(sizeof estimates));
+  seep_sampled_merge(merged->estimates, &estimates);
+  seep_sampled_merge(&state->estimates, &estimates);
+  merged->has_peak = false;
+  return seep_sampled_weight(row, interval);
+}
+
+static void count_row(struct builder *builder, const struct seep_row_record *record) {
+  struct seep_row_record row = *record;
+  struct seep_series_record series;
+  bool has_series = bring_up_to_date(builder, &row, &series);
+  struct seep_counters counters = {
+      .alloc_bytes = row.alloc_bytes, .alloc_count = row.alloc_count,
+      .freed_bytes = row.freed_bytes, .freed_count = row.freed_count,
+      .live_bytes = difference(row.alloc_bytes, row.freed_bytes),
+      .live_count = difference(row.alloc_count, row.freed_count),
+      .temporary_count = row.temporary_count,
+      .growth_bytes = (int64_t)row.alloc_bytes,
+  };
+  counters.survivor_bytes = difference(counters.live_bytes, row.young_bytes[0] + row.young_bytes[1]);
+  counters.survivor_count = difference(counters.live_count, (uint64_t)row.young_count[0] + row.young_count[1]);
+  bool before = record == seep_reader_row(builder->reader, builder->state, builder->record->before_row);
+  /* What was there at the start did not grow here. */
+  if (before) counters.growth_bytes = (int64_t)(row.alloc_bytes - builder->record->vm_bytes_at_start);
+  struct seep_profile_row *merged = merged_row(builder, row.node, row.type < SEEP_TYPE_COUNT ? row.type : 0, true);
+  double weight = weigh(builder, &row, &counters, merged);
+  add_counters(&merged->counters, &counters);
+  add_counters(&builder->profile->states[builder->state].counters, &counters);
+  add_past(builder, &merged->past, &row, has_series ? &series : NULL, weight);
+  if (row.flags & SEEP_ROW_INEXACT) merged->exact = false;
+  merged->peak_bytes = merged->has_peak ? row.peak_bytes : 0;
+}
+
+static void note_main_row(struct builder *builder, uint32_t number, const struct seep_row_record *row) {
+  uint32_t other = builder->main_rows[row->node];
+  const struct seep_row_record *best = seep_reader_row(builder->reader, builder->state, other);
+  if (best == NULL || row->alloc_bytes > best->alloc_bytes) builder->main_rows[row->node] = number;
+}
+
+static void count_rows(struct builder *builder) {
+  for (uint32_t number = 1; number < builder->record->row_count; number++) {
+    const struct seep_row_record *row = seep_reader_row(builder->reader, builder->state, number);
+    if (row->node >= builder->record->node_count || row->alloc_count == 0) continue;
+    note_main_row(builder, number, row);
+    count_row(builder, row);
+  }
+}
+
+/* Frees lower the growth of the place where they happened, whatever they freed:
+ * there, of the type that is allocated most. */
+static void count_frees_by_place(struct builder *builder) {
+  for (uint32_t number = 1; number < builder->record->node_count; number++) {
+    const struct seep_node_record *node = seep_reader_node(builder->reader, builder->state, number);
+    if (node->freed_here_bytes == 0) continue;
+    const struct seep_row_record *row = seep_reader_row(builder->reader, builder->state, builder->main_rows[number]);
+    int type = row == NULL || row->type >= SEEP_TYPE_COUNT ? SEEP_TYPE_OTHER : row->type;
+    struct seep_counters counters = {.growth_bytes = (int64_t)(0 - node->freed_here_bytes)};
+    add_counters(&merged_row(builder, number, type, false)->counters, &counters);
+    add_counters(&builder->profile->states[builder->state].counters, &counters);
+  }
+}
+
+/* The last allocation of a running program whose type is still to come. */
+static void count_pending(struct builder *builder) {
+  uint64_t size = builder->record->pending_bytes;
+  if (builder->record->mode == SEEP_MODE_SAMPLE) return; /* one sample more or less */
+  if (size == 0 || builder->record->pending_node >= builder->record->node_count) return;
+  struct seep_counters counters = {.alloc_bytes = size, .alloc_count = 1, .live_bytes = size,
+                                   .live_count = 1, .growth_bytes = (int64_t)size};
+  add_counters(&merged_row(builder, builder->record->pending_node, SEEP_TYPE_OTHER, true)->counters, &counters);
+  add_counters(&builder->profile->states[builder->state].counters, &counters);
+}
+
+/* -- States ------------------------------------------------------------------ */
+
+/* Our own words in the file (releases, reasons) are printable ASCII; in a
+ * damaged one they may be anything. */
+static void copy_plain(char *out, size_t out_bytes, const char *in, size_t in_bytes) {
+  size_t i = 0;
+  for (; i < in_bytes && i + 1 < out_bytes && in[i] != '\0'; i++) {
+    out[i] = in[i] >= 0x20 && in[i] < 0x7f ? in[i] : '?';
+  }
+  out[i] = '\0';
+}
+
+/* The moments in the order of time. A program that runs may be caught as it takes
+ * some out; then those that do not fit are left out. */
+static void take_history(const struct seep_state_record *record, struct seep_history *history) {
+  *history = record->history;
+  history->count = 0;
+  for (uint32_t i = 0; i < record->history.count; i++) {
+    const struct seep_moment *moment = &record->history.moments[i];
+    bool follows = moment->born_bytes <= moment->alloc_bytes && moment->alloc_bytes <= record->alloc_bytes;
+    if (history->count > 0) {
+      const struct seep_moment *last = &history->moments[history->count - 1];
+      follows = follows && moment->epoch > last->epoch && moment->born_bytes >= last->born_bytes;
+    }
+    if (follows) history->moments[history->count++] = *moment;
+  }
+  for (int i = 0; i < 2; i++) {
+    if (history->ended_bytes[i] > record->alloc_bytes) history->ended_bytes[i] = record->alloc_bytes;
+  }
+}
+
+static void describe_state(const struct seep_file_header *header, const struct seep_state_record *record,
+                           struct seep_profile_state *state) {
+  state->number = record->number;
+  snprintf(state->name, sizeof state->name, "state %u", record->number);
+  copy_plain(state->family, sizeof state->family, record->family, sizeof record->family);
+  copy_plain(state->release, sizeof state->release, record->release, sizeof record->release);
+  state->opened_count = record->opened_count;
+  state->closed = record->closed != SEEP_STATE_OPEN;
+  state->released = record->closed == SEEP_STATE_RELEASED;
+  state->mode = record->mode == SEEP_MODE_SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
+  state->peak_bytes = record->peak_bytes;
+  state->vm_bytes = record->vm_bytes;
+  state->epochs = record->epoch_count;
+  state->minor_collections = record->minor_count;
+  state->dropped = record->dropped_count;
+  state->clock_bytes = record->alloc_bytes;
+  state->idle_share = header->ended_cpu_ns > record->busy_cpu_ns
+      ? (double)(header->ended_cpu_ns - record->busy_cpu_ns) / (double)header->ended_cpu_ns : 0;
+  take_history(record, &state->history);
+}
+
+static void add_state(struct builder *builder, uint32_t index) {
+  const struct seep_state_record *record = seep_reader_state(builder->reader, index);
+  builder->state = index;
+  builder->record = record;
+  builder->frames = seep_must_alloc((size_t)record->frame_count * sizeof *builder->frames);
+  builder->node_hashes = seep_must_alloc((size_t)record->node_count * sizeof *builder->node_hashes);
+  builder->main_rows = seep_must_alloc((size_t)record->node_count * sizeof *builder->main_rows);
+  describe_state(seep_reader_header(builder->reader), record, &builder->profile->states[index]);
+  hash_nodes(builder);
+  count_rows(builder);
+  count_pending(builder);
+  if (record->mode == SEEP_MODE_SAMPLE) {
+    builder->profile->states[index].counters.growth_bytes = (int64_t)(record->vm_bytes - record->vm_bytes_at_start);
+  } else {
+    count_frees_by_place(builder);
+  }
+  free(builder->frames);
+  free(builder->node_hashes);
+  free(builder->main_rows);
+}
+
+static void add_totals(struct seep_profile *profile) {
+  struct seep_profile_state *totals = &profile->totals;
+  for (uint32_t i = 0; i < profile->state_count; i++) {
+    const struct seep_profile_state *state = &profile->states[i];
+    add_counters(&totals->counters, &state->counters);
+    seep_sampled_merge(&totals->estimates, &state->estimates);
+    totals->sample_count += state->sample_count;
+    totals->mode = state->mode;
+    totals->vm_bytes += state->vm_bytes;
+    totals->peak_bytes += state->peak_bytes;
+    totals->epochs += state->epochs;
+    totals->minor_collections += state->minor_collections;
+    totals->dropped += state->dropped;
+  }
+}
+
+/* -- Sorting ----------------------------------------------------------------- */
+
+static int64_t rank(const struct seep_profile_row *row, enum seep_sort sort) {
+  switch (sort) {
+    case SEEP_SORT_SURVIVORS: return (int64_t)row->counters.survivor_bytes;
+    case SEEP_SORT_ALLOC: return (int64_t)row->counters.alloc_bytes;
+    case SEEP_SORT_GROWTH: return row->counters.growth_bytes;
+    case SEEP_SORT_PEAK: return row->has_peak ? (int64_t)row->peak_bytes : -1;
+    default: return (int64_t)row->counters.live_bytes;
+  }
+}
+
+static int compare_text(const char *a, const char *b) {
+  if (a == NULL || b == NULL) return (a != NULL) - (b != NULL);
+  return strcmp(a, b);
+}
+
+/* Ties are settled by name, so that equal captures print alike. */
+static int compare_rows(const void *left, const void *right, enum seep_sort sort) {
+  const struct seep_profile_row *a = left, *b = right;
+  int64_t rank_a = rank(a, sort), rank_b = rank(b, sort);
+  if (rank_a != rank_b) return rank_a < rank_b ? 1 : -1;
+  if (a->counters.alloc_bytes != b->counters.alloc_bytes) {
+    return a->counters.alloc_bytes < b->counters.alloc_bytes ? 1 : -1;
+  }
+  int text = compare_text(a->file, b->file);
+  if (text != 0) return text;
+  if (a->line != b->line) return a->line < b->line ? -1 : 1;
+  return (a->merge_key > b->merge_key) - (a->merge_key < b->merge_key);
+}
+
+#define DEFINE_COMPARE(name, sort)                         \
+  static int name(const void *left, const void *right) {   \
+    return compare_rows(left, right, sort);                \
+  }
+DEFINE_COMPARE(by_live, SEEP_SORT_LIVE)
+DEFINE_COMPARE(by_survivors, SEEP_SORT_SURVIVORS)
+DEFINE_COMPARE(by_alloc, SEEP_SORT_ALLOC)
+DEFINE_COMPARE(by_growth, SEEP_SORT_GROWTH)
+DEFINE_COMPARE(by_peak, SEEP_SORT_PEAK)
+
+static void sort_rows(struct seep_profile *profile, enum seep_sort sort) {
+  static int (*const comparisons[])(const void *, const void *) = {
+      [SEEP_SORT_LIVE] = by_live,     [SEEP_SORT_SURVIVORS] = by_survivors,
+      [SEEP_SORT_ALLOC] = by_alloc,   [SEEP_SORT_GROWTH] = by_growth,
+      [SEEP_SORT_PEAK] = by_peak,
+  };
+  if (profile->row_count > 0) {
+    qsort(profile->rows, profile->row_count, sizeof *profile->rows, comparisons[sort]);
+  }
+}
+
+/* -- The whole --------------------------------------------------------------- */
+
+static void describe_file(const struct seep_reader *reader, struct seep_profile *profile) {
+  const struct seep_file_header *header = seep_reader_header(reader);
+  char command[sizeof header->command];
+  size_t count = header->command_bytes < sizeof command ? header->command_bytes : sizeof command;
+  memcpy(command, header->command, count);
+  while (count > 0 && command[count - 1] == '\0') count--;
+  for (size_t i = 0; i < count; i++) {
+    if (command[i] == '\0') command[i] = ' ';
+  }
+  profile->command = seep_text_utf8(command, count);
+  profile->pid = header->pid;
+  profile->started_wall_ns = header->started_wall_ns;
+  profile->mode = header->mode == SEEP_MODE_SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
+  profile->interval = header->interval;
+  profile->sealed = seep_reader_is_sealed(reader);
+  profile->forked = (header->flags & SEEP_FILE_FORKED) != 0;
+  profile->unrecorded_states = header->unrecorded_states;
+  profile->complete = profile->sealed && !(header->flags & SEEP_FILE_INCOMPLETE);
+  copy_plain(profile->problem, sizeof profile->problem, header->problem, sizeof header->problem);
+  profile->duration_s = profile->sealed
+      ? (double)difference(header->ended_monotonic_ns, header->started_monotonic_ns) / 1e9 : -1;
+}
+
+void seep_profile_build(const struct seep_reader *reader, const char *path, enum seep_by by,
+                        enum seep_sort sort, struct seep_profile *profile) {
+  struct owned *owned = seep_must_alloc(sizeof *owned);
+  struct builder builder = {.reader = reader, .profile = profile, .owned = owned};
+  *profile = (struct seep_profile){.path = path, .by = by, .owned = owned};
+  describe_file(reader, profile);
+  builder.run_id = seep_reader_header(reader)->run_id;
+  profile->state_count = seep_reader_state_count(reader);
+  profile->states = seep_must_alloc(profile->state_count * sizeof *profile->states);
+  builder.names = seep_names_new(profile->started_wall_ns);
+  for (uint32_t i = 0; i < profile->state_count; i++) add_state(&builder, i);
+  seep_names_free(builder.names);
+  add_totals(profile);
+  sort_rows(profile, sort);
+  seep_map_clear(&builder.index);
+}
+
+void seep_profile_free(struct seep_profile *profile) {
+  struct owned *owned = profile->owned;
+  for (size_t i = 0; i < owned->count; i++) free(owned->blocks[i]);
+  free(owned->blocks);
+  free(owned);
+  free(profile->rows);
+  free(profile->states);
+  free(profile->command);
+}
