@@ -46,7 +46,7 @@ static uint32_t onset_of(const struct floor *floor, double share) {
 
 /* -- Growing until the end ---------------------------------------------------- */
 
-enum { RISES_WANTED = 3, SURE_RISES = 8, RESTLESS_POINTS = 9, BRIEF_POINTS = 6 };
+enum { RISES_WANTED = 3, SURE_RISES = 8, RESTLESS_POINTS = 9, BRIEF_POINTS = 6, A_FEW_PARTS = 4 };
 
 /* Growth from a point to the last: how it is spread over the window (rises: points
  * at which the floor is higher by a fiftieth of the growth), how far the
@@ -240,23 +240,18 @@ static bool find_swelling(const struct seep_curve *curve, double least_bytes, st
 }
 
 /* A part that doubles when it is full (a table's array or hash) was allocated anew
- * at growing intervals: all that it ever was is about twice what it is, it was
- * never smaller than before, and the last time was in the second half. It must be a
- * large part of the heap: a list of what comes and goes grows now and then as well. */
+ * at growing intervals: all that it ever was is about twice what it is, and the last
+ * time was in the second half. Of a single one each was larger than the one before. It
+ * must be a large part of the heap: a list of what comes and goes grows as well. */
 static bool find_doubling(const struct seep_curve *curve, double least_bytes, struct window *out) {
-  double most = 0;
-  *out = (struct window){.growth = curve->live_bytes, .span = curve->clock_bytes};
-  for (uint32_t i = 0; i < curve->count; i++) {
-    if (curve->bytes[i] < 1.2 * most || curve->bytes[i] <= 0) continue;
-    most = curve->bytes[i];
-    out->rises++;
-    out->last_rise = i;
-  }
-  return curve->resized && curve->count >= 3 && curve->live_bytes >= 4 * least_bytes &&
-         curve->live_bytes >= 0.1 * curve->heap_bytes &&
-         curve->alloc_bytes <= 2.6 * curve->live_bytes && curve->live_bytes >= most &&
-         curve->first_alloc_bytes <= 0.3 * curve->clock_bytes &&
-         curve->clock_bytes <= 2 * curve->last_alloc_bytes;
+  struct sizes sizes;
+  if (!curve->resized || curve->count < RISES_WANTED) return false;
+  bool larger_each = never_shrink(curve, &sizes) && sizes.rises >= 2;
+  *out = (struct window){.growth = curve->live_bytes, .span = curve->clock_bytes, .rises = sizes.rises,
+                         .higher = sizes.rises, .last_rise = curve->count - 1};
+  return (larger_each || curve->live_count > A_FEW_PARTS) && curve->live_bytes >= 4 * least_bytes && curve->live_bytes >= 0.1 * curve->heap_bytes &&
+         curve->alloc_bytes >= 1.6 * curve->live_bytes && curve->alloc_bytes <= 2.6 * curve->live_bytes &&
+         curve->first_alloc_bytes <= 0.3 * curve->clock_bytes && curve->clock_bytes <= 2 * curve->last_alloc_bytes;
 }
 
 /* -- Why not ------------------------------------------------------------------- */

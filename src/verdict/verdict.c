@@ -369,6 +369,38 @@ static int compare_findings(const void *left, const void *right) {
   return (a->line > b->line) - (a->line < b->line);
 }
 
+static int compare_places(const void *left, const void *right) {
+  const struct seep_finding *a = left, *b = right;
+  if (a->verdict != b->verdict) return a->verdict < b->verdict ? -1 : 1;
+  if (a->line != b->line) return a->line < b->line ? -1 : 1;
+  int files = strcmp(a->file, b->file);
+  return files != 0 ? files : compare_frames(a->caller, b->caller);
+}
+
+static void add_other_state(struct seep_finding *to, struct seep_finding *from) {
+  if (from->confidence > to->confidence) to->confidence = from->confidence;
+  to->live_bytes += from->live_bytes;
+  to->live_count += from->live_count;
+  to->survivor_bytes += from->survivor_bytes;
+  to->survivor_bytes_per_epoch += from->survivor_bytes_per_epoch;
+  free(from->evidence);
+}
+
+/* A line that has the same verdict in several Lua states is one row. */
+static void merge_states(struct seep_findings *findings) {
+  uint32_t kept = 0;
+  if (findings->count == 0) return;
+  qsort(findings->rows, findings->count, sizeof *findings->rows, compare_places);
+  for (uint32_t i = 1; i < findings->count; i++) {
+    if (compare_places(&findings->rows[kept], &findings->rows[i]) == 0) {
+      add_other_state(&findings->rows[kept], &findings->rows[i]);
+    } else {
+      findings->rows[++kept] = findings->rows[i];
+    }
+  }
+  findings->count = kept + 1;
+}
+
 /* Whether the collector has left most of the run in the dark: hardly an end of an epoch
  * after the start, or none in the second half. */
 static bool has_few_collections(const struct seep_profile_state *state) {
@@ -394,6 +426,7 @@ void seep_findings_build(const struct seep_profile *profile, struct seep_finding
     first = line.end;
   }
   free(judge.rows);
+  merge_states(out);
   /* Once so that the claims stand together, and then by their weight. */
   if (out->count > 0) qsort(out->rows, out->count, sizeof *out->rows, compare_findings);
   while (out->leak_count < out->count && out->rows[out->leak_count].verdict == SEEP_VERDICT_LEAK) out->leak_count++;

@@ -119,13 +119,20 @@ static void a_part_that_doubles_is_a_leak(void **unused) {
   (void)unused;
   struct seep_curve curve = {.count = 10, .clock_bytes = 100 * MIB, .last_alloc_bytes = 80 * MIB, .ended_bytes = 100 * MIB,
                              .live_bytes = 8 * MIB, .live_count = 1, .alloc_bytes = 16 * MIB, .resized = true};
-  for (uint32_t i = 0; i < curve.count; i++) curve.at_bytes[i] = i * 10.0 * MIB, curve.epoch[i] = i;
+  for (uint32_t i = 0; i < curve.count; i++) {
+    curve.at_bytes[i] = i * 10.0 * MIB;
+    curve.epoch[i] = i;
+    curve.newest_bytes[i] = i < 2 ? MIB : i < 4 ? 2 * MIB : i < 8 ? 4 * MIB : 8 * MIB;
+  }
   assert_int_equal(verdict_of(&curve), SEEP_VERDICT_LEAK);
   struct seep_curve other = curve;
   other.last_alloc_bytes = 40 * MIB; /* it would have had to double again */
   assert_true(verdict_of(&other) != SEEP_VERDICT_LEAK);
   other = curve;
   other.first_alloc_bytes = 75 * MIB; /* filled in one go */
+  assert_true(verdict_of(&other) != SEEP_VERDICT_LEAK);
+  other = curve;
+  other.newest_bytes[9] = 2 * MIB; /* it was made smaller */
   assert_true(verdict_of(&other) != SEEP_VERDICT_LEAK);
   other = curve;
   other.alloc_bytes = 80 * MIB; /* made anew again and again at the same size */
