@@ -432,8 +432,7 @@ static void take_history(const struct seep_state_record *record, struct seep_his
   }
 }
 
-static void describe_state(const struct seep_file_header *header, const struct seep_state_record *record,
-                           struct seep_profile_state *state) {
+static void describe_state(const struct seep_state_record *record, struct seep_profile_state *state) {
   state->number = record->number;
   snprintf(state->name, sizeof state->name, "state %u", record->number);
   copy_plain(state->family, sizeof state->family, record->family, sizeof record->family);
@@ -448,8 +447,8 @@ static void describe_state(const struct seep_file_header *header, const struct s
   state->minor_collections = record->minor_count;
   state->dropped = record->dropped_count;
   state->clock_bytes = record->alloc_bytes;
-  state->idle_share = header->ended_cpu_ns > record->busy_cpu_ns
-      ? (double)(header->ended_cpu_ns - record->busy_cpu_ns) / (double)header->ended_cpu_ns : 0;
+  state->idle_share = record->ended_cpu_ns > record->busy_cpu_ns
+      ? (double)(record->ended_cpu_ns - record->busy_cpu_ns) / (double)record->ended_cpu_ns : 0;
   take_history(record, &state->history);
 }
 
@@ -460,7 +459,7 @@ static void add_state(struct builder *builder, uint32_t index) {
   builder->frames = seep_must_alloc((size_t)record->frame_count * sizeof *builder->frames);
   builder->node_hashes = seep_must_alloc((size_t)record->node_count * sizeof *builder->node_hashes);
   builder->main_rows = seep_must_alloc((size_t)record->node_count * sizeof *builder->main_rows);
-  describe_state(seep_reader_header(builder->reader), record, &builder->profile->states[index]);
+  describe_state(record, &builder->profile->states[index]);
   hash_nodes(builder);
   count_rows(builder);
   count_pending(builder);

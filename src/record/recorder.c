@@ -358,6 +358,7 @@ void seep_recorder_settle(struct seep_recorder *recorder) {
   settle(recorder, 0);
   if (seep_recorder_samples(recorder)) recorder->record->alloc_bytes = seep_sampler_clock(&recorder->sampler);
   recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
+  recorder->record->ended_cpu_ns = seep_clock_cpu_ns();
 }
 
 void seep_recorder_settle_before(struct seep_recorder *recorder, uintptr_t freed_block) {
@@ -433,6 +434,7 @@ static void end_epoch(struct seep_recorder *recorder) {
 static void close_state(struct seep_recorder *recorder, uint64_t vm_bytes) {
   uintptr_t *allocator = (uintptr_t *)(recorder->vm_state.global + recorder->vm_state.vm->allocf);
   recorder->record->vm_bytes = vm_bytes;
+  recorder->record->ended_cpu_ns = seep_clock_cpu_ns();
   recorder->phase = SEEP_PHASE_PASSIVE;
   if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;
   seep_block_table_clear(&recorder->blocks);
@@ -655,6 +657,7 @@ static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
       .vm = vm, .main_thread = main_thread, .global = main_thread + vm->global_offset};
   recorder->record->opened_count++;
   recorder->record->closed = SEEP_STATE_OPEN;
+  recorder->record->ended_cpu_ns = 0;
   recorder->collector_word = 0;
   recorder->sweeping = false;
   recorder->pending.block = 0;

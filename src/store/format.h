@@ -66,8 +66,7 @@ struct seep_file_header {
   uint32_t command_bytes;      /* used of command */
   uint32_t interval;           /* mode sample: bytes between two samples, on average; else 0 */
   char command[2048];          /* the arguments, each ended by a zero byte */
-  uint64_t ended_cpu_ns;       /* processor time of the process, 0 until sealed */
-  char reserved[SEEP_HEADER_BYTES - 2416];
+  char reserved[SEEP_HEADER_BYTES - 2408];
 };
 
 struct seep_segment_header {
@@ -126,7 +125,8 @@ struct seep_state_record {
   uint32_t pending_node;
   uint32_t mode;               /* enum seep_mode */
   uint64_t alloc_bytes;        /* by all allocations so far: the state's clock */
-  uint64_t busy_cpu_ns;        /* processor time when the clock had come to about its last 64th */
+  uint64_t busy_cpu_ns;        /* processor time when the clock had come to about its last 64th, */
+  uint64_t ended_cpu_ns;       /* and when the state was closed or the capture sealed; 0 until then */
   struct seep_history history;
 };
 
@@ -208,7 +208,7 @@ struct seep_series_record {
 
 _Static_assert(sizeof(struct seep_file_header) == SEEP_HEADER_BYTES, "the header is one page");
 _Static_assert(sizeof(struct seep_segment_header) == 64, "doc/format.md says 64");
-_Static_assert(sizeof(struct seep_state_record) == 1000, "doc/format.md says 1000");
+_Static_assert(sizeof(struct seep_state_record) == 1008, "doc/format.md says 1008");
 _Static_assert(sizeof(struct seep_history) == 800, "doc/format.md says 800");
 _Static_assert(sizeof(struct seep_function_record) == 24, "doc/format.md says 24");
 _Static_assert(sizeof(struct seep_frame_record) == 16, "doc/format.md says 16");
