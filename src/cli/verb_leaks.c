@@ -75,7 +75,8 @@ int seep_verb_leaks(const struct seep_verb *verb, int argc, char **argv) {
   }
   if (!seep_findings_possible(reader)) {
     seep_reader_close(reader);
-    return seep_verb_fail(verb, SEEP_FAILED, "%s: its mode does not know what survives: record in mode exact or sample", path);
+    return seep_verb_fail(verb, SEEP_FAILED, "%s: its mode does not know what survives: record in mode exact or sample",
+                          path);
   }
   status = answer(verb, &request, reader, path);
   seep_reader_close(reader);

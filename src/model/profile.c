@@ -299,7 +299,8 @@ static void add_past(struct builder *builder, struct seep_profile_past *past, co
                      const struct seep_series_record *series, double weight) {
   uint64_t first_alloc_bytes = (uint64_t)row->first_alloc * SEEP_CLOCK_UNIT_BYTES;
   uint64_t last_alloc_bytes = (uint64_t)row->last_alloc * SEEP_CLOCK_UNIT_BYTES;
-  if (past->survivor_bytes == NULL || first_alloc_bytes < past->first_alloc_bytes) past->first_alloc_bytes = first_alloc_bytes;
+  bool is_first = past->survivor_bytes == NULL;
+  if (is_first || first_alloc_bytes < past->first_alloc_bytes) past->first_alloc_bytes = first_alloc_bytes;
   for (int age = 0; age < 2; age++) past->young_bytes[age] += seep_sampled_scale(row->young_bytes[age], weight);
   if (last_alloc_bytes > past->last_alloc_bytes) past->last_alloc_bytes = last_alloc_bytes;
   if (series != NULL) add_series(builder, past, series, weight);

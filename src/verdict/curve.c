@@ -70,8 +70,9 @@ static void measure(const struct seep_curve *curve, const struct floor *floor, u
     if (rise > 0) window->higher++;
     highest = larger(highest, curve->bytes[i]);
     window->fall = larger(window->fall, highest - curve->bytes[i]);
-    window->flat = larger(window->flat, floor->x[rise < 0.02 * window->growth ? i : i - 1] - floor->x[window->last_rise]);
-    if (rise < 0.02 * window->growth) continue;
+    bool rises = rise >= 0.02 * window->growth;
+    window->flat = larger(window->flat, floor->x[rises ? i - 1 : i] - floor->x[window->last_rise]);
+    if (!rises) continue;
     window->rises++;
     window->last_rise = i;
   }
@@ -249,7 +250,8 @@ static bool find_doubling(const struct seep_curve *curve, double least_bytes, st
   bool larger_each = never_shrink(curve, &sizes) && sizes.rises >= 2;
   *out = (struct window){.growth = curve->live_bytes, .span = curve->clock_bytes, .rises = sizes.rises,
                          .higher = sizes.rises, .last_rise = curve->count - 1};
-  return (larger_each || curve->live_count > A_FEW_PARTS) && curve->live_bytes >= 4 * least_bytes && curve->live_bytes >= 0.1 * curve->heap_bytes &&
+  bool matters = curve->live_bytes >= 4 * least_bytes && curve->live_bytes >= 0.1 * curve->heap_bytes;
+  return matters && (larger_each || curve->live_count > A_FEW_PARTS) &&
          curve->alloc_bytes >= 1.6 * curve->live_bytes && curve->alloc_bytes <= 2.6 * curve->live_bytes &&
          curve->first_alloc_bytes <= 0.3 * curve->clock_bytes && curve->clock_bytes <= 2 * curve->last_alloc_bytes;
 }

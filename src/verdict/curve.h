@@ -32,7 +32,8 @@ struct seep_curve {
   double last_epoch_bytes;              /* of the clock, in the last epoch that ended */
   double idle_share;                    /* of the program's work, done after it had all but stopped allocating */
   double first_alloc_bytes, last_alloc_bytes; /* the clock at those allocations */
-  double ended_bytes, spared_bytes;     /* the clock at the last end of an epoch; what lives of the epoch that it ended */
+  double ended_bytes;                   /* the clock at the last end of an epoch */
+  double spared_bytes;                  /* what lives of the epoch that it ended */
   double heap_bytes;                    /* live of the whole state, now */
   double live_bytes, live_count, alloc_bytes; /* now; of all blocks ever */
   double died_share;                    /* of the blocks that became survivors, how many are gone: 0 to 1 */

@@ -24,8 +24,9 @@ static char *growth_sentence(const struct seep_curve *curve, const struct seep_s
   size_text(finding->survivor_bytes_per_epoch, each);
   double since = percent(curve->at_bytes[shape->onset], curve->clock_bytes);
   const char *last = shape->last_rise + 1 >= curve->count ? "at the last one" : "shortly before the end";
-  return seep_must_format("survivors grew at %u of the %u epoch ends that were kept since %.0f %% of the run, from %s to %s, "
-                          "%s per epoch; the last growth was %s", shape->rises, shape->steps, since, from, to, each, last);
+  return seep_must_format("survivors grew at %u of the %u epoch ends that were kept since %.0f %% of the run, "
+                          "from %s to %s, %s per epoch; the last growth was %s",
+                          shape->rises, shape->steps, since, from, to, each, last);
 }
 
 /* Few ends of epochs: what is said is what became of all that was allocated. */
@@ -34,25 +35,25 @@ static char *brief_sentence(const struct seep_profile_state *state, const struct
   char live[16], allocated[16];
   seep_text_bytes(finding->live_bytes, live);
   size_text(curve->alloc_bytes, allocated);
-  return seep_must_format("most of what was allocated here is still there: %s of %s, after %llu collections, and at the same "
-                          "rate until the end; there were few collections, so this may be a program that is still filling up",
-                          live, allocated, (unsigned long long)state->epochs);
+  return seep_must_format("most of what was allocated here is still there: %s of %s, after %llu collections, and at "
+                          "the same rate until the end; there were few collections, so this may be a program that is "
+                          "still filling up", live, allocated, (unsigned long long)state->epochs);
 }
 
 static char *doubling_sentence(const struct seep_curve *curve, const struct seep_finding *finding) {
   char live[16], allocated[16];
   seep_text_bytes(finding->live_bytes, live);
   size_text(curve->alloc_bytes, allocated);
-  return seep_must_format("a part of a table that is made twice as large when it is full, and never smaller: %s now, %s in all; "
-                          "the last time at %.0f %% of the run", live, allocated,
+  return seep_must_format("a part of a table that is made twice as large when it is full, and never smaller: %s now, "
+                          "%s in all; the last time at %.0f %% of the run", live, allocated,
                           percent(curve->last_alloc_bytes, curve->clock_bytes));
 }
 
 static char *swelling_sentence(const struct seep_shape *shape) {
   char to[16];
   size_text(shape->to_bytes, to);
-  return seep_must_format("each new block replaces a smaller one: the newest was larger than before at %u epoch ends, and has %s now",
-                          shape->rises, to);
+  return seep_must_format("each new block replaces a smaller one: the newest was larger than before at %u epoch ends, "
+                          "and has %s now", shape->rises, to);
 }
 
 static char *leak_sentence(const struct seep_profile_state *state, const struct seep_curve *curve,
@@ -77,12 +78,15 @@ static char *other_sentence(const struct seep_profile_state *state, const struct
       return seep_must_format("%s survive; the line stopped allocating at %.0f %% of the run",
                               survivors, last);
     case SEEP_VERDICT_SATURATING:
-      return seep_must_format("%s survive; they grow no more, or more and more slowly, though the line goes on", survivors);
+      return seep_must_format("%s survive; they grow no more, or more and more slowly, though the line goes on",
+                              survivors);
     case SEEP_VERDICT_CHURN:
-      return seep_must_format("of %s allocated %s are live and %s survive: what comes goes again", allocated, live, survivors);
+      return seep_must_format("of %s allocated %s are live and %s survive: what comes goes again",
+                              allocated, live, survivors);
     default:
       if (shape->few) {
-        return seep_must_format("%s live after %llu collections: too few to tell", live, (unsigned long long)state->epochs);
+        return seep_must_format("%s live after %llu collections: too few to tell", live,
+                                (unsigned long long)state->epochs);
       }
       return seep_must_format("%s live, %s survive: too little to judge", live, survivors);
   }

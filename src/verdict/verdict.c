@@ -1,6 +1,7 @@
 /* Groups of rows, their curves and what follows from them. See verdict.h. */
 #include "verdict/verdict.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,15 +110,15 @@ static void add_row(struct seep_curve *curve, const struct seep_profile_row *row
   if (row->type == SEEP_TYPE_OTHER) return; /* the VM's own: tables of strings, traces */
   for (uint32_t i = 0; i < moments && past->survivor_bytes != NULL; i++) {
     curve->bytes[i] += (double)past->survivor_bytes[i];
-    if ((double)past->newest_bytes[i] > curve->newest_bytes[i]) curve->newest_bytes[i] = (double)past->newest_bytes[i];
+    curve->newest_bytes[i] = fmax(curve->newest_bytes[i], (double)past->newest_bytes[i]);
   }
   curve->bytes[moments] += (double)row->counters.survivor_bytes;
   curve->alloc_bytes += (double)row->counters.alloc_bytes;
   curve->live_bytes += (double)row->counters.live_bytes;
   curve->live_count += (double)row->counters.live_count;
   curve->spared_bytes += (double)past->young_bytes[1];
-  if ((double)past->first_alloc_bytes < curve->first_alloc_bytes) curve->first_alloc_bytes = (double)past->first_alloc_bytes;
-  if ((double)past->last_alloc_bytes > curve->last_alloc_bytes) curve->last_alloc_bytes = (double)past->last_alloc_bytes;
+  curve->first_alloc_bytes = fmin(curve->first_alloc_bytes, (double)past->first_alloc_bytes);
+  curve->last_alloc_bytes = fmax(curve->last_alloc_bytes, (double)past->last_alloc_bytes);
   if (row->type == SEEP_TYPE_BUFFER && row->counters.alloc_bytes >= LARGE_PART_BYTES * row->counters.alloc_count) {
     sums->large_part_bytes += (double)row->counters.live_bytes;
     return; /* they are resized: not every free is a death */
@@ -187,7 +188,8 @@ static const struct seep_profile_frame *separating_caller(const struct judge *ju
     struct range best = range;
     for (uint32_t first = range.first; first < range.end;) {
       struct range child = next_child(judge, range, first);
-      double child_growth = child.first == range.first && child.end == range.end ? growth : growth_of(judge, child, since_bytes);
+      bool is_all = child.first == range.first && child.end == range.end;
+      double child_growth = is_all ? growth : growth_of(judge, child, since_bytes);
       if (child_growth > most) {
         most = child_growth;
         best = child;
@@ -207,9 +209,11 @@ static int type_of_group(const struct judge *judge, struct range range) {
   double bytes[SEEP_TYPE_COUNT] = {0};
   for (uint32_t i = range.first; i < range.end; i++) {
     const struct seep_profile_row *row = judge->rows[i];
-    if (row->type > SEEP_TYPE_OTHER) bytes[row->type] += (double)row->counters.survivor_bytes + 1e-6 * (double)row->counters.live_bytes;
+    if (row->type <= SEEP_TYPE_OTHER) continue;
+    bytes[row->type] += (double)row->counters.survivor_bytes + 1e-6 * (double)row->counters.live_bytes;
   }
-  static const int with_parts[] = {SEEP_TYPE_TABLE, SEEP_TYPE_FUNCTION, SEEP_TYPE_USERDATA, SEEP_TYPE_THREAD, SEEP_TYPE_PROTO};
+  static const int with_parts[] = {SEEP_TYPE_TABLE, SEEP_TYPE_FUNCTION, SEEP_TYPE_USERDATA, SEEP_TYPE_THREAD,
+                                   SEEP_TYPE_PROTO};
   int whole = SEEP_TYPE_TABLE, best = SEEP_TYPE_OTHER;
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(with_parts); i++) {
     if (bytes[with_parts[i]] > bytes[whole]) whole = with_parts[i];
@@ -307,7 +311,8 @@ static double own_weight(const struct seep_finding *finding) {
 }
 
 static const struct seep_profile_frame *leaf_of(const struct seep_finding *finding) {
-  struct walk walk = {.row = &(struct seep_profile_row){.frames = finding->frames, .frame_count = finding->frame_count}};
+  struct seep_profile_row row = {.frames = finding->frames, .frame_count = finding->frame_count};
+  struct walk walk = {.row = &row};
   return next_lua(&walk);
 }
 
@@ -321,7 +326,7 @@ static bool is_called_from(const struct seep_finding *callee, const struct seep_
   return false;
 }
 
-static bool is_leaf_function(const struct seep_finding *a, const struct seep_finding *b) {
+static bool is_same_function(const struct seep_finding *a, const struct seep_finding *b) {
   const struct seep_profile_frame *leaf_a = leaf_of(a), *leaf_b = leaf_of(b);
   return leaf_a != NULL && leaf_b != NULL && same_function(leaf_a, leaf_b);
 }
@@ -333,7 +338,8 @@ static struct seep_finding *maker_of(struct seep_findings *findings, const struc
   if (part->type != SEEP_TYPE_BUFFER || part->live_bytes >= LARGE_PART_BYTES * part->live_count) return NULL;
   for (uint32_t i = 0; i < findings->leak_count; i++) {
     struct seep_finding *finding = &findings->rows[i];
-    if (finding->type == SEEP_TYPE_BUFFER || finding->type == SEEP_TYPE_STRING || !is_leaf_function(finding, part)) continue;
+    if (finding->type == SEEP_TYPE_BUFFER || finding->type == SEEP_TYPE_STRING) continue;
+    if (!is_same_function(finding, part)) continue;
     if (maker == NULL || own_weight(finding) > own_weight(maker)) maker = finding;
   }
   return maker;
@@ -360,9 +366,10 @@ static void weigh(struct seep_findings *findings) {
 
 static int compare_findings(const void *left, const void *right) {
   const struct seep_finding *a = left, *b = right;
-  if ((a->verdict == SEEP_VERDICT_LEAK) != (b->verdict == SEEP_VERDICT_LEAK)) return a->verdict == SEEP_VERDICT_LEAK ? -1 : 1;
-  double worth_a = a->verdict == SEEP_VERDICT_LEAK ? a->weight : (double)a->live_bytes;
-  double worth_b = b->verdict == SEEP_VERDICT_LEAK ? b->weight : (double)b->live_bytes;
+  bool leak_a = a->verdict == SEEP_VERDICT_LEAK, leak_b = b->verdict == SEEP_VERDICT_LEAK;
+  if (leak_a != leak_b) return leak_a ? -1 : 1;
+  double worth_a = leak_a ? a->weight : (double)a->live_bytes;
+  double worth_b = leak_b ? b->weight : (double)b->live_bytes;
   if (worth_a != worth_b) return worth_a > worth_b ? -1 : 1;
   int files = strcmp(a->file, b->file);
   if (files != 0) return files;

@@ -72,7 +72,8 @@ for my $vm (vms()) {
         check_row($_) for @{$answer->{verdicts}};
         my @claims = grep { $_->{verdict} eq 'leak' } @{$answer->{verdicts}};
         ok(@claims, 'there are claims');
-        is_deeply([map { $_->{verdict} } @{$answer->{verdicts}}[0 .. $#claims]], [('leak') x @claims], 'claims come first');
+        my @first = map { $_->{verdict} } @{$answer->{verdicts}}[0 .. $#claims];
+        is_deeply(\@first, [('leak') x @claims], 'claims come first');
         if ($vm !~ /luajit/) {
             like($claims[0]{file}, qr/leaky\.lua$/, 'the first claim: the file');
             ok($claims[0]{line} == 8 || ($claims[0]{caller}{line} // 0) == 8, 'the line that keeps the copies')
@@ -113,7 +114,8 @@ subtest 'the summary of run ends with the claims' => sub {
 };
 
 subtest 'a program that is killed, and one that runs' => sub {
-    my $endless = spew(scratch() . '/endless.lua', slurp($leaky) . "io.stdout:write('ready\\n') io.stdout:flush() io.read()\n");
+    my $endless = spew(scratch() . '/endless.lua',
+        slurp($leaky) . "io.stdout:write('ready\\n') io.stdout:flush() io.read()\n");
     my $capture = scratch() . '/endless.seep';
     pipe(my $ready, my $out) or die;
     pipe(my $stdin, my $keep) or die;

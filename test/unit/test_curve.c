@@ -61,8 +61,8 @@ static void what_does_not_is_none(void **unused) {
   const struct {
     double (*shape)(double);
     enum seep_verdict verdict;
-  } cases[] = {{filling_up, SEEP_VERDICT_SATURATING}, {full_at_half, SEEP_VERDICT_SATURATING}, {loaded, SEEP_VERDICT_STATIC},
-               {one_step, SEEP_VERDICT_SATURATING}, {teeth, SEEP_VERDICT_CHURN}, {half_a_tooth, SEEP_VERDICT_CHURN},
+  } cases[] = {{filling_up, SEEP_VERDICT_SATURATING}, {full_at_half, SEEP_VERDICT_SATURATING},
+               {loaded, SEEP_VERDICT_STATIC}, {one_step, SEEP_VERDICT_SATURATING}, {teeth, SEEP_VERDICT_CHURN}, {half_a_tooth, SEEP_VERDICT_CHURN},
                {noise, SEEP_VERDICT_SATURATING}, {shrinking, SEEP_VERDICT_CHURN}, {nothing, SEEP_VERDICT_NONE}};
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(cases); i++) {
     struct seep_curve curve = make(32, cases[i].shape);
@@ -117,8 +117,8 @@ static void few_collections_are_enough_when_all_stays(void **unused) {
 /* The hash part of a set: never a survivor for long, for it is made anew at each doubling. */
 static void a_part_that_doubles_is_a_leak(void **unused) {
   (void)unused;
-  struct seep_curve curve = {.count = 10, .clock_bytes = 100 * MIB, .last_alloc_bytes = 80 * MIB, .ended_bytes = 100 * MIB,
-                             .live_bytes = 8 * MIB, .live_count = 1, .alloc_bytes = 16 * MIB, .resized = true};
+  struct seep_curve curve = {.count = 10, .clock_bytes = 100 * MIB, .last_alloc_bytes = 80 * MIB,
+                             .ended_bytes = 100 * MIB, .live_bytes = 8 * MIB, .live_count = 1, .alloc_bytes = 16 * MIB, .resized = true};
   for (uint32_t i = 0; i < curve.count; i++) {
     curve.at_bytes[i] = i * 10.0 * MIB;
     curve.epoch[i] = i;

@@ -80,7 +80,8 @@ static void a_series_follows_its_history(void **unused) {
         value[epoch] = epoch == first ? bytes : more;
         seep_history_note(&history, clock += 1 + unit_random_below(&random, 900), epoch, 0);
       }
-      struct seep_ends ends = {.first = first, .now = epoch, .bytes_first = bytes, .bytes_later = more, .newest_bytes = first + 1};
+      struct seep_ends ends = {.first = first, .now = epoch, .bytes_first = bytes, .bytes_later = more,
+                               .newest_bytes = first + 1};
       seep_series_advance(&series, &history, &ends);
       for (uint32_t i = first; i < epoch; i++) newest[i] = first + 1;
       assert_int_equal(series.count, history.count);
