@@ -32,6 +32,7 @@ struct builder {
   const struct seep_profile_frame **frames;  /* by frame number, made when first asked for */
   uint64_t *node_hashes;                     /* by node number */
   uint32_t *main_rows;                       /* by node number: its row with most allocated */
+  uint64_t stamp;                            /* of the row that is being spread over its callers */
 };
 
 static void *own(struct owned *owned, void *block) {
@@ -50,6 +51,22 @@ static uint64_t hash_text(uint64_t hash, const char *text) {
 
 static uint64_t hash_number(uint64_t hash, uint64_t number) {
   return seep_mix64(hash * 31 + number + 0x9e3779b97f4a7c15ULL);
+}
+
+/* -- Modes --------------------------------------------------------------------- */
+
+const char *seep_profile_mode_name(enum seep_mode mode) {
+  switch (mode) {
+    case SEEP_MODE_SAMPLE: return "sample";
+    case SEEP_MODE_LINE: return "line";
+    case SEEP_MODE_CALL: return "call";
+    case SEEP_MODE_COUNT: return "count";
+    default: return "exact";
+  }
+}
+
+bool seep_profile_knows_blocks(enum seep_mode mode) {
+  return mode != SEEP_MODE_LINE && mode != SEEP_MODE_CALL && mode != SEEP_MODE_COUNT;
 }
 
 /* -- Names as shown ---------------------------------------------------------- */
@@ -226,6 +243,10 @@ static struct seep_profile_row *new_row(struct builder *builder, uint64_t key) {
   return row;
 }
 
+static enum seep_mode mode_of(const struct seep_state_record *record) {
+  return record->mode <= SEEP_MODE_COUNT && record->mode != 0 ? (enum seep_mode)record->mode : SEEP_MODE_EXACT;
+}
+
 /* What the parts of a merged row do not agree on is not shown. */
 static void agree(struct seep_profile_row *row, const struct seep_profile_frame *leaf, int type) {
   row->has_peak = false;
@@ -243,8 +264,12 @@ static struct seep_profile_row *merged_row(struct builder *builder, uint32_t nod
   uint64_t key = merge_key(builder, node, type, leaf);
   uint32_t known = seep_map_get(&builder->index, key, 0);
   if (known != 0) {
-    if (is_part) agree(&builder->profile->rows[known - 1], leaf, type);
-    return &builder->profile->rows[known - 1];
+    struct seep_profile_row *row = &builder->profile->rows[known - 1];
+    if (is_part) agree(row, leaf, type);
+    bool knows_blocks = seep_profile_knows_blocks(mode_of(builder->record));
+    row->has_blocks = row->has_blocks || knows_blocks;
+    row->has_gains = row->has_gains || !knows_blocks;
+    return row;
   }
   struct seep_profile_row *row = new_row(builder, key);
   enum seep_by by = builder->profile->by;
@@ -253,11 +278,16 @@ static struct seep_profile_row *merged_row(struct builder *builder, uint32_t nod
   row->line = leaf->line;
   row->type = type;
   row->exact = true;
-  row->has_peak = is_part;
+  row->has_blocks = seep_profile_knows_blocks(mode_of(builder->record));
+  row->has_gains = !row->has_blocks;
+  row->has_peak = is_part && row->has_blocks;
   row->state = builder->record->number;
   if (by == SEEP_BY_ROW || by == SEEP_BY_STACK || by == SEEP_BY_STATE) take_stack(builder, row, node);
   return row;
 }
+
+/* Wraps: files can hold any number. */
+static void add_signed(int64_t *to, int64_t from) { *to = (int64_t)((uint64_t)*to + (uint64_t)from); }
 
 static void add_counters(struct seep_counters *to, const struct seep_counters *from) {
   to->alloc_bytes += from->alloc_bytes;
@@ -269,7 +299,13 @@ static void add_counters(struct seep_counters *to, const struct seep_counters *f
   to->survivor_bytes += from->survivor_bytes;
   to->survivor_count += from->survivor_count;
   to->temporary_count += from->temporary_count;
-  to->growth_bytes = (int64_t)((uint64_t)to->growth_bytes + (uint64_t)from->growth_bytes); /* wraps: files can hold any number */
+  to->gain_bytes += from->gain_bytes;
+  to->gain_count += from->gain_count;
+  to->loss_bytes += from->loss_bytes;
+  to->loss_count += from->loss_count;
+  to->sample_count += from->sample_count;
+  add_signed(&to->growth_bytes, from->growth_bytes);
+  add_signed(&to->inclusive_growth_bytes, from->inclusive_growth_bytes);
 }
 
 /* In a file that was caught in the middle of a change a difference can be
@@ -375,6 +411,64 @@ static void count_rows(struct builder *builder) {
   }
 }
 
+/* -- Rows of hook modes ---------------------------------------------------------- */
+
+enum { NO_TYPE = -1 };
+
+static void count_hook_row(struct builder *builder, const struct seep_hook_row_record *row) {
+  struct seep_counters counters = {
+      .gain_bytes = row->gain_bytes, .gain_count = row->gain_count,
+      .loss_bytes = row->loss_bytes, .loss_count = row->loss_count,
+      .sample_count = row->sample_count,
+      .growth_bytes = (int64_t)(row->gain_bytes - row->loss_bytes),
+  };
+  struct seep_profile_row *merged = merged_row(builder, row->node, NO_TYPE, true);
+  add_counters(&merged->counters, &counters);
+  add_counters(&builder->profile->states[builder->state].counters, &counters);
+  if (row->flags & SEEP_ROW_INEXACT) merged->exact = false;
+}
+
+/* The row that (node) is shown in, if there is one; in mode call one is made, for
+ * a function that only calls others belongs into the list, too. */
+static struct seep_profile_row *caller_row(struct builder *builder, uint32_t node) {
+  uint64_t key = merge_key(builder, node, NO_TYPE, lua_leaf(builder, node));
+  bool make = mode_of(builder->record) == SEEP_MODE_CALL;
+  return make || seep_map_get(&builder->index, key, 0) != 0 ? merged_row(builder, node, NO_TYPE, false) : NULL;
+}
+
+/* Growth with callees: what a row has grown is added to each row that its stack
+ * leads through, once, however often recursion passes there. */
+static void spread_over_callers(struct builder *builder, const struct seep_hook_row_record *row) {
+  int64_t growth_bytes = (int64_t)(row->gain_bytes - row->loss_bytes);
+  uint32_t node = row->node;
+  builder->stamp++;
+  while (node != 0) {
+    const struct seep_node_record *record = seep_reader_node(builder->reader, builder->state, node);
+    if (record == NULL || (record->frame == 0 && node != row->node)) return;
+    struct seep_profile_row *caller = caller_row(builder, node);
+    if (caller != NULL && caller->stamp != builder->stamp) {
+      caller->stamp = builder->stamp;
+      add_signed(&caller->counters.inclusive_growth_bytes, growth_bytes);
+    }
+    node = record->parent < node ? record->parent : 0;
+  }
+}
+
+static void each_hook_row(struct builder *builder,
+                          void (*act)(struct builder *, const struct seep_hook_row_record *)) {
+  for (uint32_t number = 1; number < builder->record->row_count; number++) {
+    const struct seep_hook_row_record *row =
+        (const struct seep_hook_row_record *)seep_reader_row(builder->reader, builder->state, number);
+    if (row->node >= builder->record->node_count) continue;
+    if ((row->gain_count | row->loss_count | row->sample_count) != 0) act(builder, row);
+  }
+}
+
+static void count_hook_rows(struct builder *builder) {
+  each_hook_row(builder, count_hook_row);
+  if (mode_of(builder->record) != SEEP_MODE_COUNT) each_hook_row(builder, spread_over_callers);
+}
+
 /* Frees lower the growth of the place where they happened, whatever they freed:
  * there, of the type that is allocated most. */
 static void count_frees_by_place(struct builder *builder) {
@@ -440,7 +534,10 @@ static void describe_state(const struct seep_file_header *header, const struct s
   state->opened_count = record->opened_count;
   state->closed = record->closed != SEEP_STATE_OPEN;
   state->released = record->closed == SEEP_STATE_RELEASED;
-  state->mode = record->mode == SEEP_MODE_SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
+  state->mode = mode_of(record);
+  state->has_blocks = seep_profile_knows_blocks(state->mode);
+  state->has_gains = !state->has_blocks;
+  state->vm_bytes_at_start = record->vm_bytes_at_start;
   state->peak_bytes = record->peak_bytes;
   state->vm_bytes = record->vm_bytes;
   state->epochs = record->epoch_count;
@@ -461,12 +558,15 @@ static void add_state(struct builder *builder, uint32_t index) {
   builder->main_rows = seep_must_alloc((size_t)record->node_count * sizeof *builder->main_rows);
   describe_state(seep_reader_header(builder->reader), record, &builder->profile->states[index]);
   hash_nodes(builder);
-  count_rows(builder);
-  count_pending(builder);
+  if (!seep_profile_knows_blocks(mode_of(record))) {
+    count_hook_rows(builder);
+  } else {
+    count_rows(builder);
+    count_pending(builder);
+    if (record->mode != SEEP_MODE_SAMPLE) count_frees_by_place(builder);
+  }
   if (record->mode == SEEP_MODE_SAMPLE) {
     builder->profile->states[index].counters.growth_bytes = (int64_t)(record->vm_bytes - record->vm_bytes_at_start);
-  } else {
-    count_frees_by_place(builder);
   }
   free(builder->frames);
   free(builder->node_hashes);
@@ -481,7 +581,10 @@ static void add_totals(struct seep_profile *profile) {
     seep_sampled_merge(&totals->estimates, &state->estimates);
     totals->sample_count += state->sample_count;
     totals->mode = state->mode;
+    totals->has_blocks = totals->has_blocks || state->has_blocks;
+    totals->has_gains = totals->has_gains || state->has_gains;
     totals->vm_bytes += state->vm_bytes;
+    totals->vm_bytes_at_start += state->vm_bytes_at_start;
     totals->peak_bytes += state->peak_bytes;
     totals->epochs += state->epochs;
     totals->minor_collections += state->minor_collections;
@@ -492,6 +595,7 @@ static void add_totals(struct seep_profile *profile) {
 /* -- Sorting ----------------------------------------------------------------- */
 
 static int64_t rank(const struct seep_profile_row *row, enum seep_sort sort) {
+  if (!row->has_blocks && sort != SEEP_SORT_GROWTH) return (int64_t)row->counters.gain_bytes;
   switch (sort) {
     case SEEP_SORT_SURVIVORS: return (int64_t)row->counters.survivor_bytes;
     case SEEP_SORT_ALLOC: return (int64_t)row->counters.alloc_bytes;
@@ -532,6 +636,7 @@ DEFINE_COMPARE(by_peak, SEEP_SORT_PEAK)
 
 static void sort_rows(struct seep_profile *profile, enum seep_sort sort) {
   static int (*const comparisons[])(const void *, const void *) = {
+      [SEEP_SORT_DEFAULT] = by_live,
       [SEEP_SORT_LIVE] = by_live,     [SEEP_SORT_SURVIVORS] = by_survivors,
       [SEEP_SORT_ALLOC] = by_alloc,   [SEEP_SORT_GROWTH] = by_growth,
       [SEEP_SORT_PEAK] = by_peak,
@@ -555,7 +660,6 @@ static void describe_file(const struct seep_reader *reader, struct seep_profile 
   profile->command = seep_text_utf8(command, count);
   profile->pid = header->pid;
   profile->started_wall_ns = header->started_wall_ns;
-  profile->mode = header->mode == SEEP_MODE_SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
   profile->interval = header->interval;
   profile->sealed = seep_reader_is_sealed(reader);
   profile->forked = (header->flags & SEEP_FILE_FORKED) != 0;
@@ -574,6 +678,7 @@ void seep_profile_build(const struct seep_reader *reader, const char *path, enum
   describe_file(reader, profile);
   builder.run_id = seep_reader_header(reader)->run_id;
   profile->state_count = seep_reader_state_count(reader);
+  profile->mode = profile->state_count == 0 ? SEEP_MODE_EXACT : mode_of(seep_reader_state(reader, 0));
   profile->states = seep_must_alloc(profile->state_count * sizeof *profile->states);
   builder.names = seep_names_new(profile->started_wall_ns);
   for (uint32_t i = 0; i < profile->state_count; i++) add_state(&builder, i);

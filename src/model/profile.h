@@ -12,7 +12,10 @@
 #include "vm/vm.h"
 
 enum seep_by { SEEP_BY_ROW, SEEP_BY_LINE, SEEP_BY_FUNCTION, SEEP_BY_TYPE, SEEP_BY_STACK, SEEP_BY_STATE };
-enum seep_sort { SEEP_SORT_LIVE, SEEP_SORT_SURVIVORS, SEEP_SORT_ALLOC, SEEP_SORT_GROWTH, SEEP_SORT_PEAK };
+/* The default is live where the mode of the first state knows it, else gains. */
+enum seep_sort {
+  SEEP_SORT_DEFAULT, SEEP_SORT_LIVE, SEEP_SORT_SURVIVORS, SEEP_SORT_ALLOC, SEEP_SORT_GROWTH, SEEP_SORT_PEAK
+};
 
 struct seep_profile_frame {
   const char *file;       /* as shown: "src/app.lua", "[C]", "[string \"…\"]"; valid UTF-8 */
@@ -23,10 +26,15 @@ struct seep_profile_frame {
   uint32_t kind;          /* enum seep_function_kind */
 };
 
+/* What a mode does not know is 0 here, and has_blocks or has_gains of the row or
+ * state says so: reports leave it out. */
 struct seep_counters {
   uint64_t alloc_bytes, alloc_count, freed_bytes, freed_count, live_bytes, live_count;
   uint64_t survivor_bytes, survivor_count, temporary_count;
   int64_t growth_bytes;
+  /* Of the hook modes (record/hooks.h): */
+  uint64_t gain_bytes, gain_count, loss_bytes, loss_count, sample_count;
+  int64_t inclusive_growth_bytes;  /* with callees; line and call */
 };
 
 /* Mode sample: how far the counters of a row are certain. */
@@ -49,6 +57,8 @@ struct seep_profile_row {
   bool exact;
   bool truncated;         /* frames of the stack were left out */
   bool has_peak;
+  bool has_blocks;        /* parts of it were recorded at the allocator */
+  bool has_gains;         /* … by hooks */
   uint64_t peak_bytes;
   struct seep_counters counters;
   struct seep_profile_estimates *estimates;  /* NULL: the counters are exact */
@@ -58,6 +68,7 @@ struct seep_profile_row {
   const struct seep_profile_frame **frames;  /* leaf first, the mark of left-out frames not in it */
   /* How the key was made: private to profile.c. */
   uint64_t merge_key;
+  uint64_t stamp;
 };
 
 struct seep_profile_state {
@@ -66,11 +77,12 @@ struct seep_profile_state {
   char family[16], release[48];
   uint32_t opened_count;
   bool closed, released;
-  struct seep_counters counters;
   enum seep_mode mode;
+  bool has_blocks, has_gains;
+  struct seep_counters counters;
   struct seep_profile_estimates estimates;   /* mode sample */
   uint64_t sample_count;                     /* … blocks that were sampled */
-  uint64_t peak_bytes, vm_bytes, epochs, minor_collections, dropped;
+  uint64_t peak_bytes, vm_bytes, vm_bytes_at_start, epochs, minor_collections, dropped;
   uint64_t clock_bytes;                /* allocated so far */
   double idle_share;                   /* of the processor time, after allocation had all but ended; 0: not known */
   struct seep_history history;         /* in order, whatever the file says */
@@ -83,10 +95,10 @@ struct seep_profile {
   uint64_t started_wall_ns;
   double duration_s;
   bool sealed, complete, running, forked;
-  enum seep_mode mode;
-  uint32_t interval;      /* mode sample: bytes between two samples, on average */
   char problem[256];      /* why it is not complete, "" otherwise */
   uint32_t unrecorded_states;
+  enum seep_mode mode;    /* of the first state */
+  uint32_t interval;      /* mode sample: bytes between two samples, on average; mode count: VM instructions */
   uint32_t state_count;
   struct seep_profile_state *states;
   struct seep_profile_state totals;  /* sums; peak only when there is one state */
@@ -101,5 +113,11 @@ struct seep_profile {
 void seep_profile_build(const struct seep_reader *reader, const char *path, enum seep_by by,
                         enum seep_sort sort, struct seep_profile *profile);
 void seep_profile_free(struct seep_profile *profile);
+
+/* "exact", "line", … */
+const char *seep_profile_mode_name(enum seep_mode mode);
+
+/* Whether a mode knows blocks: their types, what is live, what survives, peaks. */
+bool seep_profile_knows_blocks(enum seep_mode mode);
 
 #endif

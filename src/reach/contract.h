@@ -11,7 +11,9 @@
 #define SEEP_RUN_CHILDREN 'c' /* leave the variables for exec'd children */
 #define SEEP_RUN_PLAIN '-'    /* no flag */
 
-/* "sample:<bytes between two samples>"; not there: mode exact. */
+/* "<enum seep_mode>:<interval, as in the capture's header>"; not there: mode exact.
+ * Tests add ":public": the hook modes then ask the public API alone, as they do on
+ * a build that no description fits. */
 #define SEEP_MODE_VARIABLE "SEEPLINE_MODE"
 
 /* A number that fixes the points of mode sample, for tests. The user's own: it

@@ -172,8 +172,8 @@ static void set_environment(const struct seep_launch *launch, const char *preloa
       setenv("LD_PRELOAD", value, 1) != 0 || setenv(SEEP_RUN_VARIABLE, request, 1) != 0) {
     _exit(SEEP_EXIT_CANNOT_RECORD);
   }
-  if (launch->sample_interval_bytes == 0) return;
-  if (asprintf(&value, "sample:%u", launch->sample_interval_bytes) < 0 || setenv(SEEP_MODE_VARIABLE, value, 1) != 0) {
+  if (launch->mode == SEEP_MODE_EXACT) return;
+  if (asprintf(&value, "%u:%u", (unsigned)launch->mode, launch->interval) < 0 || setenv(SEEP_MODE_VARIABLE, value, 1) != 0) {
     _exit(SEEP_EXIT_CANNOT_RECORD);
   }
 }

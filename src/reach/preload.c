@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "reach/contract.h"
+#include "record/hook_states.h"
 #include "record/process.h"
 #include "vm/calibrate.h"
 
@@ -34,6 +35,7 @@ enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384, CALLERS_KN
 /* A build of Lua in this process, told apart by its lua_newstate. */
 struct build {
   void *newstate;
+  bool usable; /* its public API was found */
   bool known;  /* calibration succeeded */
   struct seep_lua_api api;
   struct seep_vm vm;
@@ -44,6 +46,7 @@ static struct {
   bool claimed;                /* this process is the one to record */
   struct seep_settings settings;
   bool keep_variables;         /* --children */
+  bool publicly;               /* hook modes: the public API alone */
   pthread_mutex_t builds_lock;
   struct build builds[BUILDS_MAX];
   uint32_t build_count;
@@ -58,10 +61,14 @@ static __thread bool calibrating;
 static __thread uintptr_t candidate_block;
 /* Fresh mappings of this thread in which a LuaJIT state may be. Another thread's
  * are not ours to look into: its state may be running already. */
-static __thread struct {
+struct places {
   uintptr_t begin[MAPPINGS_MAX];
   uint32_t count;
-} mappings;
+};
+static __thread struct places mappings;
+/* Main threads of PUC states that this thread opens and that wait for their hook:
+ * a hook can be set once the state is complete. */
+static __thread struct places newborns;
 
 /* -- The request, and how it leaves the environment --------------------------- */
 
@@ -116,16 +123,21 @@ static void read_command(struct seep_settings *settings) {
 }
 
 static void read_mode(struct seep_settings *settings) {
-  static const char sample[] = "sample:";
   size_t at;
-  const char *mode = find_variable(SEEP_MODE_VARIABLE, &at);
+  char *end;
+  const char *text = find_variable(SEEP_MODE_VARIABLE, &at);
   const char *seed = find_variable(SEEP_SEED_VARIABLE, &at);
+  unsigned long mode = text == NULL ? SEEP_MODE_EXACT : strtoul(text, &end, 10);
   settings->mode = SEEP_MODE_EXACT;
-  if (mode == NULL || strncmp(mode, sample, strlen(sample)) != 0) return;
-  settings->mode = SEEP_MODE_SAMPLE;
-  settings->interval = (uint32_t)strtoul(mode + strlen(sample), NULL, 10);
+  if (text == NULL || *end != ':' || mode <= SEEP_MODE_EXACT || mode > SEEP_MODE_COUNT) return;
+  settings->mode = (enum seep_mode)mode;
+  settings->interval = (uint32_t)strtoul(end + 1, &end, 10);
   settings->seed = seed != NULL ? strtoull(seed, NULL, 10) : settings->run_id ^ (uint64_t)getpid() << 32;
+  preload.publicly = strcmp(end, ":public") == 0;
 }
+
+/* The modes that leave the allocator alone. */
+static bool by_hooks(void) { return preload.settings.mode > SEEP_MODE_SAMPLE; }
 
 static bool read_request(void) {
   size_t at;
@@ -151,6 +163,9 @@ static void claim(void) {
 
 /* -- Builds of Lua ------------------------------------------------------------ */
 
+/* Hooks need the public API alone. */
+static bool can_record(const struct build *build) { return by_hooks() ? build->usable : build->known; }
+
 /* Under the lock. */
 static struct build *add_build(void *newstate, void *handle) {
   struct build *build = &preload.builds[preload.build_count];
@@ -158,11 +173,12 @@ static struct build *add_build(void *newstate, void *handle) {
   calibrating = true;
   build->newstate = newstate;
   enum seep_status status = seep_lua_api_find(handle, &build->api, &error);
+  build->usable = status == SEEP_OK;
   if (status == SEEP_OK) status = seep_calibrate(&build->api, &build->vm, &error);
   build->known = status == SEEP_OK;
   calibrating = false;
   preload.build_count++;
-  if (!build->known) seep_process_note_unrecorded(error.text);
+  if (!can_record(build)) seep_process_note_unrecorded(error.text);
   return build;
 }
 
@@ -176,7 +192,20 @@ static struct build *build_of(void *newstate, void *handle) {
   }
   if (found == NULL && preload.build_count < BUILDS_MAX) found = add_build(newstate, handle);
   pthread_mutex_unlock(&preload.builds_lock);
-  return found != NULL && found->known ? found : NULL;
+  return found != NULL && can_record(found) ? found : NULL;
+}
+
+/* Records a complete state that runs nothing of the program's yet. */
+static void record_state(struct build *build, lua_State *L) {
+  struct seep_error error = {{0}};
+  bool described = build->known && !preload.publicly;
+  struct seep_hook_request request = {.api = &build->api, .vm = described ? &build->vm : NULL,
+                                      .mode = preload.settings.mode, .instructions = preload.settings.interval};
+  if (!by_hooks()) {
+    seep_process_adopt(&build->vm, (uintptr_t)L);
+  } else if (seep_hook_states_start(&request, L, (uintptr_t)L, &error) != SEEP_OK) {
+    seep_process_note_unrecorded(error.text);
+  }
 }
 
 /* -- Lua inside the program: what it calls in libc ---------------------------- */
@@ -219,6 +248,10 @@ static struct seep_recorder *take_candidate(void) {
   uintptr_t block = candidate_block;
   stop_expecting();
   if (!seep_vm_is_state(vm, block + vm->main_thread_offset)) return NULL;
+  if (by_hooks()) {
+    newborns.begin[newborns.count++ % MAPPINGS_MAX] = block + vm->main_thread_offset;
+    return NULL;
+  }
   seep_process_adopt_newborn(vm, block);
   return seep_process_recorder_of(block + vm->main_thread_offset + vm->global_offset);
 }
@@ -258,6 +291,11 @@ SEEP_EXPORT void *mmap64(void *at, size_t size, int protection, int flags, int f
   return map(at, size, protection, flags, file, offset);
 }
 
+SEEP_EXPORT int munmap(void *at, size_t size) {
+  if (by_hooks() && preload.watch_mappings) seep_hook_states_unmap((uintptr_t)at, size);
+  return (int)syscall(SYS_munmap, at, size);
+}
+
 /* A state that this thread opens is complete by the time it asks for package.path,
  * so one look at each mapping is enough. */
 static SEEP_NOINLINE void search_mappings(void) {
@@ -266,15 +304,27 @@ static SEEP_NOINLINE void search_mappings(void) {
   mappings.count = 0;
   for (uint32_t i = 0; i < count; i++) {
     uintptr_t main_thread = seep_vm_find_state(vm, mappings.begin[i], STATE_SEARCH_BYTES);
-    if (main_thread != 0) seep_process_adopt(vm, main_thread);
+    if (main_thread != 0) record_state(&preload.builds[0], (lua_State *)main_thread);
+  }
+}
+
+/* PUC asks for package.path from within the state, complete then. */
+static SEEP_NOINLINE void hook_newborns(void) {
+  uint32_t count = newborns.count < MAPPINGS_MAX ? newborns.count : MAPPINGS_MAX;
+  newborns.count = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    if (seep_vm_is_state(&preload.builds[0].vm, newborns.begin[i])) {
+      record_state(&preload.builds[0], (lua_State *)newborns.begin[i]);
+    }
   }
 }
 
 SEEP_EXPORT char *getenv(const char *name) {
   static char *(*next)(const char *);
-  if (mappings.count != 0 && !calibrating) {
+  if ((mappings.count | newborns.count) != 0 && !calibrating) {
     int saved_errno = errno;
     search_mappings();
+    hook_newborns();
     errno = saved_errno;
   }
   if (next == NULL) next = (char *(*)(const char *))dlsym(RTLD_NEXT, "getenv");
@@ -325,6 +375,7 @@ static struct build *build_behind(void *real_newstate) {
 /* Any version's: 5.5 has a third argument. */
 lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigned seed);
 lua_State *luaL_newstate(void);
+void lua_close(lua_State *L);
 int lua_resume(lua_State *L, void *a, void *b, void *c);
 void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud);
 
@@ -336,9 +387,9 @@ SEEP_EXPORT lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigne
   struct build *build = build_behind((void *)real);
   if (real == NULL) return NULL;
   if (build == NULL) return real(allocator, ud, seed);
-  if (!build->api.is_luajit) return real(seep_process_open(&build->vm, allocator), ud, seed);
+  if (!build->api.is_luajit && !by_hooks()) return real(seep_process_open(&build->vm, allocator), ud, seed);
   lua_State *L = real(allocator, ud, seed);
-  if (L != NULL) seep_process_adopt(&build->vm, (uintptr_t)L);
+  if (L != NULL) record_state(build, L);
   return L;
 }
 
@@ -347,15 +398,34 @@ SEEP_EXPORT lua_State *luaL_newstate(void) {
   if (real == NULL) return NULL;
   lua_State *L = real();
   struct build *build = build_behind(search_real("lua_newstate", (void *)real));
-  if (L != NULL && build != NULL) seep_process_adopt(&build->vm, (uintptr_t)L);
+  if (L != NULL && build != NULL) record_state(build, L);
   return L;
 }
 
-/* The recorder of a thread's state, when one build of Lua is recorded here. */
+/* What a recorder of allocators sees by itself, hooks must be told. */
+SEEP_EXPORT void lua_close(lua_State *L) {
+  void (*real)(lua_State *) = real_function("lua_close", __builtin_return_address(0));
+  if (by_hooks() && preload.build_count == 1 && preload.builds[0].usable && !calibrating) {
+    seep_hook_states_stop(&preload.builds[0].api, L, true);
+  }
+  real(L);
+}
+
+/* The global state of a thread, when one build of Lua is recorded here; else 0. */
+static uintptr_t global_of_thread(lua_State *L) {
+  if (preload.build_count != 1 || !preload.builds[0].known) return 0;
+  return *(uintptr_t *)((uintptr_t)L + preload.builds[0].vm.thread_global);
+}
+
 static struct seep_recorder *recorder_of_thread(lua_State *L) {
-  if (preload.build_count != 1 || !preload.builds[0].known) return NULL;
-  const struct seep_vm *vm = &preload.builds[0].vm;
-  return seep_process_recorder_of(*(uintptr_t *)((uintptr_t)L + vm->thread_global));
+  uintptr_t global = global_of_thread(L);
+  return global == 0 ? NULL : seep_process_recorder_of(global);
+}
+
+static struct seep_vm_state *vm_state_of_thread(lua_State *L) {
+  if (by_hooks()) return seep_hook_states_vm_state(global_of_thread(L));
+  struct seep_recorder *recorder = recorder_of_thread(L);
+  return recorder == NULL ? NULL : &recorder->vm_state;
 }
 
 /* The program's new allocator comes behind the recorder, as the old one was. */
@@ -375,11 +445,11 @@ SEEP_EXPORT void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud
 SEEP_EXPORT int lua_resume(lua_State *L, void *a, void *b, void *c) {
   int (*next)(lua_State *, void *, void *, void *) =
       real_function("lua_resume", __builtin_return_address(0));
-  struct seep_recorder *recorder = preload.builds[0].api.is_luajit ? NULL : recorder_of_thread(L);
-  if (recorder == NULL) return next(L, a, b, c);
-  uint32_t depth = seep_vm_host_resume_begin(&recorder->vm_state, (uintptr_t)L);
+  struct seep_vm_state *state = preload.builds[0].api.is_luajit ? NULL : vm_state_of_thread(L);
+  if (state == NULL) return next(L, a, b, c);
+  uint32_t depth = seep_vm_host_resume_begin(state, (uintptr_t)L);
   int status = next(L, a, b, c);
-  seep_vm_host_resume_end(&recorder->vm_state, depth);
+  seep_vm_host_resume_end(state, depth);
   return status;
 }
 
@@ -406,7 +476,9 @@ static void watch_program(void *newstate) {
   claim();
   struct build *build = build_of(newstate, RTLD_DEFAULT);
   if (build == NULL) return;
-  if (build->api.is_luajit) {
+  if (!build->known) {
+    seep_process_note_unrecorded("this Lua is inside the program, and its layout is not known: its states cannot be found");
+  } else if (build->api.is_luajit) {
     preload.watch_mappings = true;
   } else {
     preload.watched_bytes = build->vm.state_block_bytes;

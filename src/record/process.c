@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 #include "base/pages.h"
+#include "record/hook_states.h"
 #include "record/sample_call.h"
 #include "record/thunks.h"
 
-enum { FRESH_STATES = 64, OWNER_CACHE = 64 };
+enum { OWNER_CACHE = 64 };
 
 static struct {
   pthread_mutex_t lock;
@@ -98,11 +99,11 @@ static bool prepare(struct seep_recorder *recorder, uint32_t index, const struct
 }
 
 static struct seep_recorder *add_recorder(const struct seep_vm *vm, seep_allocator *original) {
-  uint32_t index = process.recorder_count;
-  if (index == SEEP_STATES_MAX) return NULL;
+  uint32_t index = process.recorder_count, state_index = process.capture.header->state_count;
+  if (index == SEEP_STATES_MAX || state_index == SEEP_STATES_MAX) return NULL;
   struct seep_recorder *recorder = seep_pages_map(sizeof *recorder);
   if (recorder == NULL) return NULL;
-  if (!prepare(recorder, index, vm)) {
+  if (!prepare(recorder, state_index, vm)) {
     seep_pages_unmap(recorder, sizeof *recorder);
     return NULL;
   }
@@ -110,7 +111,7 @@ static struct seep_recorder *add_recorder(const struct seep_vm *vm, seep_allocat
   recorder->installed = seep_thunk(index);
   seep_thunk_recorders[index] = recorder;
   process.recorder_count = index + 1;
-  process.capture.header->state_count = index + 1;
+  process.capture.header->state_count = state_index + 1;
   return recorder;
 }
 
@@ -119,7 +120,7 @@ static struct seep_recorder *take_recorder(const struct seep_vm *vm, seep_alloca
   struct seep_recorder *recorder = NULL;
   if (!ready()) return NULL;
   release_closed_states();
-  if (process.recorder_count >= FRESH_STATES) recorder = reusable(vm, original);
+  if (process.recorder_count >= SEEP_FRESH_STATES) recorder = reusable(vm, original);
   if (recorder != NULL) recorder->record->closed = SEEP_STATE_OPEN; /* nobody else's any more */
   if (recorder == NULL) recorder = add_recorder(vm, original);
   if (recorder == NULL) {
@@ -203,7 +204,7 @@ void seep_process_note_unrecorded(const char *reason) {
 static void before_fork(void) {
   pthread_mutex_lock(&process.lock);
   /* A child that has recorded nothing yet hands its own parent's copy on. */
-  if (!process.recording || process.recorder_count == 0 || *seep_recorder_alive == 0) return;
+  if (!process.recording || !process.created || *seep_recorder_alive == 0) return;
   seep_capture_hold(&process.capture);
   process.fork_held = true;
   process.fork_copy = seep_capture_copy(&process.capture, &process.fork_copy_bytes);
@@ -238,6 +239,7 @@ static void stop_all(void) {
   for (uint32_t i = 0; i < process.recorder_count; i++) {
     seep_thunk_recorders[i]->phase = SEEP_PHASE_PASSIVE;
   }
+  seep_hook_states_end_all();
 }
 
 /* The first allocator call in a child: a file of its own takes the place of the
@@ -270,6 +272,15 @@ static bool watch_forks(void) {
   seep_recorder_on_epoch = on_epoch;
   return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
+
+struct seep_capture *seep_process_lock(void) {
+  pthread_mutex_lock(&process.lock);
+  if (!ready()) return NULL;
+  if (*seep_recorder_alive == 0) woke_in_child();
+  return process.recording ? &process.capture : NULL;
+}
+
+void seep_process_unlock(void) { pthread_mutex_unlock(&process.lock); }
 
 /* -- Beginning and end ------------------------------------------------------- */
 
@@ -321,6 +332,7 @@ void seep_process_finish(void) {
         note_replaced();
       }
     }
+    seep_hook_states_finish();
     stop_all();
     seep_capture_seal(&process.capture);
   }

@@ -1,7 +1,7 @@
 /* The recording of a whole process: one capture, a recorder per Lua state, and
  * what happens when states come and go, the process forks, or ends.
  *
- * States: the first FRESH_STATES states of a process get an entry of their own
+ * States: the first SEEP_FRESH_STATES states of a process get an entry of their own
  * in the capture; after that, an entry whose state is closed is used again, so
  * a host that opens a state per request does not grow the file.
  * Thread rule: every function here may be called from any thread; a lock is
@@ -10,6 +10,8 @@
 #define SEEP_PROCESS_H
 
 #include "record/recorder.h"
+
+enum { SEEP_FRESH_STATES = 64 };
 
 struct seep_settings {
   char path[PATH_MAX];  /* of the capture, absolute */
@@ -44,6 +46,11 @@ struct seep_recorder *seep_process_recorder_of(uintptr_t global);
 
 /* A Lua state is there, but it cannot be recorded: the capture says why. */
 void seep_process_note_unrecorded(const char *reason);
+
+/* For hook_states.h, which has states of its own in the same capture: takes the
+ * lock in any case, and returns the capture, or NULL when nothing is recorded. */
+struct seep_capture *seep_process_lock(void);
+void seep_process_unlock(void);
 
 /* Settles every state and seals the capture. In a forked child that has not
  * recorded anything: nothing. */

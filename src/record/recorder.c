@@ -1,13 +1,13 @@
 /* Recording one state. See recorder.h. */
 #include "record/recorder.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "record/entry.h"
 #include "record/series.h"
 
-enum { STATE_BYTES = 4096, ROWS_BYTES = 16384, SERIES_BYTES = 16384, SITES_MAX = 1000000 };
+enum { ROWS_BYTES = 16384, SERIES_BYTES = 16384, SITES_MAX = 1000000 };
 
 void (*seep_recorder_on_fork)(void);
 void (*seep_recorder_on_epoch)(void);
@@ -613,25 +613,13 @@ void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size
 
 /* -- Beginning and end ------------------------------------------------------- */
 
-static bool init_state_record(struct seep_recorder *recorder, uint32_t state_index,
-                              const struct seep_vm *vm) {
-  seep_table_init(&recorder->state_table, SEEP_SEGMENT_STATE, state_index,
-                  sizeof(struct seep_state_record), STATE_BYTES);
-  if (!seep_table_reserve(recorder->capture, &recorder->state_table, 1)) return false;
-  recorder->record = seep_table_record(&recorder->state_table, 0);
-  snprintf(recorder->record->family, sizeof recorder->record->family, "%s", vm->ops->family);
-  snprintf(recorder->record->release, sizeof recorder->record->release, "%s", vm->release);
-  recorder->record->number = state_index + 1;
-  recorder->record->mode = SEEP_MODE_EXACT;
-  recorder->record->row_count = recorder->record->series_count = 1;
-  return true;
-}
-
 bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *capture,
                         uint32_t state_index, const struct seep_vm *vm) {
   recorder->capture = capture;
   recorder->vm_state.vm = vm;
-  if (!init_state_record(recorder, state_index, vm)) return false;
+  recorder->record = seep_entry_open(capture, &recorder->state_table, state_index, SEEP_MODE_EXACT,
+                                     vm->ops->family, vm->release);
+  if (recorder->record == NULL) return false;
   if (!seep_sites_init(&recorder->sites, capture, recorder->record, state_index)) return false;
   seep_table_init(&recorder->rows, SEEP_SEGMENT_ROWS, state_index, sizeof(struct seep_row_record),
                   ROWS_BYTES);

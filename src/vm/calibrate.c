@@ -327,24 +327,14 @@ static describe_function *family_of(const struct seep_lua_api *api) {
   }
 }
 
-/* "$LuaVersion: Lua 5.4.4  Copyright …" gives "Lua 5.4.4". */
-static void name_release(const struct seep_lua_api *api, char *out, size_t out_bytes) {
-  const char *text = api->ident == NULL ? NULL : strstr(api->ident, "Lua 5.");
-  size_t length = text == NULL ? 0 : 4 + strspn(text + 4, "0123456789.");
-  if (length == 0) {
-    snprintf(out, out_bytes, "%s", api->is_luajit ? "LuaJIT" : "unknown Lua");
-  } else {
-    snprintf(out, out_bytes, "%.*s", (int)length, text);
-  }
-}
-
 enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *vm,
                                 struct seep_error *error) {
   describe_function *describe = family_of(api);
   struct arena arena = {0};
   struct session session = {.api = api, .vm = vm, .arena = &arena};
   *vm = (struct seep_vm){0};
-  name_release(api, vm->release, sizeof vm->release);
+  char family[16];
+  seep_lua_api_name(api, family, vm->release);
   if (describe == NULL) {
     return seep_error_set(error, SEEP_E_UNKNOWN_VM, "%s: no description of this version", vm->release);
   }

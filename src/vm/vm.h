@@ -127,6 +127,14 @@ struct seep_vm_ops {
   /* The innermost Lua place, for the quick check at frees. Hot. */
   void (*leaf)(const struct seep_vm_state *state, struct seep_leaf *out);
 
+  /* The threads that are active, outermost first: each resumed the next, the last
+   * one runs. Returns how many; 0 never. */
+  uint32_t (*threads)(const struct seep_vm_state *state, uintptr_t threads[SEEP_THREADS_MAX]);
+
+  /* What a frame of a thread runs, the frame named as a hook's lua_Debug has it
+   * (lua_api.h): the key of a C function; or 0 and a Lua function's prototype. */
+  uint64_t (*frame_function)(const struct seep_vm *vm, uintptr_t thread, uintptr_t frame, uintptr_t *function);
+
   /* The function (a prototype) behind a Lua frame of the last walk: good until
    * the next allocator call returns, while a handle is good until it begins. */
   uintptr_t (*function_of)(const struct seep_vm_state *state, uint64_t key, uintptr_t handle);
