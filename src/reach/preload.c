@@ -39,6 +39,7 @@ struct build {
   bool known;  /* calibration succeeded */
   struct seep_lua_api api;
   struct seep_vm vm;
+  struct seep_birth birth;  /* of one that is usable and not known */
 };
 
 static struct {
@@ -66,8 +67,8 @@ struct places {
   uint32_t count;
 };
 static __thread struct places mappings;
-/* Main threads of PUC states that this thread opens and that wait for their hook:
- * a hook can be set once the state is complete. */
+/* Blocks of PUC states that this thread opens and that wait for their hook: it can
+ * be set once the state is complete. */
 static __thread struct places newborns;
 
 /* -- The request, and how it leaves the environment --------------------------- */
@@ -175,7 +176,7 @@ static struct build *add_build(void *newstate, void *handle) {
   enum seep_status status = seep_lua_api_find(handle, &build->api, &error);
   build->usable = status == SEEP_OK;
   if (status == SEEP_OK) status = seep_calibrate(&build->api, &build->vm, &error);
-  build->known = status == SEEP_OK;
+  build->known = status == SEEP_OK && !(preload.publicly && !build->api.is_luajit);
   calibrating = false;
   preload.build_count++;
   if (!can_record(build)) seep_process_note_unrecorded(error.text);
@@ -240,6 +241,15 @@ static void stop_expecting(void) {
   }
 }
 
+/* The main thread of the state whose block that is; NULL if it is none. */
+static lua_State *main_thread_in(const struct build *build, uintptr_t block) {
+  if (!build->known) {
+    return seep_birth_is_state(&build->birth, block) ? (lua_State *)(block + build->birth.main_thread_offset) : NULL;
+  }
+  uintptr_t main_thread = block + build->vm.main_thread_offset;
+  return seep_vm_is_state(&build->vm, main_thread) ? (lua_State *)main_thread : NULL;
+}
+
 /* The call after the one that may have been a state's: if it was, begin to
  * record. The call itself has passed the state's allocator already, so its
  * block is counted by hand. */
@@ -247,9 +257,9 @@ static struct seep_recorder *take_candidate(void) {
   const struct seep_vm *vm = &preload.builds[0].vm;
   uintptr_t block = candidate_block;
   stop_expecting();
-  if (!seep_vm_is_state(vm, block + vm->main_thread_offset)) return NULL;
+  if (main_thread_in(&preload.builds[0], block) == NULL) return NULL;
   if (by_hooks()) {
-    newborns.begin[newborns.count++ % MAPPINGS_MAX] = block + vm->main_thread_offset;
+    newborns.begin[newborns.count++ % MAPPINGS_MAX] = block;
     return NULL;
   }
   seep_process_adopt_newborn(vm, block);
@@ -313,9 +323,8 @@ static SEEP_NOINLINE void hook_newborns(void) {
   uint32_t count = newborns.count < MAPPINGS_MAX ? newborns.count : MAPPINGS_MAX;
   newborns.count = 0;
   for (uint32_t i = 0; i < count; i++) {
-    if (seep_vm_is_state(&preload.builds[0].vm, newborns.begin[i])) {
-      record_state(&preload.builds[0], (lua_State *)newborns.begin[i]);
-    }
+    lua_State *main_thread = main_thread_in(&preload.builds[0], newborns.begin[i]);
+    if (main_thread != NULL) record_state(&preload.builds[0], main_thread);
   }
 }
 
@@ -472,12 +481,22 @@ static void *newstate_of_program(void) {
   return found;
 }
 
+/* A build that no description fits, to be recorded by hooks. */
+static void watch_births(struct build *build) {
+  struct seep_error error = {{0}};
+  calibrating = true;
+  enum seep_status status = seep_calibrate_birth(&build->api, &build->birth, &error);
+  calibrating = false;
+  if (status != SEEP_OK) seep_process_note_unrecorded(error.text);
+  else preload.watched_bytes = build->birth.block_bytes;
+}
+
 static void watch_program(void *newstate) {
   claim();
   struct build *build = build_of(newstate, RTLD_DEFAULT);
   if (build == NULL) return;
   if (!build->known) {
-    seep_process_note_unrecorded("this Lua is inside the program, and its layout is not known: its states cannot be found");
+    watch_births(build);
   } else if (build->api.is_luajit) {
     preload.watch_mappings = true;
   } else {

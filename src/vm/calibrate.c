@@ -357,3 +357,45 @@ enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *
   qsort(vm->c_names, vm->c_name_count, sizeof vm->c_names[0], compare_names);
   return SEEP_OK;
 }
+
+/* -- States of a build that is not described ------------------------------------- */
+
+/* The place in the state's block where the allocator stands, with its ud behind it. */
+static bool find_allocator(const struct arena *arena, size_t *offset) {
+  uintptr_t block = (uintptr_t)arena->pages;
+  for (size_t at = 0; at + 16 <= arena->first_size; at += 8) {
+    if (seep_load_pointer(NULL, block + at) != (uintptr_t)arena_alloc) continue;
+    if (seep_load_pointer(NULL, block + at + 8) != (uintptr_t)arena) continue;
+    *offset = at;
+    return true;
+  }
+  return false;
+}
+
+static bool learn_birth(const struct seep_lua_api *api, struct arena *arena, struct seep_birth *birth) {
+  lua_State *L = api->newstate(arena_alloc, arena, 0);
+  lua_State *plain = L == NULL ? NULL : api->newstate_plain();
+  if (plain == NULL) return false;
+  void *ud;
+  uintptr_t block = (uintptr_t)arena->pages, thread = (uintptr_t)L;
+  birth->block_bytes = arena->first_size;
+  birth->main_thread_offset = thread - block;
+  birth->allocator = (uintptr_t)api->getallocf(plain, &ud);
+  bool found = thread >= block && thread < block + arena->first_size && find_allocator(arena, &birth->allocf_offset);
+  api->close(plain);
+  api->close(L);
+  return found;
+}
+
+enum seep_status seep_calibrate_birth(const struct seep_lua_api *api, struct seep_birth *birth,
+                                      struct seep_error *error) {
+  struct arena arena = {.pages = api->is_luajit ? NULL : seep_pages_map(ARENA_BYTES)};
+  bool learnt = arena.pages != NULL && learn_birth(api, &arena, birth);
+  if (arena.pages != NULL) seep_pages_unmap(arena.pages, ARENA_BYTES);
+  if (learnt) return SEEP_OK;
+  return seep_error_set(error, SEEP_E_UNKNOWN_VM, "the layout of this build is not known, and its states cannot be found");
+}
+
+bool seep_birth_is_state(const struct seep_birth *birth, uintptr_t block) {
+  return seep_load_pointer(&seep_image_self_checked, block + birth->allocf_offset) == birth->allocator;
+}

@@ -12,6 +12,8 @@ static const struct {
   size_t offset;
 } symbols[] = {
     {"lua_newstate", NULL, offsetof(struct seep_lua_api, newstate)},
+    {"luaL_newstate", NULL, offsetof(struct seep_lua_api, newstate_plain)},
+    {"lua_getallocf", NULL, offsetof(struct seep_lua_api, getallocf)},
     {"lua_close", NULL, offsetof(struct seep_lua_api, close)},
     {"luaL_openlibs", "luaL_openselectedlibs", offsetof(struct seep_lua_api, openlibs)},
     {"luaL_loadbufferx", "luaL_loadbuffer", offsetof(struct seep_lua_api, loadbuffer)},

@@ -33,6 +33,8 @@ struct seep_lua_api {
   const struct seep_lua_debug_layout *debug;
 
   lua_State *(*newstate)(seep_lua_alloc *alloc, void *ud, ...);  /* 5.5 adds a seed */
+  lua_State *(*newstate_plain)(void);  /* luaL_newstate */
+  seep_lua_alloc *(*getallocf)(lua_State *L, void **ud);
   void (*close)(lua_State *L);
   void (*openlibs)(lua_State *L, ...);
   int (*loadbuffer)(lua_State *L, const char *text, size_t size, const char *name, ...);
