@@ -61,8 +61,8 @@ int seep_verb_leaks(const struct seep_verb *verb, int argc, char **argv) {
   struct seep_findings findings;
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   if (!seep_profile_knows_blocks(profile.mode)) {
-    seep_verb_fail(verb, 0, "%s was recorded in mode %s, which does not know what stays: record in mode exact or sample",
-                   request.what, seep_profile_mode_name(profile.mode));
+    seep_verb_fail(verb, 0, "%s was recorded in mode %s, which does not know what stays: record in mode exact or "
+                   "sample", request.what, seep_profile_mode_name(profile.mode));
     seep_profile_free(&profile);
     seep_reader_close(reader);
     return SEEP_FAILED;

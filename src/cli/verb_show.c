@@ -87,8 +87,8 @@ static bool can_answer(const struct seep_verb *verb, const struct request *reque
                       request->sort == SEEP_SORT_PEAK;
   if (seep_profile_knows_blocks(mode)) return true;
   if (needs_blocks) {
-    seep_verb_fail(verb, 0, "%s was recorded in mode %s, which does not know that: --sort alloc ranks by gains, --sort growth by growth",
-                   request->what, name);
+    seep_verb_fail(verb, 0, "%s was recorded in mode %s, which does not know that: --sort alloc ranks by gains, "
+                   "--sort growth by growth", request->what, name);
   } else if (request->by == SEEP_BY_TYPE) {
     seep_verb_fail(verb, 0, "%s was recorded in mode %s, which does not know types: try --by line or function",
                    request->what, name);

@@ -140,7 +140,8 @@ static void meet_coroutine(struct seep_hooks *hooks, lua_State *L) {
 static void end_by_program(struct seep_hooks *hooks, lua_State *L) {
   seep_hooks_end(hooks, L);
   seep_capture_mark_incomplete(hooks->capture,
-                               "the program used debug.sethook: the hook is its own from there on, and the recording ended");
+                               "the program used debug.sethook: the hook is its own from there on, and the recording "
+                               "ended");
 }
 
 static void called(struct seep_hooks *hooks, lua_State *L, const struct seep_lua_event *event, void *debug) {
