@@ -189,7 +189,7 @@ static void print_summary(const char *path, uint32_t rows) {
     return;
   }
   struct seep_profile profile;
-  seep_profile_build(reader, path, SEEP_BY_ROW, SEEP_SORT_DEFAULT, &profile);
+  seep_profile_build(reader, path, SEEP_BY_ROW, SEEP_SORT_LIVE, &profile);
   fputs("\nseepline: ", stderr);
   seep_report_table(&profile, rows, stderr);
   bool judged = seep_profile_knows_blocks(profile.mode);

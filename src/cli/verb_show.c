@@ -21,6 +21,7 @@ static const struct choice sorts[] = {{"live", SEEP_SORT_LIVE}, {"survivors", SE
 struct request {
   enum seep_by by;
   enum seep_sort sort;
+  bool sorted;      /* it was asked for */
   bool json;
   uint32_t limit;   /* 0: no limit */
   bool limited;
@@ -57,6 +58,7 @@ static int read_option(const struct seep_verb *verb, int option, struct request 
         return seep_verb_fail(verb, SEEP_WRONG_USAGE, "--sort takes live, survivors, alloc, growth or peak, not '%s'", optarg);
       }
       request->sort = (enum seep_sort)value;
+      request->sorted = true;
       return SEEP_DONE;
     default: return SEEP_WRONG_USAGE; /* getopt has said why */
   }
@@ -83,8 +85,7 @@ static int read_arguments(const struct seep_verb *verb, int argc, char **argv, s
 /* False after a message: what is asked for is not known in this mode. */
 static bool can_answer(const struct seep_verb *verb, const struct request *request, enum seep_mode mode) {
   const char *name = seep_profile_mode_name(mode);
-  bool needs_blocks = request->sort == SEEP_SORT_LIVE || request->sort == SEEP_SORT_SURVIVORS ||
-                      request->sort == SEEP_SORT_PEAK;
+  bool needs_blocks = request->sorted && request->sort != SEEP_SORT_ALLOC && request->sort != SEEP_SORT_GROWTH;
   if (seep_profile_knows_blocks(mode)) return true;
   if (needs_blocks) {
     seep_verb_fail(verb, 0, "%s was recorded in mode %s, which does not know that: --sort alloc ranks by gains, "
@@ -97,7 +98,7 @@ static bool can_answer(const struct seep_verb *verb, const struct request *reque
 }
 
 int seep_verb_show(const struct seep_verb *verb, int argc, char **argv) {
-  struct request request = {.by = SEEP_BY_ROW, .sort = SEEP_SORT_DEFAULT};
+  struct request request = {.by = SEEP_BY_ROW, .sort = SEEP_SORT_LIVE};
   char path[PATH_MAX];
   struct seep_reader *reader;
   struct seep_error error = {{0}};

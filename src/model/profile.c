@@ -636,7 +636,6 @@ DEFINE_COMPARE(by_peak, SEEP_SORT_PEAK)
 
 static void sort_rows(struct seep_profile *profile, enum seep_sort sort) {
   static int (*const comparisons[])(const void *, const void *) = {
-      [SEEP_SORT_DEFAULT] = by_live,
       [SEEP_SORT_LIVE] = by_live,     [SEEP_SORT_SURVIVORS] = by_survivors,
       [SEEP_SORT_ALLOC] = by_alloc,   [SEEP_SORT_GROWTH] = by_growth,
       [SEEP_SORT_PEAK] = by_peak,

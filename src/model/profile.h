@@ -12,10 +12,8 @@
 #include "vm/vm.h"
 
 enum seep_by { SEEP_BY_ROW, SEEP_BY_LINE, SEEP_BY_FUNCTION, SEEP_BY_TYPE, SEEP_BY_STACK, SEEP_BY_STATE };
-/* The default is live where the mode of the first state knows it, else gains. */
-enum seep_sort {
-  SEEP_SORT_DEFAULT, SEEP_SORT_LIVE, SEEP_SORT_SURVIVORS, SEEP_SORT_ALLOC, SEEP_SORT_GROWTH, SEEP_SORT_PEAK
-};
+/* Rows of the hook modes are ranked by growth, or else by gains: they have nothing more. */
+enum seep_sort { SEEP_SORT_LIVE, SEEP_SORT_SURVIVORS, SEEP_SORT_ALLOC, SEEP_SORT_GROWTH, SEEP_SORT_PEAK };
 
 struct seep_profile_frame {
   const char *file;       /* as shown: "src/app.lua", "[C]", "[string \"…\"]"; valid UTF-8 */
