@@ -8,6 +8,7 @@
 #define SEEP_PROFILE_H
 
 #include "model/estimate.h"
+#include "model/mark.h"
 #include "store/reader.h"
 #include "vm/vm.h"
 
@@ -17,22 +18,12 @@ enum seep_sort { SEEP_SORT_LIVE, SEEP_SORT_SURVIVORS, SEEP_SORT_ALLOC, SEEP_SORT
 
 struct seep_profile_frame {
   const char *file;       /* as shown: "src/app.lua", "[C]", "[string \"…\"]"; valid UTF-8 */
+  const char *source;     /* the chunk's name as the VM has it ("@src/app.lua"), "=[C]"; valid UTF-8 */
   const char *function;
   uint32_t line;
   uint32_t line_defined;
   uint32_t flags;         /* enum seep_frame_flags */
   uint32_t kind;          /* enum seep_function_kind */
-};
-
-/* What a mode does not know is 0 here, and has_blocks or has_gains of the row or
- * state says so: reports leave it out. */
-struct seep_counters {
-  uint64_t alloc_bytes, alloc_count, freed_bytes, freed_count, live_bytes, live_count;
-  uint64_t survivor_bytes, survivor_count, temporary_count;
-  int64_t growth_bytes;
-  /* Of the hook modes (record/hooks.h): */
-  uint64_t gain_bytes, gain_count, loss_bytes, loss_count, sample_count;
-  int64_t inclusive_growth_bytes;  /* with callees; line and call */
 };
 
 /* Mode sample: how far the counters of a row are certain. */
@@ -50,6 +41,7 @@ struct seep_profile_past {
 struct seep_profile_row {
   const char *file;       /* of the innermost Lua frame; NULL: not the same in all parts */
   const char *function;   /* likewise */
+  const char *source;     /* likewise */
   uint32_t line;
   int type;               /* enum seep_type, or -1: not the same in all parts */
   bool exact;
@@ -93,6 +85,7 @@ struct seep_profile {
   uint64_t started_wall_ns;
   double duration_s;
   bool sealed, complete, running, forked;
+  bool is_difference;     /* since a mark: live and survivor numbers are int64_t */
   char problem[256];      /* why it is not complete, "" otherwise */
   uint32_t unrecorded_states;
   enum seep_mode mode;    /* of the first state */
@@ -106,8 +99,22 @@ struct seep_profile {
   void *owned;            /* everything else, private */
 };
 
-/* Builds the rows of a capture. `path` is kept by reference. The reader must
- * stay open as long as the profile. Ends the program when there is no memory. */
+/* What to build. */
+struct seep_profile_request {
+  const struct seep_reader *reader;  /* must stay open as long as the profile */
+  const char *path;                  /* kept by reference */
+  enum seep_by by;
+  enum seep_sort sort;
+  const struct seep_mark *since;     /* NULL: from the start. Rows that have not changed are left out */
+  const bool *only;                  /* NULL, or by row number whether it counts, */
+  uint32_t only_state, only_count;   /* for this state: no other counts */
+};
+
+/* Builds the rows of a capture. Ends like seep_must_alloc when there is no
+ * memory; what seep_profile_free frees is then in order. */
+void seep_profile_build_request(const struct seep_profile_request *request, struct seep_profile *profile);
+
+/* The whole of a capture. */
 void seep_profile_build(const struct seep_reader *reader, const char *path, enum seep_by by,
                         enum seep_sort sort, struct seep_profile *profile);
 void seep_profile_free(struct seep_profile *profile);

@@ -115,14 +115,6 @@ static void restore_environment(void) {
   if (find_variable(SEEP_MODE_VARIABLE, &at) != NULL) drop_variable(at);
 }
 
-static void read_command(struct seep_settings *settings) {
-  int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return;
-  ssize_t got = read(file, settings->command, sizeof settings->command - 1);
-  settings->command_bytes = got > 0 ? (uint32_t)got : 0;
-  close(file);
-}
-
 static void read_mode(struct seep_settings *settings) {
   size_t at;
   char *end;
@@ -149,7 +141,7 @@ static bool read_request(void) {
   settings->run_id = strtoull(value, NULL, 16);
   preload.keep_variables = value[17] == SEEP_RUN_CHILDREN;
   strcpy(settings->path, value + 19);
-  read_command(settings);
+  seep_process_read_command(settings);
   read_mode(settings);
   return true;
 }
@@ -436,6 +428,31 @@ static struct seep_vm_state *vm_state_of_thread(lua_State *L) {
   struct seep_recorder *recorder = recorder_of_thread(L);
   return recorder == NULL ? NULL : &recorder->vm_state;
 }
+
+/* -- What the Lua module in this process asks ---------------------------------- */
+
+/* The recorder of a thread's state, whatever build it is of. */
+static struct seep_recorder *recorder_of_any(uintptr_t thread) {
+  struct seep_recorder *found = NULL;
+  for (uint32_t i = 0; i < preload.build_count && found == NULL; i++) {
+    const struct build *build = &preload.builds[i];
+    if (!build->known) continue;
+    found = seep_process_recorder_of(seep_load_pointer(&seep_image_self_checked, thread + build->vm.thread_global));
+  }
+  return found;
+}
+
+static bool settle_for_module(void *thread, char path[PATH_MAX], uint32_t *state_index) {
+  struct seep_recorder *recorder = recorder_of_any((uintptr_t)thread);
+  if (recorder == NULL || !seep_process_settle(recorder, path)) return false;
+  *state_index = recorder->state_index;
+  return true;
+}
+
+extern const struct seep_recording_1 seepline_recording_1;
+SEEP_EXPORT const struct seep_recording_1 seepline_recording_1 = {.settle = settle_for_module};
+
+/* -- What a host does with its allocator and threads --------------------------- */
 
 /* The program's new allocator comes behind the recorder, as the old one was. */
 SEEP_EXPORT void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud) {

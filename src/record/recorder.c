@@ -616,6 +616,7 @@ void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size
 bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *capture,
                         uint32_t state_index, const struct seep_vm *vm) {
   recorder->capture = capture;
+  recorder->state_index = state_index;
   recorder->vm_state.vm = vm;
   recorder->record = seep_entry_open(capture, &recorder->state_table, state_index, SEEP_MODE_EXACT,
                                      vm->ops->family, vm->release);
@@ -712,4 +713,29 @@ void seep_recorder_release(struct seep_recorder *recorder) {
   record->live_bytes = 0;
   record->vm_bytes = 0;
   record->closed = SEEP_STATE_RELEASED;
+}
+
+void seep_recorder_leave(struct seep_recorder *recorder) {
+  uintptr_t *allocator = (uintptr_t *)(recorder->vm_state.global + recorder->vm_state.vm->allocf);
+  seep_recorder_settle(recorder);
+  recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
+  recorder->phase = SEEP_PHASE_PASSIVE;
+  if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;
+  seep_block_table_clear(&recorder->blocks);
+  seep_sampler_clear(&recorder->sampler);
+}
+
+void seep_recorder_detach(struct seep_recorder *recorder) {
+  seep_allocator *original = recorder->original, *installed = recorder->installed;
+  struct seep_vm_state vm_state = recorder->vm_state;
+  bool abandoned = recorder->abandoned;
+  seep_block_table_clear(&recorder->blocks);
+  seep_sampler_clear(&recorder->sampler);
+  seep_sites_clear(&recorder->sites);
+  memset(recorder, 0, sizeof *recorder);
+  recorder->abandoned = abandoned;
+  recorder->call = seep_recorder_call;
+  recorder->vm_state = vm_state;
+  recorder->installed = installed;
+  recorder->original = original;
 }

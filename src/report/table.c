@@ -18,6 +18,13 @@ void seep_print_escaped(FILE *out, const char *text) {
 
 /* -- Heading ----------------------------------------------------------------- */
 
+/* The difference of two points can be negative. */
+static void signed_text(bool is_difference, uint64_t value, void (*format)(uint64_t, char *), char out[40]) {
+  bool negative = is_difference && (int64_t)value < 0;
+  out[0] = negative ? '-' : '+';
+  format(negative ? 0 - value : value, is_difference && value != 0 ? out + 1 : out);
+}
+
 void seep_print_size(FILE *out, uint64_t size_bytes) {
   char text[16];
   seep_text_bytes(size_bytes, text);
@@ -114,8 +121,25 @@ static void print_hook_totals(const struct seep_profile *profile, FILE *out) {
           seep_profile_mode_name(profile->mode));
 }
 
+/* Since a mark: what has changed. */
+static void print_difference(const struct seep_profile *profile, FILE *out) {
+  const struct seep_counters *counters = &profile->totals.counters;
+  char bytes[40], count[40];
+  signed_text(true, counters->live_bytes, seep_text_bytes, bytes);
+  signed_text(true, counters->live_count, seep_text_count, count);
+  fprintf(out, "since the start of this view: %s in %s blocks; allocated ", bytes, count);
+  seep_print_size(out, counters->alloc_bytes);
+  fputs("; ", out);
+  seep_print_collections(profile, out);
+  fputc('\n', out);
+}
+
 static void print_totals(const struct seep_profile *profile, FILE *out) {
   const struct seep_counters *counters = &profile->totals.counters;
+  if (profile->is_difference) {
+    print_difference(profile, out);
+    return;
+  }
   if (is_sampled(profile)) fputs("about ", out);
   seep_print_size(out, counters->live_bytes);
   fputs(" live in ", out);
@@ -255,10 +279,10 @@ void seep_print_callers(const struct seep_profile_frame *const *frames, uint32_t
 /* -- Columns: what a mode knows ------------------------------------------------- */
 
 static void print_blocks(const struct seep_profile *profile, const struct seep_profile_row *row, FILE *out) {
-  char live[16], survivors[16], count[32];
-  seep_text_bytes(row->counters.live_bytes, live);
-  seep_text_bytes(row->counters.survivor_bytes, survivors);
-  seep_text_count(row->counters.live_count, count);
+  char live[40], survivors[40], count[40];
+  signed_text(profile->is_difference, row->counters.live_bytes, seep_text_bytes, live);
+  signed_text(profile->is_difference, row->counters.survivor_bytes, seep_text_bytes, survivors);
+  signed_text(profile->is_difference, row->counters.live_count, seep_text_count, count);
   fprintf(out, "%9s ", live);
   if (is_sampled(profile)) {
     char interval[40] = "";
@@ -346,5 +370,5 @@ void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE 
     seep_print_count(out, profile->totals.dropped, "allocation", "allocations");
     fputs(" past the limits were charged to their line alone.\n", out);
   }
-  print_ledger(profile, out);
+  if (!profile->is_difference) print_ledger(profile, out);
 }

@@ -94,4 +94,7 @@ enum seep_status seep_capture_fork(struct seep_capture *capture, const char *pat
  * then on does not reach the file. A file that is gone stays unsealed. */
 void seep_capture_seal(struct seep_capture *capture);
 
+/* Gives the pages back. Nobody may hold a record any more; the file stays. */
+void seep_capture_close(struct seep_capture *capture);
+
 #endif

@@ -346,7 +346,7 @@ void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
     seep_puc_describe(NULL, state, key, function, line_of, out);                              \
   }                                                                                           \
   static bool anchors_hold(const struct seep_vm_state *state, bool running) {                 \
-    static __thread struct seep_stack stack;                                                  \
+    struct seep_stack stack;                                                                  \
     if (!seep_puc_thread_holds(state->vm->layout, state)) return false;                       \
     if (!running) return true;                                                                \
     seep_puc_walk(&seep_image_self_checked, state->vm->layout, &(traits), state, &stack);     \

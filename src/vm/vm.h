@@ -200,6 +200,8 @@ struct seep_vm {
    * where there is none, `debt` is 0 where the count is one word. */
   uint16_t allocf, total, debt, estimate;
   uint16_t string_table;        /* the pointer to the block of the string table's buckets */
+  uint16_t threshold;           /* 5.1: where the next collection begins; 0: not asked for */
+  uint64_t stopped_threshold;   /* … and its value while the collector is stopped */
   uint16_t string_count;        /* a 32-bit count of interned strings, where type_of exists */
   uint16_t white;               /* of the collector word: white, state, kind … a byte each */
   uint64_t word_mask;           /* which bits of those eight bytes are the collector's */
@@ -230,6 +232,13 @@ SEEP_ALWAYS_INLINE uint64_t seep_vm_count_bytes(const struct seep_vm_state *stat
 /* The block of the buckets in which the VM keeps its strings: no part of an object. */
 SEEP_ALWAYS_INLINE uintptr_t seep_vm_string_table(const struct seep_vm_state *state) {
   return seep_load_pointer(NULL, state->global + state->vm->string_table);
+}
+
+/* Whether the program has stopped the collector, for versions whose API does not
+ * say it (5.1); false where the description does not either. */
+SEEP_ALWAYS_INLINE bool seep_vm_collector_is_stopped(const struct seep_vm_state *state) {
+  return state->vm->threshold != 0 &&
+         seep_load_u64(NULL, state->global + state->vm->threshold) == state->vm->stopped_threshold;
 }
 
 /* How many strings are interned, where type_of exists: a new string raises it

@@ -1,0 +1,98 @@
+/* See push.h. */
+#include "lua/push.h"
+
+static void set_integer(lua_State *L, const char *name, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_text(lua_State *L, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_boolean(lua_State *L, const char *name, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_counters(lua_State *L, const struct seep_counters *counters) {
+  set_integer(L, "alloc_bytes", counters->alloc_bytes);
+  set_integer(L, "alloc_count", counters->alloc_count);
+  set_integer(L, "freed_bytes", counters->freed_bytes);
+  set_integer(L, "freed_count", counters->freed_count);
+  set_integer(L, "live_bytes", counters->live_bytes);
+  set_integer(L, "live_count", counters->live_count);
+  set_integer(L, "growth_bytes", (uint64_t)counters->growth_bytes);
+  set_integer(L, "survivor_bytes", counters->survivor_bytes);
+  set_integer(L, "survivor_count", counters->survivor_count);
+}
+
+static void push_stack(lua_State *L, const struct seep_profile_row *row) {
+  lua_createtable(L, (int)row->frame_count, 0);
+  for (uint32_t i = 0; i < row->frame_count; i++) {
+    const struct seep_profile_frame *frame = row->frames[i];
+    lua_createtable(L, 0, 4);
+    set_text(L, "file", frame->file);
+    set_integer(L, "line", frame->line);
+    set_text(L, "function", frame->function);
+    if (frame->flags & SEEP_FRAME_COROUTINE) set_boolean(L, "coroutine", true);
+    if (frame->flags & SEEP_FRAME_TAIL) set_boolean(L, "tail", true);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+}
+
+static bool has_stack(enum seep_by by) {
+  return by == SEEP_BY_ROW || by == SEEP_BY_STACK || by == SEEP_BY_STATE;
+}
+
+static void push_row(lua_State *L, const struct seep_profile *profile, const struct seep_profile_row *row) {
+  lua_createtable(L, 0, 20);
+  if (row->file != NULL) set_text(L, "file", row->file);
+  if (row->source != NULL && row->source[0] != '\0') set_text(L, "source", row->source);
+  if (row->file != NULL && profile->by != SEEP_BY_FUNCTION && profile->by != SEEP_BY_TYPE) set_integer(L, "line", row->line);
+  if (row->function != NULL) set_text(L, "function", row->function);
+  if (row->type >= 0) set_text(L, "type", seep_type_name((enum seep_type)row->type));
+  set_boolean(L, "exact", row->exact);
+  if (profile->by == SEEP_BY_STATE) set_integer(L, "state", row->state);
+  set_counters(L, &row->counters);
+  if (row->has_peak) set_integer(L, "peak_bytes", row->peak_bytes);
+  set_integer(L, "temporary_count", row->counters.temporary_count);
+  if (row->truncated) set_boolean(L, "truncated", true);
+  if (!has_stack(profile->by)) return;
+  push_stack(L, row);
+  lua_setfield(L, -2, "stack");
+}
+
+void seep_push_rows(lua_State *L, const struct seep_profile *profile, uint32_t limit) {
+  uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
+  luaL_checkstack(L, 8, "no room for rows");
+  lua_createtable(L, (int)count, 0);
+  for (uint32_t i = 0; i < count; i++) {
+    push_row(L, profile, &profile->rows[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+}
+
+void seep_push_stats(lua_State *L, const struct seep_profile *profile) {
+  const struct seep_profile_state *totals = &profile->totals;
+  luaL_checkstack(L, 6, "no room for totals");
+  lua_createtable(L, 0, 28);
+  set_counters(L, &totals->counters);
+  if (profile->state_count == 1 && !profile->is_difference) set_integer(L, "peak_bytes", totals->peak_bytes);
+  set_integer(L, "vm_bytes", totals->vm_bytes);
+  set_integer(L, "epochs", totals->epochs);
+  set_integer(L, "minor_collections", totals->minor_collections);
+  set_integer(L, "dropped", totals->dropped);
+  set_integer(L, "states", profile->state_count);
+  set_integer(L, "unrecorded_states", profile->unrecorded_states);
+  if (profile->state_count > 0) set_text(L, "vm", profile->states[0].family);
+  set_text(L, "mode", "exact");
+  set_integer(L, "pid", profile->pid);
+  if (profile->duration_s >= 0) {
+    lua_pushnumber(L, profile->duration_s);
+    lua_setfield(L, -2, "duration_s");
+  }
+  set_boolean(L, "complete", profile->complete);
+  if (profile->problem[0] != '\0') set_text(L, "problem", profile->problem);
+}
