@@ -69,7 +69,7 @@ $(BUILD)/obj/lua/$(1)/%.o: src/lua/%.c
 $(BUILD)/lua/$(1)/seepline.so: $(patsubst src/lua/%.c,$(BUILD)/obj/lua/$(1)/%.o,$(MODULE_LUA_SOURCES)) $(call object,$(MODULE_SOURCES))
 	@mkdir -p $$(@D)
 	$$(call say,link)
-	$$(Q)$$(CC) -shared -Wl,-z,nodelete -Wl,-z,now $$(LDFLAGS_ALL) -o $$@ $$^ -ldl -lpthread
+	$$(Q)$$(CC) -shared -Wl,-z,nodelete -Wl,-z,now $$(LDFLAGS_ALL) -o $$@ $$^ -ldl -lpthread -lm
 endef
 $(foreach v,$(MODULE_VERSIONS),$(eval $(call MODULE_RULES,$(v))))
 

@@ -47,6 +47,16 @@ enum seep_status seep_answer_profile(struct seep_answer *answer, const struct se
   return seep_answer_guarded(build_profile, &work, error);
 }
 
+static void judge(void *argument) {
+  struct seep_answer *answer = argument;
+  seep_findings_build(&answer->profile, &answer->findings);
+  answer->has_findings = true;
+}
+
+enum seep_status seep_answer_judge(struct seep_answer *answer, struct seep_error *error) {
+  return seep_answer_guarded(judge, answer, error);
+}
+
 struct table_work {
   struct seep_answer *answer;
   uint32_t limit;
@@ -86,6 +96,7 @@ enum seep_status seep_answer_mark(struct seep_answer *answer, struct seep_mark *
 }
 
 void seep_answer_close(struct seep_answer *answer) {
+  if (answer->has_findings) seep_findings_free(&answer->findings);
   if (answer->has_profile) seep_profile_free(&answer->profile);
   if (answer->reader != NULL && !answer->borrowed) seep_reader_close(answer->reader);
   if (answer->stream != NULL) fclose(answer->stream);

@@ -6,13 +6,15 @@
 
 #include <stdio.h>
 
-#include "model/profile.h"
+#include "verdict/verdict.h"
 
 struct seep_answer {
   struct seep_reader *reader;
   bool borrowed;                 /* the reader is somebody else's */
   bool has_profile;
   struct seep_profile profile;
+  bool has_findings;
+  struct seep_findings findings; /* of seep_answer_judge */
   FILE *stream;
   char *text;                    /* of seep_answer_table, text_bytes long */
   size_t text_bytes;
@@ -23,6 +25,7 @@ struct seep_answer {
 enum seep_status seep_answer_open(struct seep_answer *answer, const char *path, struct seep_error *error);
 enum seep_status seep_answer_profile(struct seep_answer *answer, const struct seep_profile_request *request,
                                      struct seep_error *error);
+enum seep_status seep_answer_judge(struct seep_answer *answer, struct seep_error *error); /* the profile, by state */
 enum seep_status seep_answer_table(struct seep_answer *answer, uint32_t limit, struct seep_error *error);
 enum seep_status seep_answer_mark(struct seep_answer *answer, struct seep_mark **out, struct seep_error *error);
 void seep_answer_close(struct seep_answer *answer);

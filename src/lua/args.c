@@ -81,10 +81,15 @@ static void read_choice(lua_State *L, int argument, const char *function, struct
 }
 
 static void read_count_option(lua_State *L, int argument, const char *function, struct seep_option *option) {
-  if (read_count(L, -1, option->least, &option->number)) return;
+  uint32_t most = option->most != 0 ? option->most : INT32_MAX;
+  if (read_count(L, -1, option->least, &option->number) && option->number <= most) return;
   const char *got = lua_type(L, -1) == LUA_TNUMBER ? lua_pushfstring(L, "%f", lua_tonumber(L, -1)) : luaL_typename(L, -1);
-  seep_args_bad(L, argument, function, "option '%s' takes a whole number from %d up, not %s", option->name,
-                (int)option->least, got);
+  if (option->most == 0) {
+    seep_args_bad(L, argument, function, "option '%s' takes a whole number from %d up, not %s", option->name,
+                  (int)option->least, got);
+  }
+  seep_args_bad(L, argument, function, "option '%s' takes a whole number from %d to %d, not %s", option->name,
+                (int)option->least, (int)option->most, got);
 }
 
 static void read_text(lua_State *L, int argument, const char *function, struct seep_option *option) {

@@ -19,7 +19,7 @@ uint32_t seep_args_count(lua_State *L, int argument, const char *function, uint3
 struct seep_option {
   const char *name;
   enum { SEEP_OPTION_TEXT, SEEP_OPTION_COUNT, SEEP_OPTION_CHOICE } kind;
-  uint32_t least;                    /* of a count */
+  uint32_t least, most;              /* of a count; most 0: no limit */
   const char *const *choices;        /* of a choice, NULL at the end */
   /* What was given; as it stands when it was not. */
   const char *text;                  /* good while the table has it */

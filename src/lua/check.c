@@ -101,7 +101,7 @@ static enum seep_status open_recording(struct check *check, lua_State *L, struct
   int file = mkstemp(check->temporary);
   if (file < 0) return seep_error_set(error, SEEP_E_SYSTEM, "%s: no file can be made here: set TMPDIR to a folder that can be written", folder);
   close(file);
-  struct seep_session_request request = {.out = check->temporary};
+  struct seep_session_request request = {.out = check->temporary, .mode = SEEP_MODE_EXACT};
   enum seep_status status = seep_session_start_quietly(check->session, L, &request, error);
   check->own_recording = status == SEEP_OK;
   if (status != SEEP_OK) unlink(check->temporary);
@@ -140,8 +140,12 @@ static enum seep_status read_point(struct check *check, lua_State *L, struct see
     return seep_error_set(error, SEEP_E_SYSTEM, "the recording ended while check was running");
   }
   enum seep_status status = seep_reader_open(check->session->path, &check->reader, error);
-  if (status != SEEP_OK || check->session->state_index < seep_reader_state_count(check->reader)) return status;
-  return seep_error_set(error, SEEP_E_FORMAT, "%s: the state is not in the capture", check->session->path);
+  if (status != SEEP_OK) return status;
+  if (check->session->state_index >= seep_reader_state_count(check->reader)) {
+    return seep_error_set(error, SEEP_E_FORMAT, "%s: the state is not in the capture", check->session->path);
+  }
+  if (seep_reader_state(check->reader, check->session->state_index)->mode == SEEP_MODE_EXACT) return SEEP_OK;
+  return seep_error_set(error, SEEP_E_USAGE, "every allocation is needed, and this process records in another mode than exact");
 }
 
 /* Runs what is at `function` and collects. The error that it raised, if any, is
@@ -296,15 +300,18 @@ static bool is_callable(lua_State *L, int index) {
 
 static void check_arguments(lua_State *L, uint32_t *round_count) {
   struct seep_option options[] = {
-      {.name = "rounds", .kind = SEEP_OPTION_COUNT, .least = SEEP_ROUNDS_MIN, .number = ROUNDS_DEFAULT}};
+      {.name = "rounds", .kind = SEEP_OPTION_COUNT, .least = SEEP_ROUNDS_MIN,
+       .most = SEEP_ROUNDS_MAX, .number = ROUNDS_DEFAULT}};
   if (!is_callable(L, 1)) {
     seep_args_bad(L, 1, "check", "function expected, got %s", lua_isnone(L, 1) ? "no value" : luaL_typename(L, 1));
   }
   seep_args_options(L, 2, "check", options, SEEP_ARRAY_SIZE(options));
-  if (options[0].number > SEEP_ROUNDS_MAX) {
-    seep_args_bad(L, 2, "check", "option 'rounds' takes %d at most", (int)SEEP_ROUNDS_MAX);
-  }
   *round_count = options[0].number;
+}
+
+/* A test that looked at nothing must not pass: this is an error, too. */
+static int cannot_check(lua_State *L, const struct seep_error *error) {
+  return seep_args_raise(L, lua_pushfstring(L, "check: %s", error->text));
 }
 
 int seep_check(lua_State *L) {
@@ -315,22 +322,19 @@ int seep_check(lua_State *L) {
   lua_settop(L, 1);
   luaL_checkstack(L, 16, "no room for check");
   struct check *check = new_check(L, round_count);
-  if (check == NULL) {
-    seep_error_set(&error, SEEP_E_MEMORY, "no memory for check");
-    return seep_fail(L, &error);
-  }
+  if (check == NULL) return seep_args_raise(L, "check: no memory");
   lua_pushcfunction(L, collect_garbage);
   int collector = lua_gettop(L);
   enum seep_status status = seep_answer_guarded(init_rounds, check, &error);
   seep_rounds_ignore(&check->rounds, (uintptr_t)collect_garbage, (uintptr_t)lua_topointer(L, collector));
   if (status == SEEP_OK) status = open_recording(check, L, &error);
-  if (status != SEEP_OK) return seep_fail(L, &error);
+  if (status != SEEP_OK) return cannot_check(L, &error);
   pause_compiler(check, L);
   status = run_rounds(check, L, 1, collector, &raised, &error);
   restore(check, L);
   if (raised) return lua_error(L);
   if (status == SEEP_OK && check->finding.leaking_count > 0) status = seep_answer_guarded(describe_leaks, check, &error);
-  if (status != SEEP_OK) return seep_fail(L, &error);
+  if (status != SEEP_OK) return cannot_check(L, &error);
   if (check->message != NULL) return seep_args_raise(L, check->message);
   lua_pushboolean(L, true);
   return 1;

@@ -14,6 +14,7 @@
 #include "lua/args.h"
 #include "lua/functions.h"
 #include "lua/push.h"
+#include "record/sampler.h"
 
 enum { ROWS_DEFAULT = 30 };
 
@@ -126,21 +127,36 @@ static enum seep_status build_shown(lua_State *L, struct seep_answer *answer, co
 /* -- start, stop --------------------------------------------------------------------- */
 
 static const char *const modes[] = {"exact", "sample", "line", "call", "count", NULL};
+enum { EXACT, SAMPLE };
+enum { MODE, OUT, INTERVAL, COUNT };
+
+/* False with a message when this version does not record so. */
+static bool read_mode(const struct seep_option *options, struct seep_session_request *request, struct seep_error *error) {
+  uint32_t mode = options[MODE].number;
+  if (mode > SAMPLE) {
+    seep_error_set(error, SEEP_E_USAGE, "this version does not record in mode %s", options[MODE].text);
+    return false;
+  }
+  request->mode = mode == SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
+  if (mode == SAMPLE) request->interval_bytes = options[INTERVAL].number;
+  return true;
+}
 
 static int start(lua_State *L) {
-  struct seep_option options[] = {{.name = "mode", .kind = SEEP_OPTION_CHOICE, .choices = modes},
-                                  {.name = "out", .kind = SEEP_OPTION_TEXT},
-                                  {.name = "interval", .kind = SEEP_OPTION_COUNT, .least = 1},
-                                  {.name = "count", .kind = SEEP_OPTION_COUNT, .least = 1}};
+  struct seep_option options[] = {
+      [MODE] = {.name = "mode", .kind = SEEP_OPTION_CHOICE, .choices = modes},
+      [OUT] = {.name = "out", .kind = SEEP_OPTION_TEXT},
+      [INTERVAL] = {.name = "interval", .kind = SEEP_OPTION_COUNT, .least = SEEP_INTERVAL_MIN_BYTES,
+                    .most = SEEP_INTERVAL_MAX_BYTES, .number = SEEP_INTERVAL_DEFAULT_BYTES},
+      [COUNT] = {.name = "count", .kind = SEEP_OPTION_COUNT, .least = 1}};
+  struct seep_session_request request = {0};
   struct seep_error error = {{0}};
   seep_args_options(L, 1, "start", options, SEEP_ARRAY_SIZE(options));
-  if (options[0].number != 0) {
-    seep_error_set(&error, SEEP_E_USAGE, "this version records in mode exact alone, not yet in mode %s", options[0].text);
-    return seep_fail(L, &error);
-  }
+  if (!read_mode(options, &request, &error)) return seep_fail(L, &error);
   lua_settop(L, 1);
   struct seep_session *session = seep_session_of(L);
-  struct seep_session_request request = {.out = options[1].text, .program = seep_program_name(L)};
+  request.out = options[OUT].text;
+  request.program = seep_program_name(L);
   if (seep_session_start(session, L, &request, &error) != SEEP_OK) return seep_fail(L, &error);
   lua_pushstring(L, session->path);
   return 1;
@@ -321,13 +337,26 @@ static int since(lua_State *L) {
   return status == SEEP_OK ? 1 : seep_fail(L, &error);
 }
 
-/* -- What comes later ------------------------------------------------------------------- */
+/* -- leaks ------------------------------------------------------------------------------- */
 
+/* Of the whole recording, also under `seepline run`: a verdict needs the past. */
 static int leaks(lua_State *L) {
-  struct seep_error error;
-  seep_error_set(&error, SEEP_E_USAGE, "verdicts are not in this version yet: seepline.since and seepline.check show what stays");
-  return seep_fail(L, &error);
+  struct seep_error error = {{0}};
+  struct seep_session *session = seep_session_of(L);
+  struct seep_profile_request request = {.path = session->shown_path, .by = SEEP_BY_STATE};
+  uint32_t limit = seep_args_count(L, 1, "leaks", 1, 0);
+  luaL_checkstack(L, 12, "no room for leaks");
+  struct seep_answer *answer = new_answer(L, &error);
+  if (answer == NULL) return seep_fail(L, &error);
+  enum seep_status status = open_shown(session, L, answer, &error);
+  if (status == SEEP_OK) status = seep_answer_profile(answer, &request, &error);
+  if (status == SEEP_OK) status = seep_answer_judge(answer, &error);
+  if (status == SEEP_OK) seep_push_findings(L, &answer->findings, limit);
+  seep_answer_close(answer);
+  return status == SEEP_OK ? 1 : seep_fail(L, &error);
 }
+
+/* -- What comes later ------------------------------------------------------------------- */
 
 static int snapshot(lua_State *L) {
   struct seep_error error;

@@ -1,6 +1,8 @@
 /* See push.h. */
 #include "lua/push.h"
 
+#include <math.h>
+
 static void set_integer(lua_State *L, const char *name, uint64_t value) {
   lua_pushinteger(L, (lua_Integer)value);
   lua_setfield(L, -2, name);
@@ -23,23 +25,55 @@ static void set_counters(lua_State *L, const struct seep_counters *counters) {
   set_integer(L, "freed_count", counters->freed_count);
   set_integer(L, "live_bytes", counters->live_bytes);
   set_integer(L, "live_count", counters->live_count);
-  set_integer(L, "growth_bytes", (uint64_t)counters->growth_bytes);
   set_integer(L, "survivor_bytes", counters->survivor_bytes);
   set_integer(L, "survivor_count", counters->survivor_count);
 }
 
-static void push_stack(lua_State *L, const struct seep_profile_row *row) {
-  lua_createtable(L, (int)row->frame_count, 0);
-  for (uint32_t i = 0; i < row->frame_count; i++) {
-    const struct seep_profile_frame *frame = row->frames[i];
-    lua_createtable(L, 0, 4);
-    set_text(L, "file", frame->file);
-    set_integer(L, "line", frame->line);
-    set_text(L, "function", frame->function);
-    if (frame->flags & SEEP_FRAME_COROUTINE) set_boolean(L, "coroutine", true);
-    if (frame->flags & SEEP_FRAME_TAIL) set_boolean(L, "tail", true);
+static void push_interval(lua_State *L, const struct seep_estimate *estimate) {
+  double low, high;
+  seep_estimate_interval(estimate, &low, &high);
+  lua_createtable(L, 2, 0);
+  lua_pushinteger(L, (lua_Integer)floor(low));
+  lua_rawseti(L, -2, 1);
+  lua_pushinteger(L, (lua_Integer)ceil(high));
+  lua_rawseti(L, -2, 2);
+}
+
+/* What mode sample does not know, or how far it is certain. */
+static void set_certainty(lua_State *L, bool sampled, const struct seep_counters *counters,
+                          const struct seep_profile_estimates *estimates) {
+  if (!sampled) set_integer(L, "growth_bytes", (uint64_t)counters->growth_bytes);
+  if (!sampled || estimates == NULL) return;
+  const struct {
+    const char *name;
+    const struct seep_estimate *estimate;
+  } fields[] = {{"alloc_bytes", &estimates->alloc_bytes}, {"alloc_count", &estimates->alloc_count},
+                {"live_bytes", &estimates->live_bytes}, {"live_count", &estimates->live_count},
+                {"survivor_bytes", &estimates->survivor_bytes}, {"survivor_count", &estimates->survivor_count}};
+  lua_createtable(L, 0, SEEP_ARRAY_SIZE(fields));
+  for (size_t i = 0; i < SEEP_ARRAY_SIZE(fields); i++) {
+    push_interval(L, fields[i].estimate);
+    lua_setfield(L, -2, fields[i].name);
+  }
+  lua_setfield(L, -2, "ci95");
+}
+
+static void push_frame(lua_State *L, const struct seep_profile_frame *frame) {
+  lua_createtable(L, 0, 4);
+  set_text(L, "file", frame->file);
+  set_integer(L, "line", frame->line);
+  set_text(L, "function", frame->function);
+  if (frame->flags & SEEP_FRAME_COROUTINE) set_boolean(L, "coroutine", true);
+  if (frame->flags & SEEP_FRAME_TAIL) set_boolean(L, "tail", true);
+}
+
+static void set_stack(lua_State *L, const struct seep_profile_frame *const *frames, uint32_t count) {
+  lua_createtable(L, (int)count, 0);
+  for (uint32_t i = 0; i < count; i++) {
+    push_frame(L, frames[i]);
     lua_rawseti(L, -2, (int)i + 1);
   }
+  lua_setfield(L, -2, "stack");
 }
 
 static bool has_stack(enum seep_by by) {
@@ -56,12 +90,11 @@ static void push_row(lua_State *L, const struct seep_profile *profile, const str
   set_boolean(L, "exact", row->exact);
   if (profile->by == SEEP_BY_STATE) set_integer(L, "state", row->state);
   set_counters(L, &row->counters);
+  set_certainty(L, profile->mode == SEEP_MODE_SAMPLE, &row->counters, row->estimates);
   if (row->has_peak) set_integer(L, "peak_bytes", row->peak_bytes);
   set_integer(L, "temporary_count", row->counters.temporary_count);
   if (row->truncated) set_boolean(L, "truncated", true);
-  if (!has_stack(profile->by)) return;
-  push_stack(L, row);
-  lua_setfield(L, -2, "stack");
+  if (has_stack(profile->by)) set_stack(L, row->frames, row->frame_count);
 }
 
 void seep_push_rows(lua_State *L, const struct seep_profile *profile, uint32_t limit) {
@@ -74,11 +107,44 @@ void seep_push_rows(lua_State *L, const struct seep_profile *profile, uint32_t l
   }
 }
 
+static void push_finding(lua_State *L, const struct seep_finding *finding) {
+  lua_createtable(L, 0, 16);
+  set_text(L, "verdict", seep_verdict_name(finding->verdict));
+  lua_pushnumber(L, finding->confidence);
+  lua_setfield(L, -2, "confidence");
+  set_text(L, "file", finding->file);
+  set_integer(L, "line", finding->line);
+  if (finding->function != NULL) set_text(L, "function", finding->function);
+  set_text(L, "type", seep_type_name((enum seep_type)finding->type));
+  set_boolean(L, "exact", finding->exact);
+  if (finding->caller != NULL) {
+    push_frame(L, finding->caller);
+    lua_setfield(L, -2, "caller");
+  }
+  set_stack(L, finding->frames, finding->frame_count);
+  set_integer(L, "live_bytes", finding->live_bytes);
+  set_integer(L, "live_count", finding->live_count);
+  set_integer(L, "survivor_bytes", finding->survivor_bytes);
+  set_integer(L, "survivor_bytes_per_epoch", (uint64_t)fmax(finding->survivor_bytes_per_epoch, 0));
+  set_text(L, "evidence", finding->evidence);
+}
+
+void seep_push_findings(lua_State *L, const struct seep_findings *findings, uint32_t limit) {
+  uint32_t count = limit != 0 && limit < findings->count ? limit : findings->count;
+  luaL_checkstack(L, 8, "no room for verdicts");
+  lua_createtable(L, (int)count, 0);
+  for (uint32_t i = 0; i < count; i++) {
+    push_finding(L, &findings->rows[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+}
+
 void seep_push_stats(lua_State *L, const struct seep_profile *profile) {
   const struct seep_profile_state *totals = &profile->totals;
   luaL_checkstack(L, 6, "no room for totals");
   lua_createtable(L, 0, 28);
   set_counters(L, &totals->counters);
+  set_certainty(L, profile->mode == SEEP_MODE_SAMPLE, &totals->counters, profile->is_difference ? NULL : &totals->estimates);
   if (profile->state_count == 1 && !profile->is_difference) set_integer(L, "peak_bytes", totals->peak_bytes);
   set_integer(L, "vm_bytes", totals->vm_bytes);
   set_integer(L, "epochs", totals->epochs);
@@ -87,7 +153,8 @@ void seep_push_stats(lua_State *L, const struct seep_profile *profile) {
   set_integer(L, "states", profile->state_count);
   set_integer(L, "unrecorded_states", profile->unrecorded_states);
   if (profile->state_count > 0) set_text(L, "vm", profile->states[0].family);
-  set_text(L, "mode", "exact");
+  set_text(L, "mode", profile->mode == SEEP_MODE_SAMPLE ? "sample" : "exact");
+  if (profile->mode == SEEP_MODE_SAMPLE) set_integer(L, "interval", profile->interval);
   set_integer(L, "pid", profile->pid);
   if (profile->duration_s >= 0) {
     lua_pushnumber(L, profile->duration_s);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "lua/answer.h"
 #include "lua/here.h"
 #include "reach/contract.h"
@@ -92,6 +93,9 @@ static enum seep_status describe(const struct seep_session_request *request, str
                                  struct seep_error *error) {
   char name[SEEP_CAPTURE_NAME_BYTES];
   seep_process_read_command(settings);
+  settings->mode = request->mode;
+  settings->interval = request->interval_bytes;
+  settings->seed = seep_clock_wall_ns() ^ (uint64_t)getpid() << 32;
   settings->default_name = request->out == NULL;
   if (request->out != NULL) return seep_capture_path_absolute(request->out, "out", settings->path, error);
   seep_capture_path_default(request->program, (uint32_t)getpid(), name);

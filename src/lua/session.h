@@ -31,6 +31,8 @@ struct seep_session {
 struct seep_session_request {
   const char *out;              /* NULL: the default name in the current folder */
   const char *program;          /* for the default name and messages; a path */
+  enum seep_mode mode;
+  uint32_t interval_bytes;      /* mode sample */
 };
 
 /* The session of L's state, made at first use. May raise a Lua error (memory). */

@@ -215,10 +215,16 @@ sub test_under_run {
     ok(show_json("$folder/under.seep")->{complete}, "and run's capture is whole");
 }
 
+# What cannot be checked must not pass.
 sub test_bad_world {
     my ($vm) = @_;
-    my $result = run_lua($vm, 'print(require("seepline").check(function() end))', env => { TMPDIR => "$folder/no/such" });
-    like($result->{out}, qr{^nil\t\Q$folder\E/no/such: no file can be made here: set TMPDIR to a folder that can be written\n$}, 'nowhere for the recording');
+    my $text = "print(pcall(function()\nrequire('seepline').check(function() end)\nend))";
+    my $result = run_lua($vm, $text, name => 'bad.lua', env => { TMPDIR => "$folder/no/such" });
+    is($result->{out}, "false\tbad.lua:2: check: $folder/no/such: no file can be made here: set TMPDIR to a folder that can be written\n",
+        'nowhere for the recording');
+    my @lines = lines_of($vm, "require('seepline').start{ mode = 'sample', out = 'sample.seep' }\n$text", name => 'bad.lua');
+    is($lines[0], "false\tbad.lua:3: check: every allocation is needed, and this process records in another mode than exact",
+        'a recording that samples');
 }
 
 # The example, as its first lines say.
