@@ -9,7 +9,8 @@
 
 static struct {
   pthread_mutex_t lock;
-  bool tried, known;
+  bool tried, has_api, known;
+  struct seep_lua_api api;
   struct seep_vm vm;
   struct seep_error error;
 } here = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -24,10 +25,10 @@ static void *handle_of_lua(void) {
 }
 
 static void try_build(void) {
-  struct seep_lua_api api;
   here.tried = true;
-  enum seep_status status = seep_lua_api_find(handle_of_lua(), &api, &here.error);
-  if (status == SEEP_OK) status = seep_calibrate(&api, &here.vm, &here.error);
+  enum seep_status status = seep_lua_api_find(handle_of_lua(), &here.api, &here.error);
+  here.has_api = status == SEEP_OK;
+  if (status == SEEP_OK) status = seep_calibrate(&here.api, &here.vm, &here.error);
   here.known = status == SEEP_OK;
 }
 
@@ -38,6 +39,11 @@ const struct seep_vm *seep_here_vm(struct seep_error *error) {
   if (here.known) return &here.vm;
   if (error != NULL) *error = here.error;
   return NULL;
+}
+
+const struct seep_lua_api *seep_here_api(struct seep_error *error) {
+  seep_here_vm(error);
+  return here.has_api ? &here.api : NULL;
 }
 
 uintptr_t seep_here_main_thread(const struct seep_vm *vm, lua_State *L, struct seep_error *error) {

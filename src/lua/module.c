@@ -74,7 +74,7 @@ const char *seep_program_name(lua_State *L) {
 /* -- Which rows, and how ----------------------------------------------------------- */
 
 static const char *const bys[] = {"row", "line", "function", "type", "stack", "state", NULL};
-static const char *const sorts[] = {"live", "survivors", "alloc", "growth", "peak", NULL};
+static const char *const sorts[] = {"default", "live", "survivors", "alloc", "growth", "peak", NULL};
 
 struct wish {
   uint32_t limit;  /* 0: all */
@@ -87,7 +87,7 @@ static struct wish read_wish(lua_State *L, int argument, const char *function, u
   struct seep_option options[] = {{.name = "by", .kind = SEEP_OPTION_CHOICE, .choices = bys},
                                   {.name = "sort", .kind = SEEP_OPTION_CHOICE, .choices = sorts}};
   _Static_assert(SEEP_BY_ROW == 0 && SEEP_BY_STATE == 5, "the names above are in order");
-  _Static_assert(SEEP_SORT_LIVE == 0 && SEEP_SORT_PEAK == 4, "the names above are in order");
+  _Static_assert(SEEP_SORT_DEFAULT == 0 && SEEP_SORT_PEAK == 5, "the names above are in order");
   uint32_t limit = seep_args_count(L, argument, function, 1, otherwise);
   seep_args_options(L, argument + 1, function, options, SEEP_ARRAY_SIZE(options));
   return (struct wish){.limit = limit, .by = (enum seep_by)options[0].number, .sort = (enum seep_sort)options[1].number};
@@ -127,19 +127,14 @@ static enum seep_status build_shown(lua_State *L, struct seep_answer *answer, co
 /* -- start, stop --------------------------------------------------------------------- */
 
 static const char *const modes[] = {"exact", "sample", "line", "call", "count", NULL};
-enum { EXACT, SAMPLE };
 enum { MODE, OUT, INTERVAL, COUNT };
+enum { INSTRUCTIONS_DEFAULT = 1000 };
 
-/* False with a message when this version does not record so. */
-static bool read_mode(const struct seep_option *options, struct seep_session_request *request, struct seep_error *error) {
-  uint32_t mode = options[MODE].number;
-  if (mode > SAMPLE) {
-    seep_error_set(error, SEEP_E_USAGE, "this version does not record in mode %s", options[MODE].text);
-    return false;
-  }
-  request->mode = mode == SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
-  if (mode == SAMPLE) request->interval_bytes = options[INTERVAL].number;
-  return true;
+static void read_mode(const struct seep_option *options, struct seep_session_request *request) {
+  static const enum seep_mode by_name[] = {SEEP_MODE_EXACT, SEEP_MODE_SAMPLE, SEEP_MODE_LINE, SEEP_MODE_CALL, SEEP_MODE_COUNT};
+  request->mode = by_name[options[MODE].number];
+  if (request->mode == SEEP_MODE_SAMPLE) request->interval = options[INTERVAL].number;
+  if (request->mode == SEEP_MODE_COUNT) request->interval = options[COUNT].number;
 }
 
 static int start(lua_State *L) {
@@ -148,11 +143,11 @@ static int start(lua_State *L) {
       [OUT] = {.name = "out", .kind = SEEP_OPTION_TEXT},
       [INTERVAL] = {.name = "interval", .kind = SEEP_OPTION_COUNT, .least = SEEP_INTERVAL_MIN_BYTES,
                     .most = SEEP_INTERVAL_MAX_BYTES, .number = SEEP_INTERVAL_DEFAULT_BYTES},
-      [COUNT] = {.name = "count", .kind = SEEP_OPTION_COUNT, .least = 1}};
+      [COUNT] = {.name = "count", .kind = SEEP_OPTION_COUNT, .least = 1, .number = INSTRUCTIONS_DEFAULT}};
   struct seep_session_request request = {0};
   struct seep_error error = {{0}};
   seep_args_options(L, 1, "start", options, SEEP_ARRAY_SIZE(options));
-  if (!read_mode(options, &request, &error)) return seep_fail(L, &error);
+  read_mode(options, &request);
   lua_settop(L, 1);
   struct seep_session *session = seep_session_of(L);
   request.out = options[OUT].text;
@@ -350,6 +345,10 @@ static int leaks(lua_State *L) {
   if (answer == NULL) return seep_fail(L, &error);
   enum seep_status status = open_shown(session, L, answer, &error);
   if (status == SEEP_OK) status = seep_answer_profile(answer, &request, &error);
+  if (status == SEEP_OK && !seep_profile_knows_blocks(answer->profile.mode)) {
+    status = seep_error_set(&error, SEEP_E_USAGE, "mode %s does not see what stays alive: verdicts need mode exact or sample",
+                            seep_profile_mode_name(answer->profile.mode));
+  }
   if (status == SEEP_OK) status = seep_answer_judge(answer, &error);
   if (status == SEEP_OK) seep_push_findings(L, &answer->findings, limit);
   seep_answer_close(answer);

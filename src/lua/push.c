@@ -18,7 +18,7 @@ static void set_boolean(lua_State *L, const char *name, bool value) {
   lua_setfield(L, -2, name);
 }
 
-static void set_counters(lua_State *L, const struct seep_counters *counters) {
+static void set_blocks(lua_State *L, const struct seep_counters *counters) {
   set_integer(L, "alloc_bytes", counters->alloc_bytes);
   set_integer(L, "alloc_count", counters->alloc_count);
   set_integer(L, "freed_bytes", counters->freed_bytes);
@@ -27,6 +27,14 @@ static void set_counters(lua_State *L, const struct seep_counters *counters) {
   set_integer(L, "live_count", counters->live_count);
   set_integer(L, "survivor_bytes", counters->survivor_bytes);
   set_integer(L, "survivor_count", counters->survivor_count);
+  set_integer(L, "temporary_count", counters->temporary_count);
+}
+
+static void set_gains(lua_State *L, const struct seep_counters *counters) {
+  set_integer(L, "gain_bytes", counters->gain_bytes);
+  set_integer(L, "gain_count", counters->gain_count);
+  set_integer(L, "loss_bytes", counters->loss_bytes);
+  set_integer(L, "loss_count", counters->loss_count);
 }
 
 static void push_interval(lua_State *L, const struct seep_estimate *estimate) {
@@ -39,11 +47,8 @@ static void push_interval(lua_State *L, const struct seep_estimate *estimate) {
   lua_rawseti(L, -2, 2);
 }
 
-/* What mode sample does not know, or how far it is certain. */
-static void set_certainty(lua_State *L, bool sampled, const struct seep_counters *counters,
-                          const struct seep_profile_estimates *estimates) {
-  if (!sampled) set_integer(L, "growth_bytes", (uint64_t)counters->growth_bytes);
-  if (!sampled || estimates == NULL) return;
+/* How far estimates are certain. */
+static void set_intervals(lua_State *L, const struct seep_profile_estimates *estimates) {
   const struct {
     const char *name;
     const struct seep_estimate *estimate;
@@ -89,10 +94,15 @@ static void push_row(lua_State *L, const struct seep_profile *profile, const str
   if (row->type >= 0) set_text(L, "type", seep_type_name((enum seep_type)row->type));
   set_boolean(L, "exact", row->exact);
   if (profile->by == SEEP_BY_STATE) set_integer(L, "state", row->state);
-  set_counters(L, &row->counters);
-  set_certainty(L, profile->mode == SEEP_MODE_SAMPLE, &row->counters, row->estimates);
+  if (row->has_blocks) set_blocks(L, &row->counters);
+  if (row->has_gains) set_gains(L, &row->counters);
+  if (profile->mode != SEEP_MODE_SAMPLE) set_integer(L, "growth_bytes", (uint64_t)row->counters.growth_bytes);
+  if (row->has_gains && profile->mode == SEEP_MODE_COUNT) set_integer(L, "sample_count", row->counters.sample_count);
+  if (row->has_gains && profile->mode != SEEP_MODE_COUNT) {
+    set_integer(L, "inclusive_growth_bytes", (uint64_t)row->counters.inclusive_growth_bytes);
+  }
+  if (row->estimates != NULL) set_intervals(L, row->estimates);
   if (row->has_peak) set_integer(L, "peak_bytes", row->peak_bytes);
-  set_integer(L, "temporary_count", row->counters.temporary_count);
   if (row->truncated) set_boolean(L, "truncated", true);
   if (has_stack(profile->by)) set_stack(L, row->frames, row->frame_count);
 }
@@ -139,22 +149,28 @@ void seep_push_findings(lua_State *L, const struct seep_findings *findings, uint
   }
 }
 
+static void set_collections(lua_State *L, const struct seep_profile_state *totals) {
+  set_integer(L, "epochs", totals->epochs);
+  set_integer(L, "minor_collections", totals->minor_collections);
+  set_integer(L, "dropped", totals->dropped);
+}
+
 void seep_push_stats(lua_State *L, const struct seep_profile *profile) {
   const struct seep_profile_state *totals = &profile->totals;
   luaL_checkstack(L, 6, "no room for totals");
   lua_createtable(L, 0, 28);
-  set_counters(L, &totals->counters);
-  set_certainty(L, profile->mode == SEEP_MODE_SAMPLE, &totals->counters, profile->is_difference ? NULL : &totals->estimates);
-  if (profile->state_count == 1 && !profile->is_difference) set_integer(L, "peak_bytes", totals->peak_bytes);
+  if (totals->has_blocks) set_blocks(L, &totals->counters);
+  if (totals->has_gains) set_gains(L, &totals->counters);
+  set_integer(L, "growth_bytes", (uint64_t)totals->counters.growth_bytes);
   set_integer(L, "vm_bytes", totals->vm_bytes);
-  set_integer(L, "epochs", totals->epochs);
-  set_integer(L, "minor_collections", totals->minor_collections);
-  set_integer(L, "dropped", totals->dropped);
+  if (totals->has_blocks) set_collections(L, totals);
+  if (totals->has_blocks && profile->state_count == 1 && !profile->is_difference) set_integer(L, "peak_bytes", totals->peak_bytes);
+  if (profile->mode == SEEP_MODE_SAMPLE && !profile->is_difference) set_intervals(L, &totals->estimates);
   set_integer(L, "states", profile->state_count);
   set_integer(L, "unrecorded_states", profile->unrecorded_states);
   if (profile->state_count > 0) set_text(L, "vm", profile->states[0].family);
-  set_text(L, "mode", profile->mode == SEEP_MODE_SAMPLE ? "sample" : "exact");
-  if (profile->mode == SEEP_MODE_SAMPLE) set_integer(L, "interval", profile->interval);
+  set_text(L, "mode", seep_profile_mode_name(profile->mode));
+  if (profile->mode == SEEP_MODE_SAMPLE || profile->mode == SEEP_MODE_COUNT) set_integer(L, "interval", profile->interval);
   set_integer(L, "pid", profile->pid);
   if (profile->duration_s >= 0) {
     lua_pushnumber(L, profile->duration_s);

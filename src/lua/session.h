@@ -18,6 +18,7 @@
 struct seep_session {
   bool recording;               /* started, and not stopped */
   bool is_view;                 /* of `seepline run`'s recording */
+  bool is_by_hooks, used_hooks; /* of the state's own recording; now, and ever */
   bool has_recorded;            /* there is something to show */
   uintptr_t global;             /* of the state, 0 before the first recording of its own */
   char path[PATH_MAX];          /* of the capture that rows are in at the moment */
@@ -32,7 +33,7 @@ struct seep_session_request {
   const char *out;              /* NULL: the default name in the current folder */
   const char *program;          /* for the default name and messages; a path */
   enum seep_mode mode;
-  uint32_t interval_bytes;      /* mode sample */
+  uint32_t interval;            /* mode sample: bytes; mode count: VM instructions */
 };
 
 /* The session of L's state, made at first use. May raise a Lua error (memory). */

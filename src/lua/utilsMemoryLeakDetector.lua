@@ -47,16 +47,19 @@ end
 function detector.StartRecord()
   if recording then return finish() end
   local path, message = seepline.start()
-  recording = path ~= nil
-  if not path then fail(message) end
+  recording = path ~= nil or message == "already recording" -- by seepline.start, perhaps in another mode
+  if not recording then fail(message) end
 end
 
 -- Rows without a line of code (blocks from before the recording, a C program's own) are none of the script's, nor is
 -- what this file needs itself.
 local OTHER_ROWS_MAX = 20
 local function is_shown(row)
-  return row.source and row.source ~= "=[C]" and row.live_count > 0 and not find(row.source, "utilsMemoryLeakDetector.lua", 1, true)
+  return row.source and row.source ~= "=[C]" and not find(row.source, "utilsMemoryLeakDetector.lua", 1, true)
 end
+
+-- Where hooks record (mode line), the numbers are the script's own: what the line has gained, and how often.
+local function numbers_of(row) return row.live_bytes or row.gain_bytes, row.live_count or row.gain_count end
 
 local function print_rows(count)
   if count < 1 then return end
@@ -66,11 +69,11 @@ local function print_rows(count)
   for i = 1, #rows do
     local row = rows[i]
     if shown + 1 > count then break end
-    if is_shown(row) then
+    local bytes, blocks = numbers_of(row)
+    if is_shown(row) and blocks > 0 then
       shown = shown + 1
-      local kib = row.live_bytes / 1024
-      say(format("MemoryDump [MEM: %.14gK] [COUNT: %d ] [AVG: %.14g k] %s@%d:", kib, row.live_count,
-        kib / row.live_count, row.source, row.line))
+      say(format("MemoryDump [MEM: %.14gK] [COUNT: %d ] [AVG: %.14g k] %s@%d:", bytes / 1024, blocks,
+        bytes / 1024 / blocks, row.source, row.line))
     end
   end
 end

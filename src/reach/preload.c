@@ -442,7 +442,16 @@ static struct seep_recorder *recorder_of_any(uintptr_t thread) {
   return found;
 }
 
+static bool settle_hooks_for_module(lua_State *L, char path[PATH_MAX]) {
+  for (uint32_t i = 0; i < preload.build_count; i++) {
+    if (seep_hook_states_settle(&preload.builds[i].api, L)) return seep_process_path(path);
+  }
+  return false;
+}
+
 static bool settle_for_module(void *thread, char path[PATH_MAX], uint32_t *state_index) {
+  *state_index = 0;
+  if (by_hooks()) return settle_hooks_for_module(thread, path);
   struct seep_recorder *recorder = recorder_of_any((uintptr_t)thread);
   if (recorder == NULL || !seep_process_settle(recorder, path)) return false;
   *state_index = recorder->state_index;

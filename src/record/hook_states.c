@@ -9,13 +9,34 @@
 
 static uint32_t hooks_count;  /* of seep_thunk_hooks; changed under the lock of process.c */
 
+/* In the capture, and lua_close was not there yet. */
+static bool is_open(const struct seep_hooks *hooks) {
+  return hooks->record != NULL && hooks->record->closed == SEEP_STATE_OPEN;
+}
+
+static bool is_closed(const struct seep_hooks *hooks) {
+  return hooks->record != NULL && hooks->record->closed != SEEP_STATE_OPEN;
+}
+
 static struct seep_hooks *find(const struct seep_lua_api *api, lua_State *L) {
   uintptr_t identity = seep_lua_api_identity(api, L);
   for (uint32_t i = 0; i < hooks_count; i++) {
-    struct seep_hooks *hooks = seep_thunk_hooks[i];
-    if (hooks->identity == identity && hooks->record->closed == SEEP_STATE_OPEN) return hooks;
+    if (seep_thunk_hooks[i]->identity == identity && is_open(seep_thunk_hooks[i])) return seep_thunk_hooks[i];
   }
   return NULL;
+}
+
+/* The recorder that the state had in a capture that is finished, or one whose
+ * state is gone since. */
+static struct seep_hooks *find_former(const struct seep_lua_api *api, lua_State *L) {
+  uintptr_t identity = seep_lua_api_identity(api, L);
+  struct seep_hooks *found = NULL;
+  for (uint32_t i = 0; i < hooks_count; i++) {
+    struct seep_hooks *hooks = seep_thunk_hooks[i];
+    if (hooks->record == NULL && (hooks->identity == identity || hooks->abandoned)) found = hooks;
+    if (found != NULL && found->identity == identity) break;
+  }
+  return found;
 }
 
 static void mark_closed(struct seep_hooks *hooks) {
@@ -27,7 +48,7 @@ static void mark_closed(struct seep_hooks *hooks) {
 static void look_for_closed(void) {
   for (uint32_t i = 0; i < hooks_count; i++) {
     struct seep_hooks *hooks = seep_thunk_hooks[i];
-    if (hooks->record->closed == SEEP_STATE_OPEN && hooks->vm_state.vm != NULL && seep_hooks_life(hooks) != SEEP_HOOKS_ALIVE) {
+    if (is_open(hooks) && hooks->vm_state.vm != NULL && seep_hooks_life(hooks) != SEEP_HOOKS_ALIVE) {
       mark_closed(hooks);
     }
   }
@@ -44,7 +65,7 @@ static struct seep_hooks *find_reusable(const struct seep_hook_request *request)
   look_for_closed();
   for (uint32_t i = 0; i < hooks_count; i++) {
     struct seep_hooks *hooks = seep_thunk_hooks[i];
-    if (hooks->record->closed != SEEP_STATE_OPEN && fits(hooks, request)) return hooks;
+    if (is_closed(hooks) && fits(hooks, request)) return hooks;
   }
   return NULL;
 }
@@ -83,7 +104,7 @@ static struct seep_hooks *add(struct seep_capture *capture, const struct seep_ho
  * a new one. One that was started in another way becomes another entry. */
 static struct seep_hooks *take(struct seep_capture *capture, const struct seep_hook_request *request,
                                struct seep_hooks *own) {
-  if (own != NULL && fits(own, request)) return own;
+  if (own != NULL && own->record != NULL && fits(own, request)) return own;
   if (own != NULL) {
     seep_lua_hook *installed = own->installed;
     seep_hooks_clear(own);
@@ -104,6 +125,7 @@ static enum seep_status start(struct seep_capture *capture, const struct seep_ho
     mark_closed(own); /* another state at the same address: the old one is gone */
     own = NULL;
   }
+  if (own == NULL) own = find_former(request->api, L);
   struct seep_hooks *hooks = take(capture, request, own);
   if (hooks == NULL) {
     capture->header->unrecorded_states++;
@@ -189,6 +211,41 @@ void seep_hook_states_unmap(uintptr_t begin, size_t size_bytes) {
 
 void seep_hook_states_finish(void) {
   for (uint32_t i = 0; i < hooks_count; i++) finish(seep_thunk_hooks[i]);
+}
+
+bool seep_hook_states_any(void) {
+  for (uint32_t i = 0; i < hooks_count; i++) {
+    if (is_open(seep_thunk_hooks[i]) && seep_thunk_hooks[i]->phase == SEEP_HOOKS_RECORDING) return true;
+  }
+  return false;
+}
+
+/* A coroutine may have the hook for long yet: what it needs to take it off stays. */
+static void detach(struct seep_hooks *hooks) {
+  struct seep_hooks kept = {.phase = SEEP_HOOKS_ENDED, .api = hooks->api, .identity = hooks->identity,
+                            .installed = hooks->installed, .abandoned = hooks->abandoned};
+  seep_hooks_clear(hooks);
+  memset(hooks, 0, sizeof *hooks);
+  hooks->phase = kept.phase;
+  hooks->api = kept.api;
+  hooks->identity = kept.identity;
+  hooks->installed = kept.installed;
+  hooks->abandoned = kept.abandoned;
+}
+
+void seep_hook_states_detach(void) {
+  for (uint32_t i = 0; i < hooks_count; i++) {
+    if (seep_thunk_hooks[i]->record != NULL) detach(seep_thunk_hooks[i]);
+  }
+}
+
+void seep_hook_states_abandon(const struct seep_lua_api *api, lua_State *L) {
+  uintptr_t identity = seep_lua_api_identity(api, L);
+  seep_process_lock();
+  for (uint32_t i = 0; i < hooks_count; i++) {
+    if (seep_thunk_hooks[i]->identity == identity) seep_thunk_hooks[i]->abandoned = true;
+  }
+  seep_process_unlock();
 }
 
 void seep_hook_states_end_all(void) {

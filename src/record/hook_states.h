@@ -44,6 +44,15 @@ struct seep_vm_state *seep_hook_states_vm_state(uintptr_t global);
  * with LuaJIT inside ends a state.) Any thread. */
 void seep_hook_states_unmap(uintptr_t begin, size_t size_bytes);
 
+/* The state of L is about to end: its recorder may serve another state once the
+ * capture that it is in is finished. */
+void seep_hook_states_abandon(const struct seep_lua_api *api, lua_State *L);
+
+/* For process.c, under its lock: whether any state is recorded by hooks; and that
+ * the capture is finished and its pages go. */
+bool seep_hook_states_any(void);
+void seep_hook_states_detach(void);
+
 /* For process.c, under its lock: charges what can still be read, and ends all; or
  * ends all at once. */
 void seep_hook_states_finish(void);

@@ -47,7 +47,8 @@ struct seep_hooks {
   uint64_t sethook_key;              /* of debug.sethook, where known; 0: not */
   uint64_t yield_key, error_key;     /* likewise, on LuaJIT alone */
   struct seep_capture *capture;
-  struct seep_state_record *record;
+  struct seep_state_record *record;  /* NULL: in no capture */
+  bool abandoned;                    /* the state is gone */
   struct seep_table state_table, rows;
   uint32_t unrecorded_row;
   struct seep_sites sites;

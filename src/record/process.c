@@ -406,6 +406,7 @@ static void end_recording(void) {
   for (uint32_t i = 0; i < process.recorder_count; i++) {
     if (seep_thunk_recorders[i]->record != NULL) seep_recorder_detach(seep_thunk_recorders[i]);
   }
+  seep_hook_states_detach();
   seep_capture_close(&process.capture);
   process.recording = process.created = false;
 }
@@ -414,7 +415,7 @@ static bool any_member(void) {
   for (uint32_t i = 0; i < process.recorder_count; i++) {
     if (is_member(seep_thunk_recorders[i])) return true;
   }
-  return false;
+  return seep_hook_states_any();
 }
 
 /* Under the lock: a capture of our own, now, so that what fails is known. */
@@ -477,6 +478,30 @@ void seep_process_stop(struct seep_recorder *recorder) {
   }
   pthread_mutex_unlock(&process.lock);
   errno = saved_errno;
+}
+
+enum seep_status seep_process_open_capture(const struct seep_settings *settings, struct seep_error *error) {
+  enum seep_status status = SEEP_OK;
+  pthread_mutex_lock(&process.lock);
+  notice_fork();
+  if (!process.recording) status = begin_recording(settings, error);
+  pthread_mutex_unlock(&process.lock);
+  return status;
+}
+
+void seep_process_close_unused(void) {
+  pthread_mutex_lock(&process.lock);
+  if (process.recording && process.created && !any_member()) end_recording();
+  pthread_mutex_unlock(&process.lock);
+}
+
+bool seep_process_path(char path[PATH_MAX]) {
+  pthread_mutex_lock(&process.lock);
+  notice_fork();
+  bool recording = process.recording && process.created;
+  if (recording) snprintf(path, PATH_MAX, "%s", process.capture.path);
+  pthread_mutex_unlock(&process.lock);
+  return recording;
 }
 
 void seep_process_abandon(uintptr_t global) {

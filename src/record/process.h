@@ -76,6 +76,15 @@ enum seep_status seep_process_start(const struct seep_settings *settings, const 
  * capture is sealed and let go of: the next start makes another. */
 void seep_process_stop(struct seep_recorder *recorder);
 
+/* For a state that is to be recorded by hooks (hook_states.h): makes a capture for
+ * it, unless there is one; and when it has stopped, finishes the capture if no
+ * other state records. */
+enum seep_status seep_process_open_capture(const struct seep_settings *settings, struct seep_error *error);
+void seep_process_close_unused(void);
+
+/* Where this process records at the moment; false when it does not. */
+bool seep_process_path(char path[PATH_MAX]);
+
 /* The state at `global` is about to end: its recorder, if it does not record,
  * may serve another state. */
 void seep_process_abandon(uintptr_t global);
