@@ -74,7 +74,7 @@ const char *seep_program_name(lua_State *L) {
 /* -- Which rows, and how ----------------------------------------------------------- */
 
 static const char *const bys[] = {"row", "line", "function", "type", "stack", "state", NULL};
-static const char *const sorts[] = {"default", "live", "survivors", "alloc", "growth", "peak", NULL};
+static const char *const sorts[] = {"live", "survivors", "alloc", "growth", "peak", NULL};
 
 struct wish {
   uint32_t limit;  /* 0: all */
@@ -87,7 +87,7 @@ static struct wish read_wish(lua_State *L, int argument, const char *function, u
   struct seep_option options[] = {{.name = "by", .kind = SEEP_OPTION_CHOICE, .choices = bys},
                                   {.name = "sort", .kind = SEEP_OPTION_CHOICE, .choices = sorts}};
   _Static_assert(SEEP_BY_ROW == 0 && SEEP_BY_STATE == 5, "the names above are in order");
-  _Static_assert(SEEP_SORT_DEFAULT == 0 && SEEP_SORT_PEAK == 5, "the names above are in order");
+  _Static_assert(SEEP_SORT_LIVE == 0 && SEEP_SORT_PEAK == 4, "the names above are in order");
   uint32_t limit = seep_args_count(L, argument, function, 1, otherwise);
   seep_args_options(L, argument + 1, function, options, SEEP_ARRAY_SIZE(options));
   return (struct wish){.limit = limit, .by = (enum seep_by)options[0].number, .sort = (enum seep_sort)options[1].number};
