@@ -1,6 +1,6 @@
 # Seepline's build. One file, not recursive: every object is made by one rule.
 #
-#   make            the command build/seepline and the library it preloads
+#   make            the command build/seepline, the library it preloads, and the Lua modules build/lua/5.x/seepline.so
 #   make test       all tests (TESTS="…" for some; LUA=, INCLUDE= for another VM)
 #   make bench      what recording costs
 #   make help       the rest
@@ -22,12 +22,22 @@ CFLAGS_ALL := -std=gnu11 $(OPTIMISE) -Wall -Wextra -Wshadow -Wstrict-prototypes 
 LDFLAGS_ALL := $(SANITIZE) $(LDFLAGS)
 
 # What runs inside a program depends on libc alone; libraries serve the command.
-HOST_SOURCES := $(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcard src/vm/*.c src/record/*.c) src/store/writer.c
+HOST_SOURCES := $(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcard src/vm/*.c src/record/*.c) src/store/writer.c src/store/capture_path.c
 PRELOAD_SOURCES := $(HOST_SOURCES) src/reach/preload.c
 COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/model/*.c src/verdict/*.c src/report/*.c src/cli/*.c) \
   src/record/rows.c src/record/series.c src/vm/vm.c src/vm/image.c src/reach/launch.c src/reach/process_maps.c
 COMMAND_LIBS := -ljansson -lm
 
+# The Lua module: what needs lua.h is compiled once for each Lua, the rest is the same for all. LuaJIT loads that of 5.1.
+# With INCLUDE=DIR (a lua.h of your own) there is one more, build/lua/given.
+MODULE_SOURCES := $(HOST_SOURCES) src/base/text.c src/store/reader.c $(wildcard src/model/*.c) $(wildcard src/verdict/*.c) src/report/table.c
+MODULE_LUA_SOURCES := $(wildcard src/lua/*.c)
+MODULE_VERSIONS := $(LUA_VERSIONS) $(if $(INCLUDE),given)
+MODULES := $(foreach v,$(MODULE_VERSIONS),$(BUILD)/lua/$(v)/seepline.so)
+MODULE_SCRIPT := $(BUILD)/lua/utilsMemoryLeakDetector.lua
+lua_cflags = $(if $(filter given,$(1)),-I$(INCLUDE),$(shell pkg-config --cflags lua$(1)))
+
+comma := ,
 # One short line per step; V=1 shows the commands, -s nothing.
 Q := $(if $(V),,@)
 say = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo "  $(1) $@")
@@ -37,7 +47,7 @@ object = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 PRELOAD := $(BUILD)/libseepline-preload.so
 COMMAND := $(BUILD)/seepline
 
-all: $(COMMAND) $(PRELOAD) $(BUILD)/bench/measure
+all: $(COMMAND) $(PRELOAD) $(MODULES) $(MODULE_SCRIPT) $(BUILD)/bench/measure
 
 $(COMMAND): $(call object,$(COMMAND_SOURCES))
 	$(call say,link)
@@ -47,7 +57,26 @@ $(COMMAND): $(call object,$(COMMAND_SOURCES))
 # unloaded before the last frees).
 $(PRELOAD): $(call object,$(PRELOAD_SOURCES))
 	$(call say,link)
-	$(Q)$(CC) -shared -Wl,-z,nodelete -Wl,-z,now $(LDFLAGS_ALL) -o $@ $^ -ldl -lpthread
+	$(Q)$(CC) -shared -Wl,-z,nodelete -Wl,-z,now $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $(LDFLAGS_ALL) -o $@ $^ -ldl -lpthread
+
+# One Lua's module: its objects, and the rule that links them.
+define MODULE_RULES
+$(BUILD)/obj/lua/$(1)/%.o: src/lua/%.c
+	@mkdir -p $$(@D)
+	$$(call say,compile)
+	$$(Q)$$(CC) $$(CFLAGS_ALL) $(call lua_cflags,$(1)) -MMD -MP -c -o $$@ $$<
+
+$(BUILD)/lua/$(1)/seepline.so: $(patsubst src/lua/%.c,$(BUILD)/obj/lua/$(1)/%.o,$(MODULE_LUA_SOURCES)) $(call object,$(MODULE_SOURCES))
+	@mkdir -p $$(@D)
+	$$(call say,link)
+	$$(Q)$$(CC) -shared -Wl,-z,nodelete -Wl,-z,now $$(LDFLAGS_ALL) -o $$@ $$^ -ldl -lpthread -lm
+endef
+$(foreach v,$(MODULE_VERSIONS),$(eval $(call MODULE_RULES,$(v))))
+
+$(MODULE_SCRIPT): src/lua/utilsMemoryLeakDetector.lua
+	@mkdir -p $(@D)
+	$(call say,copy)
+	$(Q)cp $< $@
 
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -68,6 +97,11 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/seepline
 	install -m 755 $(COMMAND) $(DESTDIR)$(PREFIX)/bin/seepline
 	install -m 755 $(PRELOAD) $(DESTDIR)$(PREFIX)/lib/seepline/
+	for v in $(LUA_VERSIONS); do \
+	  install -d $(DESTDIR)$(PREFIX)/lib/lua/$$v $(DESTDIR)$(PREFIX)/share/lua/$$v && \
+	  install -m 755 $(BUILD)/lua/$$v/seepline.so $(DESTDIR)$(PREFIX)/lib/lua/$$v/ && \
+	  install -m 644 $(MODULE_SCRIPT) $(DESTDIR)$(PREFIX)/share/lua/$$v/ || exit 1; \
+	done
 
 clean:
 	rm -rf $(BUILD)

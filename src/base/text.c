@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+__thread void (*seep_on_no_memory)(void);
+
 static void no_memory(void) {
+  if (seep_on_no_memory != NULL) seep_on_no_memory();
   fputs("seepline: no memory\n", stderr);
   exit(125);
 }

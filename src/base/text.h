@@ -1,6 +1,6 @@
 /* Names from programs, made safe for where they are shown. A chunk name can
  * hold anything: control characters of terminals, invalid UTF-8, markup.
- * For the command side: uses malloc. */
+ * For the command side and the module: uses malloc. */
 #ifndef SEEP_TEXT_H
 #define SEEP_TEXT_H
 
@@ -23,8 +23,10 @@ void seep_text_bytes(uint64_t size_bytes, char out[16]);
 /* "1,203,112" */
 void seep_text_count(uint64_t count, char out[32]);
 
-/* malloc, calloc-like and strdup-like for the command side: end the program with a
- * clear line when there is no memory. */
+/* malloc, calloc-like and strdup-like: end the program with a clear line when
+ * there is no memory, after a call of seep_on_no_memory if this thread has put
+ * a function there. Inside a host it is one that does not return. */
+extern __thread void (*seep_on_no_memory)(void);
 void *seep_must_alloc(size_t size_bytes);
 void *seep_must_grow(void *block, size_t size_bytes);
 char *seep_must_copy(const char *text);

@@ -10,6 +10,8 @@ static const struct seep_verb verbs[] = {
      "  -o FILE             the capture (default seepline.<program>.<pid>.seep)\n"
      "  --mode exact        every allocation, with its call stack (default)\n"
      "  --mode sample       one allocation in so many bytes: estimates, at next to no cost\n"
+     "  --mode line|call    growth by line, or by function, through the debug hook: the allocator is left alone\n"
+     "  --mode count        likewise, estimated by a sample every N VM instructions (--count N, default 1000)\n"
      "  --interval BYTES    bytes between two samples on average (sample; default 512k)\n"
      "  --lua INTERPRETER   run SCRIPT.lua with this one (default: its #! line, else the newest lua on PATH)\n"
      "  --children          record exec'd children too, each in its own file\n"

@@ -73,10 +73,12 @@ int seep_verb_leaks(const struct seep_verb *verb, int argc, char **argv) {
   if (seep_verb_open_capture(request.what, path, sizeof path, &reader, &error) != SEEP_OK) {
     return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
   }
-  if (!seep_findings_possible(reader)) {
+  uint32_t mode = seep_reader_header(reader)->mode;
+  if (!seep_profile_knows_blocks(mode)) {
     seep_reader_close(reader);
-    return seep_verb_fail(verb, SEEP_FAILED, "%s: its mode does not know what survives: record in mode exact or sample",
-                          path);
+    return seep_verb_fail(verb, SEEP_FAILED,
+                          "%s was recorded in mode %s, which does not know what stays: record in mode exact or sample",
+                          request.what, seep_profile_mode_name(mode));
   }
   status = answer(verb, &request, reader, path);
   seep_reader_close(reader);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -18,8 +19,9 @@
 struct request {
   const char *capture, *interpreter;
   bool children, no_summary;
-  bool sample;
+  enum seep_mode mode;
   uint32_t interval_bytes;  /* mode sample; 0: not asked for */
+  uint32_t instructions;    /* mode count; 0: not asked for */
   uint32_t rows;
   char **program;  /* PROGRAM and its arguments, NULL at the end */
 };
@@ -46,6 +48,23 @@ static bool read_interval(const char *text, uint32_t *interval_bytes) {
   return value >= SEEP_INTERVAL_MIN_BYTES && value <= SEEP_INTERVAL_MAX_BYTES;
 }
 
+static int read_mode(const struct seep_verb *verb, const char *name, struct request *request) {
+  for (enum seep_mode mode = SEEP_MODE_EXACT; mode <= SEEP_MODE_COUNT; mode++) {
+    if (strcmp(name, seep_profile_mode_name(mode)) != 0) continue;
+    request->mode = mode;
+    return SEEP_DONE;
+  }
+  return wrong(verb, "--mode takes exact, sample, line, call or count, not ", name);
+}
+
+/* As asked for, or the default of a mode that has one. */
+static uint32_t interval_of(const struct request *request) {
+  enum { INSTRUCTIONS_DEFAULT = 1000 };
+  if (request->mode == SEEP_MODE_SAMPLE && request->interval_bytes == 0) return SEEP_INTERVAL_DEFAULT_BYTES;
+  if (request->mode == SEEP_MODE_COUNT && request->instructions == 0) return INSTRUCTIONS_DEFAULT;
+  return request->mode == SEEP_MODE_COUNT ? request->instructions : request->interval_bytes;
+}
+
 static int read_option(const struct seep_verb *verb, int option, struct request *request) {
   switch (option) {
     case 'o': request->capture = optarg; return SEEP_DONE;
@@ -55,15 +74,10 @@ static int read_option(const struct seep_verb *verb, int option, struct request 
     case 'n':
       if (seep_verb_number(optarg, 1, &request->rows)) return SEEP_DONE;
       return wrong(verb, "-n takes a number of rows from 1 up, not ", optarg);
-    case 'm':
-      if (strcmp(optarg, "exact") == 0 || strcmp(optarg, "sample") == 0) {
-        request->sample = optarg[0] == 's';
-        return SEEP_DONE;
-      }
-      if (strcmp(optarg, "line") == 0 || strcmp(optarg, "call") == 0 || strcmp(optarg, "count") == 0) {
-        return wrong(verb, "this version records in modes exact and sample, not yet in mode ", optarg);
-      }
-      return wrong(verb, "--mode takes exact or sample, not ", optarg);
+    case 'm': return read_mode(verb, optarg, request);
+    case 'k':
+      if (seep_verb_number(optarg, 1, &request->instructions) && request->instructions <= INT_MAX) return SEEP_DONE;
+      return wrong(verb, "--count takes a number of VM instructions from 1 up, not ", optarg);
     case 'i':
       if (read_interval(optarg, &request->interval_bytes)) return SEEP_DONE;
       return wrong(verb, "--interval takes bytes between two samples, from 256 to 1G (512k, 2M), not ", optarg);
@@ -74,7 +88,8 @@ static int read_option(const struct seep_verb *verb, int option, struct request 
 static int read_arguments(const struct seep_verb *verb, int argc, char **argv, struct request *request) {
   static const struct option options[] = {
       {"lua", required_argument, NULL, 'l'},  {"children", no_argument, NULL, 'c'},
-      {"mode", required_argument, NULL, 'm'}, {"interval", required_argument, NULL, 'i'}, {"no-summary", no_argument, NULL, 'q'},
+      {"mode", required_argument, NULL, 'm'}, {"interval", required_argument, NULL, 'i'},
+      {"count", required_argument, NULL, 'k'}, {"no-summary", no_argument, NULL, 'q'},
       {NULL, 0, NULL, 0}};
   int option;
   /* "+": options of the program are its own. */
@@ -83,10 +98,10 @@ static int read_arguments(const struct seep_verb *verb, int argc, char **argv, s
     if (status != SEEP_DONE) return status;
   }
   if (optind == argc) return wrong(verb, "which program? seepline ", verb->synopsis);
-  if (request->interval_bytes != 0 && !request->sample) {
+  if (request->interval_bytes != 0 && request->mode != SEEP_MODE_SAMPLE) {
     return wrong(verb, "--interval is for --mode sample", "");
   }
-  if (request->sample && request->interval_bytes == 0) request->interval_bytes = SEEP_INTERVAL_DEFAULT_BYTES;
+  if (request->instructions != 0 && request->mode != SEEP_MODE_COUNT) return wrong(verb, "--count is for --mode count", "");
   if (request->capture != NULL && request->capture[0] == '\0') return wrong(verb, "-o takes a file name", "");
   request->program = argv + optind;
   return SEEP_DONE;
@@ -159,7 +174,6 @@ static char **words_to_execute(const struct seep_verb *verb, const struct reques
 static void print_leaks(const struct seep_reader *reader, const char *path) {
   struct seep_profile profile;
   struct seep_findings findings;
-  if (!seep_findings_possible(reader)) return;
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   seep_findings_build(&profile, &findings);
   seep_report_leaks_summary(&profile, &findings, stderr);
@@ -178,9 +192,10 @@ static void print_summary(const char *path, uint32_t rows) {
   seep_profile_build(reader, path, SEEP_BY_ROW, SEEP_SORT_LIVE, &profile);
   fputs("\nseepline: ", stderr);
   seep_report_table(&profile, rows, stderr);
-  print_leaks(reader, path);
+  bool judged = seep_profile_knows_blocks(profile.mode);
+  if (judged) print_leaks(reader, path);
   char *printable = seep_text_printable(path);
-  fprintf(stderr, "Capture: %s (seepline show FILE, seepline leaks FILE)\n", printable);
+  fprintf(stderr, "Capture: %s (seepline show FILE%s)\n", printable, judged ? ", seepline leaks FILE" : "");
   free(printable);
   seep_profile_free(&profile);
   seep_reader_close(reader);
@@ -246,7 +261,7 @@ static bool was_recorded(const struct seep_verb *verb, const struct seep_launch 
 }
 
 int seep_verb_run(const struct seep_verb *verb, int argc, char **argv) {
-  struct request request = {.rows = SEEP_ROWS_DEFAULT};
+  struct request request = {.rows = SEEP_ROWS_DEFAULT, .mode = SEEP_MODE_EXACT};
   struct seep_error error = {{0}};
   int failure = 0, wait_status = 0;
   if (argc > 1 && strcmp(argv[1], "--help") == 0) return seep_verb_help(verb);
@@ -256,7 +271,7 @@ int seep_verb_run(const struct seep_verb *verb, int argc, char **argv) {
   if (words == NULL) return failure;
   struct seep_launch launch = {
       .arguments = words, .capture = request.capture, .children = request.children,
-      .sample_interval_bytes = request.interval_bytes};
+      .mode = request.mode, .interval = interval_of(&request)};
   if (seep_launch_run(&launch, &wait_status, &failure, &error) != SEEP_OK) {
     return seep_verb_fail(verb, failure, "%s", error.text);
   }

@@ -21,6 +21,7 @@ static const struct choice sorts[] = {{"live", SEEP_SORT_LIVE}, {"survivors", SE
 struct request {
   enum seep_by by;
   enum seep_sort sort;
+  bool sorted;      /* it was asked for */
   bool json;
   uint32_t limit;   /* 0: no limit */
   bool limited;
@@ -57,6 +58,7 @@ static int read_option(const struct seep_verb *verb, int option, struct request 
         return seep_verb_fail(verb, SEEP_WRONG_USAGE, "--sort takes live, survivors, alloc, growth or peak, not '%s'", optarg);
       }
       request->sort = (enum seep_sort)value;
+      request->sorted = true;
       return SEEP_DONE;
     default: return SEEP_WRONG_USAGE; /* getopt has said why */
   }
@@ -80,6 +82,21 @@ static int read_arguments(const struct seep_verb *verb, int argc, char **argv, s
   return SEEP_DONE;
 }
 
+/* False after a message: what is asked for is not known in this mode. */
+static bool can_answer(const struct seep_verb *verb, const struct request *request, enum seep_mode mode) {
+  const char *name = seep_profile_mode_name(mode);
+  bool needs_blocks = request->sorted && request->sort != SEEP_SORT_ALLOC && request->sort != SEEP_SORT_GROWTH;
+  if (seep_profile_knows_blocks(mode)) return true;
+  if (needs_blocks) {
+    seep_verb_fail(verb, 0, "%s was recorded in mode %s, which does not know that: --sort alloc ranks by gains, "
+                   "--sort growth by growth", request->what, name);
+  } else if (request->by == SEEP_BY_TYPE) {
+    seep_verb_fail(verb, 0, "%s was recorded in mode %s, which does not know types: try --by line or function",
+                   request->what, name);
+  }
+  return !needs_blocks && request->by != SEEP_BY_TYPE;
+}
+
 int seep_verb_show(const struct seep_verb *verb, int argc, char **argv) {
   struct request request = {.by = SEEP_BY_ROW, .sort = SEEP_SORT_LIVE};
   char path[PATH_MAX];
@@ -93,6 +110,11 @@ int seep_verb_show(const struct seep_verb *verb, int argc, char **argv) {
   }
   struct seep_profile profile;
   seep_profile_build(reader, path, request.by, request.sort, &profile);
+  if (!can_answer(verb, &request, profile.mode)) {
+    seep_profile_free(&profile);
+    seep_reader_close(reader);
+    return SEEP_FAILED;
+  }
   seep_verb_note_running(&profile);
   bool written = true;
   if (request.json) {

@@ -19,6 +19,7 @@ struct owned {
 };
 
 struct builder {
+  const struct seep_profile_request *request;
   const struct seep_reader *reader;
   struct seep_profile *profile;
   struct owned *owned;
@@ -32,6 +33,7 @@ struct builder {
   const struct seep_profile_frame **frames;  /* by frame number, made when first asked for */
   uint64_t *node_hashes;                     /* by node number */
   uint32_t *main_rows;                       /* by node number: its row with most allocated */
+  uint64_t stamp;                            /* of the row that is being spread over its callers */
 };
 
 static void *own(struct owned *owned, void *block) {
@@ -50,6 +52,22 @@ static uint64_t hash_text(uint64_t hash, const char *text) {
 
 static uint64_t hash_number(uint64_t hash, uint64_t number) {
   return seep_mix64(hash * 31 + number + 0x9e3779b97f4a7c15ULL);
+}
+
+/* -- Modes --------------------------------------------------------------------- */
+
+const char *seep_profile_mode_name(enum seep_mode mode) {
+  switch (mode) {
+    case SEEP_MODE_SAMPLE: return "sample";
+    case SEEP_MODE_LINE: return "line";
+    case SEEP_MODE_CALL: return "call";
+    case SEEP_MODE_COUNT: return "count";
+    default: return "exact";
+  }
+}
+
+bool seep_profile_knows_blocks(enum seep_mode mode) {
+  return mode != SEEP_MODE_LINE && mode != SEEP_MODE_CALL && mode != SEEP_MODE_COUNT;
 }
 
 /* -- Names as shown ---------------------------------------------------------- */
@@ -132,6 +150,7 @@ static const struct seep_profile_frame *make_frame(struct builder *builder,
                                                       : show_source(abbreviation_of(builder->record->family), source, source_bytes);
   bool in_file = source_bytes > 0 && source[0] == '@';
   frame->file = own(builder->owned, file);
+  frame->source = function->kind == SEEP_FUNCTION_C ? "=[C]" : own(builder->owned, seep_text_utf8(source, source_bytes));
   frame->function = own(builder->owned, show_function(builder->names, function, file, in_file, name, name_bytes));
   frame->line = record->line;
   frame->line_defined = function->line_defined;
@@ -177,7 +196,7 @@ static const struct seep_profile_frame *lua_leaf(struct builder *builder, uint32
   while ((frame = next_frame(builder, &node)) != NULL) {
     if (frame->kind != SEEP_FUNCTION_C && !(frame->flags & SEEP_FRAME_TRUNCATED)) return frame;
   }
-  static const struct seep_profile_frame no_lua = {.file = "[C]", .function = "[C]", .kind = SEEP_FUNCTION_C};
+  static const struct seep_profile_frame no_lua = {.file = "[C]", .source = "=[C]", .function = "[C]", .kind = SEEP_FUNCTION_C};
   return &no_lua;
 }
 
@@ -226,12 +245,17 @@ static struct seep_profile_row *new_row(struct builder *builder, uint64_t key) {
   return row;
 }
 
+static enum seep_mode mode_of(const struct seep_state_record *record) {
+  return record->mode <= SEEP_MODE_COUNT && record->mode != 0 ? (enum seep_mode)record->mode : SEEP_MODE_EXACT;
+}
+
 /* What the parts of a merged row do not agree on is not shown. */
 static void agree(struct seep_profile_row *row, const struct seep_profile_frame *leaf, int type) {
   row->has_peak = false;
   if (row->type != type) row->type = -1;
   if (row->function != NULL && strcmp(row->function, leaf->function) != 0) row->function = NULL;
   if (row->file != NULL && (strcmp(row->file, leaf->file) != 0)) row->file = NULL;
+  if (row->source != NULL && (strcmp(row->source, leaf->source) != 0)) row->source = NULL;
   if (row->line != leaf->line) row->line = 0;
 }
 
@@ -243,33 +267,27 @@ static struct seep_profile_row *merged_row(struct builder *builder, uint32_t nod
   uint64_t key = merge_key(builder, node, type, leaf);
   uint32_t known = seep_map_get(&builder->index, key, 0);
   if (known != 0) {
-    if (is_part) agree(&builder->profile->rows[known - 1], leaf, type);
-    return &builder->profile->rows[known - 1];
+    struct seep_profile_row *row = &builder->profile->rows[known - 1];
+    if (is_part) agree(row, leaf, type);
+    bool knows_blocks = seep_profile_knows_blocks(mode_of(builder->record));
+    row->has_blocks = row->has_blocks || knows_blocks;
+    row->has_gains = row->has_gains || !knows_blocks;
+    return row;
   }
   struct seep_profile_row *row = new_row(builder, key);
   enum seep_by by = builder->profile->by;
   row->file = leaf->file;
+  row->source = leaf->source;
   row->function = leaf->function;
   row->line = leaf->line;
   row->type = type;
   row->exact = true;
-  row->has_peak = is_part;
+  row->has_blocks = seep_profile_knows_blocks(mode_of(builder->record));
+  row->has_gains = !row->has_blocks;
+  row->has_peak = is_part && row->has_blocks;
   row->state = builder->record->number;
   if (by == SEEP_BY_ROW || by == SEEP_BY_STACK || by == SEEP_BY_STATE) take_stack(builder, row, node);
   return row;
-}
-
-static void add_counters(struct seep_counters *to, const struct seep_counters *from) {
-  to->alloc_bytes += from->alloc_bytes;
-  to->alloc_count += from->alloc_count;
-  to->freed_bytes += from->freed_bytes;
-  to->freed_count += from->freed_count;
-  to->live_bytes += from->live_bytes;
-  to->live_count += from->live_count;
-  to->survivor_bytes += from->survivor_bytes;
-  to->survivor_count += from->survivor_count;
-  to->temporary_count += from->temporary_count;
-  to->growth_bytes = (int64_t)((uint64_t)to->growth_bytes + (uint64_t)from->growth_bytes); /* wraps: files can hold any number */
 }
 
 /* In a file that was caught in the middle of a change a difference can be
@@ -319,7 +337,8 @@ static bool bring_up_to_date(struct builder *builder, struct seep_row_record *ro
   return wanted;
 }
 
-/* In mode sample a row counts sampled blocks of one size class. */
+/* In mode sample a row counts sampled blocks of one size class. merged NULL: how far that is certain is not
+ * asked. */
 static double weigh(struct builder *builder, const struct seep_row_record *row, struct seep_counters *counters,
                     struct seep_profile_row *merged) {
   struct seep_profile_state *state = &builder->profile->states[builder->state];
@@ -327,8 +346,9 @@ static double weigh(struct builder *builder, const struct seep_row_record *row, 
   struct seep_profile_estimates estimates = {0};
   uint32_t interval = builder->profile->interval;
   uint64_t seed = hash_number(hash_number(builder->run_id, builder->state), row->node);
-  state->sample_count += row->alloc_count;
   seep_sampled_estimate(row, interval, seed, counters, &estimates);
+  if (merged == NULL) return seep_sampled_weight(row, interval);
+  state->sample_count += row->alloc_count;
   if (merged->estimates == NULL) merged->estimates = own(builder->owned, seep_must_alloc(sizeof estimates));
   seep_sampled_merge(merged->estimates, &estimates);
   seep_sampled_merge(&state->estimates, &estimates);
@@ -336,30 +356,40 @@ static double weigh(struct builder *builder, const struct seep_row_record *row, 
   return seep_sampled_weight(row, interval);
 }
 
-static void count_row(struct builder *builder, const struct seep_row_record *record) {
+/* What the row has had since the mark; false when that is nothing. */
+static bool subtract_past(struct builder *builder, uint32_t number, const struct seep_row_record *row,
+                          struct seep_counters *counters) {
+  struct seep_counters before = seep_mark_row(builder->request->since, builder->state, number);
+  if (before.alloc_count == counters->alloc_count && before.freed_count == counters->freed_count) return false;
+  weigh(builder, row, &before, NULL);
+  weigh(builder, row, counters, NULL);
+  seep_counters_subtract(counters, &before);
+  return true;
+}
+
+static void count_row(struct builder *builder, uint32_t number, const struct seep_row_record *record) {
+  bool is_difference = builder->request->since != NULL;
   struct seep_row_record row = *record;
   struct seep_series_record series;
+  struct seep_counters counters;
+  double weight = 1;
   bool has_series = bring_up_to_date(builder, &row, &series);
-  struct seep_counters counters = {
-      .alloc_bytes = row.alloc_bytes, .alloc_count = row.alloc_count,
-      .freed_bytes = row.freed_bytes, .freed_count = row.freed_count,
-      .live_bytes = difference(row.alloc_bytes, row.freed_bytes),
-      .live_count = difference(row.alloc_count, row.freed_count),
-      .temporary_count = row.temporary_count,
-      .growth_bytes = (int64_t)row.alloc_bytes,
-  };
-  counters.survivor_bytes = difference(counters.live_bytes, row.young_bytes[0] + row.young_bytes[1]);
-  counters.survivor_count = difference(counters.live_count, (uint64_t)row.young_count[0] + row.young_count[1]);
-  bool before = record == seep_reader_row(builder->reader, builder->state, builder->record->before_row);
-  /* What was there at the start did not grow here. */
-  if (before) counters.growth_bytes = (int64_t)(row.alloc_bytes - builder->record->vm_bytes_at_start);
+  seep_counters_of_row(builder->record, &row, number == builder->record->before_row, &counters);
+  if (is_difference && !subtract_past(builder, number, &row, &counters)) return;
   struct seep_profile_row *merged = merged_row(builder, row.node, row.type < SEEP_TYPE_COUNT ? row.type : 0, true);
-  double weight = weigh(builder, &row, &counters, merged);
-  add_counters(&merged->counters, &counters);
-  add_counters(&builder->profile->states[builder->state].counters, &counters);
+  if (!is_difference) weight = weigh(builder, &row, &counters, merged);
+  seep_counters_add(&merged->counters, &counters);
+  seep_counters_add(&builder->profile->states[builder->state].counters, &counters);
   add_past(builder, &merged->past, &row, has_series ? &series : NULL, weight);
   if (row.flags & SEEP_ROW_INEXACT) merged->exact = false;
+  if (is_difference) merged->has_peak = false;
   merged->peak_bytes = merged->has_peak ? row.peak_bytes : 0;
+}
+
+static bool is_left_out(const struct builder *builder, uint32_t number) {
+  const struct seep_profile_request *request = builder->request;
+  if (request->only == NULL) return false;
+  return builder->state != request->only_state || number >= request->only_count || !request->only[number];
 }
 
 static void note_main_row(struct builder *builder, uint32_t number, const struct seep_row_record *row) {
@@ -371,23 +401,96 @@ static void note_main_row(struct builder *builder, uint32_t number, const struct
 static void count_rows(struct builder *builder) {
   for (uint32_t number = 1; number < builder->record->row_count; number++) {
     const struct seep_row_record *row = seep_reader_row(builder->reader, builder->state, number);
-    if (row->node >= builder->record->node_count || row->alloc_count == 0) continue;
+    if (row->node >= builder->record->node_count || row->alloc_count == 0 || is_left_out(builder, number)) continue;
     note_main_row(builder, number, row);
-    count_row(builder, row);
+    count_row(builder, number, row);
   }
+}
+
+/* -- Rows of hook modes ---------------------------------------------------------- */
+
+enum { NO_TYPE = -1 };
+
+static void count_hook_row(struct builder *builder, const struct seep_hook_row_record *row) {
+  struct seep_counters counters = {
+      .gain_bytes = row->gain_bytes, .gain_count = row->gain_count,
+      .loss_bytes = row->loss_bytes, .loss_count = row->loss_count,
+      .sample_count = row->sample_count,
+      .growth_bytes = (int64_t)(row->gain_bytes - row->loss_bytes),
+  };
+  struct seep_profile_row *merged = merged_row(builder, row->node, NO_TYPE, true);
+  seep_counters_add(&merged->counters, &counters);
+  seep_counters_add(&builder->profile->states[builder->state].counters, &counters);
+  if (row->flags & SEEP_ROW_INEXACT) merged->exact = false;
+}
+
+/* The row that (node) is shown in, if there is one; in mode call one is made, for
+ * a function that only calls others belongs into the list, too. */
+static struct seep_profile_row *caller_row(struct builder *builder, uint32_t node) {
+  uint64_t key = merge_key(builder, node, NO_TYPE, lua_leaf(builder, node));
+  bool make = mode_of(builder->record) == SEEP_MODE_CALL;
+  return make || seep_map_get(&builder->index, key, 0) != 0 ? merged_row(builder, node, NO_TYPE, false) : NULL;
+}
+
+/* Growth with callees: what a row has grown is added to each row that its stack
+ * leads through, once, however often recursion passes there. */
+static void spread_over_callers(struct builder *builder, const struct seep_hook_row_record *row) {
+  int64_t growth_bytes = (int64_t)(row->gain_bytes - row->loss_bytes);
+  uint32_t node = row->node;
+  builder->stamp++;
+  while (node != 0) {
+    const struct seep_node_record *record = seep_reader_node(builder->reader, builder->state, node);
+    if (record == NULL || (record->frame == 0 && node != row->node)) return;
+    struct seep_profile_row *caller = caller_row(builder, node);
+    if (caller != NULL && caller->stamp != builder->stamp) {
+      caller->stamp = builder->stamp;
+      seep_counters_add(&caller->counters, &(struct seep_counters){.inclusive_growth_bytes = growth_bytes});
+    }
+    node = record->parent < node ? record->parent : 0;
+  }
+}
+
+static void subtract_hook_past(struct builder *builder, uint32_t number, struct seep_hook_row_record *row) {
+  struct seep_counters before = seep_mark_row(builder->request->since, builder->state, number);
+  row->gain_bytes -= before.gain_bytes;
+  row->gain_count -= before.gain_count;
+  row->loss_bytes -= before.loss_bytes;
+  row->loss_count -= before.loss_count;
+  row->sample_count -= before.sample_count;
+}
+
+static void each_hook_row(struct builder *builder,
+                          void (*act)(struct builder *, const struct seep_hook_row_record *)) {
+  for (uint32_t number = 1; number < builder->record->row_count; number++) {
+    const struct seep_hook_row_record *row =
+        (const struct seep_hook_row_record *)seep_reader_row(builder->reader, builder->state, number);
+    struct seep_hook_row_record since = *row;
+    if (row->node >= builder->record->node_count || builder->request->only != NULL) continue;
+    if (builder->request->since != NULL) subtract_hook_past(builder, number, &since);
+    if ((since.gain_count | since.loss_count | since.sample_count) != 0) act(builder, &since);
+  }
+}
+
+static void count_hook_rows(struct builder *builder) {
+  each_hook_row(builder, count_hook_row);
+  if (mode_of(builder->record) != SEEP_MODE_COUNT) each_hook_row(builder, spread_over_callers);
 }
 
 /* Frees lower the growth of the place where they happened, whatever they freed:
  * there, of the type that is allocated most. */
 static void count_frees_by_place(struct builder *builder) {
+  const struct seep_mark *since = builder->request->since;
+  if (builder->request->only != NULL) return;
   for (uint32_t number = 1; number < builder->record->node_count; number++) {
     const struct seep_node_record *node = seep_reader_node(builder->reader, builder->state, number);
-    if (node->freed_here_bytes == 0) continue;
+    uint64_t freed_bytes = node->freed_here_bytes;
+    if (since != NULL) freed_bytes -= seep_mark_freed_here_bytes(since, builder->state, number);
+    if (freed_bytes == 0) continue;
     const struct seep_row_record *row = seep_reader_row(builder->reader, builder->state, builder->main_rows[number]);
     int type = row == NULL || row->type >= SEEP_TYPE_COUNT ? SEEP_TYPE_OTHER : row->type;
-    struct seep_counters counters = {.growth_bytes = (int64_t)(0 - node->freed_here_bytes)};
-    add_counters(&merged_row(builder, number, type, false)->counters, &counters);
-    add_counters(&builder->profile->states[builder->state].counters, &counters);
+    struct seep_counters counters = {.growth_bytes = (int64_t)(0 - freed_bytes)};
+    seep_counters_add(&merged_row(builder, number, type, false)->counters, &counters);
+    seep_counters_add(&builder->profile->states[builder->state].counters, &counters);
   }
 }
 
@@ -395,11 +498,11 @@ static void count_frees_by_place(struct builder *builder) {
 static void count_pending(struct builder *builder) {
   uint64_t size = builder->record->pending_bytes;
   if (builder->record->mode == SEEP_MODE_SAMPLE) return; /* one sample more or less */
-  if (size == 0 || builder->record->pending_node >= builder->record->node_count) return;
+  if (size == 0 || builder->request->only != NULL || builder->record->pending_node >= builder->record->node_count) return;
   struct seep_counters counters = {.alloc_bytes = size, .alloc_count = 1, .live_bytes = size,
                                    .live_count = 1, .growth_bytes = (int64_t)size};
-  add_counters(&merged_row(builder, builder->record->pending_node, SEEP_TYPE_OTHER, true)->counters, &counters);
-  add_counters(&builder->profile->states[builder->state].counters, &counters);
+  seep_counters_add(&merged_row(builder, builder->record->pending_node, SEEP_TYPE_OTHER, true)->counters, &counters);
+  seep_counters_add(&builder->profile->states[builder->state].counters, &counters);
 }
 
 /* -- States ------------------------------------------------------------------ */
@@ -441,7 +544,10 @@ static void describe_state(const struct seep_state_record *record, struct seep_p
   state->opened_count = record->opened_count;
   state->closed = record->closed != SEEP_STATE_OPEN;
   state->released = record->closed == SEEP_STATE_RELEASED;
-  state->mode = record->mode == SEEP_MODE_SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
+  state->mode = mode_of(record);
+  state->has_blocks = seep_profile_knows_blocks(state->mode);
+  state->has_gains = !state->has_blocks;
+  state->vm_bytes_at_start = record->vm_bytes_at_start;
   state->peak_bytes = record->peak_bytes;
   state->vm_bytes = record->vm_bytes;
   state->epochs = record->epoch_count;
@@ -453,6 +559,13 @@ static void describe_state(const struct seep_state_record *record, struct seep_p
   take_history(record, &state->history);
 }
 
+static void subtract_mark(const struct seep_mark *since, uint32_t index, struct seep_profile_state *state) {
+  struct seep_mark_totals before = seep_mark_totals_of(since, index);
+  state->epochs -= before.epochs;
+  state->minor_collections -= before.minor_collections;
+  state->dropped -= before.dropped;
+}
+
 static void add_state(struct builder *builder, uint32_t index) {
   const struct seep_state_record *record = seep_reader_state(builder->reader, index);
   builder->state = index;
@@ -461,13 +574,17 @@ static void add_state(struct builder *builder, uint32_t index) {
   builder->node_hashes = seep_must_alloc((size_t)record->node_count * sizeof *builder->node_hashes);
   builder->main_rows = seep_must_alloc((size_t)record->node_count * sizeof *builder->main_rows);
   describe_state(record, &builder->profile->states[index]);
+  if (builder->request->since != NULL) subtract_mark(builder->request->since, index, &builder->profile->states[index]);
   hash_nodes(builder);
-  count_rows(builder);
-  count_pending(builder);
+  if (!seep_profile_knows_blocks(mode_of(record))) {
+    count_hook_rows(builder);
+  } else {
+    count_rows(builder);
+    count_pending(builder);
+    if (record->mode != SEEP_MODE_SAMPLE) count_frees_by_place(builder);
+  }
   if (record->mode == SEEP_MODE_SAMPLE) {
     builder->profile->states[index].counters.growth_bytes = (int64_t)(record->vm_bytes - record->vm_bytes_at_start);
-  } else {
-    count_frees_by_place(builder);
   }
   free(builder->frames);
   free(builder->node_hashes);
@@ -478,11 +595,14 @@ static void add_totals(struct seep_profile *profile) {
   struct seep_profile_state *totals = &profile->totals;
   for (uint32_t i = 0; i < profile->state_count; i++) {
     const struct seep_profile_state *state = &profile->states[i];
-    add_counters(&totals->counters, &state->counters);
+    seep_counters_add(&totals->counters, &state->counters);
     seep_sampled_merge(&totals->estimates, &state->estimates);
     totals->sample_count += state->sample_count;
     totals->mode = state->mode;
+    totals->has_blocks = totals->has_blocks || state->has_blocks;
+    totals->has_gains = totals->has_gains || state->has_gains;
     totals->vm_bytes += state->vm_bytes;
+    totals->vm_bytes_at_start += state->vm_bytes_at_start;
     totals->peak_bytes += state->peak_bytes;
     totals->epochs += state->epochs;
     totals->minor_collections += state->minor_collections;
@@ -493,6 +613,7 @@ static void add_totals(struct seep_profile *profile) {
 /* -- Sorting ----------------------------------------------------------------- */
 
 static int64_t rank(const struct seep_profile_row *row, enum seep_sort sort) {
+  if (!row->has_blocks && sort != SEEP_SORT_GROWTH) return (int64_t)row->counters.gain_bytes;
   switch (sort) {
     case SEEP_SORT_SURVIVORS: return (int64_t)row->counters.survivor_bytes;
     case SEEP_SORT_ALLOC: return (int64_t)row->counters.alloc_bytes;
@@ -568,7 +689,6 @@ static void describe_file(const struct seep_reader *reader, struct seep_profile 
   profile->command = seep_text_utf8(command, count);
   profile->pid = header->pid;
   profile->started_wall_ns = header->started_wall_ns;
-  profile->mode = header->mode == SEEP_MODE_SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
   profile->interval = header->interval;
   profile->sealed = seep_reader_is_sealed(reader);
   profile->forked = (header->flags & SEEP_FILE_FORKED) != 0;
@@ -579,27 +699,35 @@ static void describe_file(const struct seep_reader *reader, struct seep_profile 
       ? (double)difference(header->ended_monotonic_ns, header->started_monotonic_ns) / 1e9 : -1;
 }
 
-void seep_profile_build(const struct seep_reader *reader, const char *path, enum seep_by by,
-                        enum seep_sort sort, struct seep_profile *profile) {
-  struct owned *owned = seep_must_alloc(sizeof *owned);
-  struct builder builder = {.reader = reader, .profile = profile, .owned = owned};
-  *profile = (struct seep_profile){.path = path, .by = by, .owned = owned};
-  describe_file(reader, profile);
-  builder.run_id = seep_reader_header(reader)->run_id;
-  profile->state_count = seep_reader_state_count(reader);
-  profile->states = seep_must_alloc(profile->state_count * sizeof *profile->states);
+void seep_profile_build_request(const struct seep_profile_request *request, struct seep_profile *profile) {
+  *profile = (struct seep_profile){
+      .path = request->path, .by = request->by, .is_difference = request->since != NULL};
+  struct owned *owned = profile->owned = seep_must_alloc(sizeof *owned);
+  struct builder builder = {.request = request, .reader = request->reader, .profile = profile, .owned = owned};
+  describe_file(request->reader, profile);
+  builder.run_id = seep_reader_header(request->reader)->run_id;
+  uint32_t state_count = seep_reader_state_count(request->reader);
+  profile->states = seep_must_alloc(state_count * sizeof *profile->states);
+  profile->state_count = state_count;
+  profile->mode = state_count == 0 ? SEEP_MODE_EXACT : mode_of(seep_reader_state(request->reader, 0));
   builder.names = seep_names_new(profile->started_wall_ns);
-  for (uint32_t i = 0; i < profile->state_count; i++) add_state(&builder, i);
+  for (uint32_t i = 0; i < state_count; i++) add_state(&builder, i);
   seep_names_free(builder.names);
   add_totals(profile);
-  sort_rows(profile, sort);
+  sort_rows(profile, request->sort);
   seep_map_clear(&builder.index);
+}
+
+void seep_profile_build(const struct seep_reader *reader, const char *path, enum seep_by by,
+                        enum seep_sort sort, struct seep_profile *profile) {
+  struct seep_profile_request request = {.reader = reader, .path = path, .by = by, .sort = sort};
+  seep_profile_build_request(&request, profile);
 }
 
 void seep_profile_free(struct seep_profile *profile) {
   struct owned *owned = profile->owned;
-  for (size_t i = 0; i < owned->count; i++) free(owned->blocks[i]);
-  free(owned->blocks);
+  for (size_t i = 0; owned != NULL && i < owned->count; i++) free(owned->blocks[i]);
+  if (owned != NULL) free(owned->blocks);
   free(owned);
   free(profile->rows);
   free(profile->states);

@@ -8,25 +8,22 @@
 #define SEEP_PROFILE_H
 
 #include "model/estimate.h"
+#include "model/mark.h"
 #include "store/reader.h"
 #include "vm/vm.h"
 
 enum seep_by { SEEP_BY_ROW, SEEP_BY_LINE, SEEP_BY_FUNCTION, SEEP_BY_TYPE, SEEP_BY_STACK, SEEP_BY_STATE };
+/* Rows of the hook modes are ranked by growth, or else by gains: they have nothing more. */
 enum seep_sort { SEEP_SORT_LIVE, SEEP_SORT_SURVIVORS, SEEP_SORT_ALLOC, SEEP_SORT_GROWTH, SEEP_SORT_PEAK };
 
 struct seep_profile_frame {
   const char *file;       /* as shown: "src/app.lua", "[C]", "[string \"…\"]"; valid UTF-8 */
+  const char *source;     /* the chunk's name as the VM has it ("@src/app.lua"), "=[C]"; valid UTF-8 */
   const char *function;
   uint32_t line;
   uint32_t line_defined;
   uint32_t flags;         /* enum seep_frame_flags */
   uint32_t kind;          /* enum seep_function_kind */
-};
-
-struct seep_counters {
-  uint64_t alloc_bytes, alloc_count, freed_bytes, freed_count, live_bytes, live_count;
-  uint64_t survivor_bytes, survivor_count, temporary_count;
-  int64_t growth_bytes;
 };
 
 /* Mode sample: how far the counters of a row are certain. */
@@ -45,11 +42,14 @@ struct seep_profile_past {
 struct seep_profile_row {
   const char *file;       /* of the innermost Lua frame; NULL: not the same in all parts */
   const char *function;   /* likewise */
+  const char *source;     /* likewise */
   uint32_t line;
   int type;               /* enum seep_type, or -1: not the same in all parts */
   bool exact;
   bool truncated;         /* frames of the stack were left out */
   bool has_peak;
+  bool has_blocks;        /* parts of it were recorded at the allocator */
+  bool has_gains;         /* … by hooks */
   uint64_t peak_bytes;
   struct seep_counters counters;
   struct seep_profile_estimates *estimates;  /* NULL: the counters are exact */
@@ -59,6 +59,7 @@ struct seep_profile_row {
   const struct seep_profile_frame **frames;  /* leaf first, the mark of left-out frames not in it */
   /* How the key was made: private to profile.c. */
   uint64_t merge_key;
+  uint64_t stamp;
 };
 
 struct seep_profile_state {
@@ -67,11 +68,12 @@ struct seep_profile_state {
   char family[16], release[48];
   uint32_t opened_count;
   bool closed, released;
-  struct seep_counters counters;
   enum seep_mode mode;
+  bool has_blocks, has_gains;
+  struct seep_counters counters;
   struct seep_profile_estimates estimates;   /* mode sample */
   uint64_t sample_count;                     /* … blocks that were sampled */
-  uint64_t peak_bytes, vm_bytes, epochs, minor_collections, dropped;
+  uint64_t peak_bytes, vm_bytes, vm_bytes_at_start, epochs, minor_collections, dropped;
   uint64_t clock_bytes;                /* allocated so far */
   double idle_share;                   /* of the processor time, after allocation had all but ended; 0: not known */
   struct seep_history history;         /* in order, whatever the file says */
@@ -84,10 +86,11 @@ struct seep_profile {
   uint64_t started_wall_ns;
   double duration_s;
   bool sealed, complete, running, forked;
-  enum seep_mode mode;
-  uint32_t interval;      /* mode sample: bytes between two samples, on average */
+  bool is_difference;     /* since a mark: live and survivor numbers are int64_t */
   char problem[256];      /* why it is not complete, "" otherwise */
   uint32_t unrecorded_states;
+  enum seep_mode mode;    /* of the first state */
+  uint32_t interval;      /* mode sample: bytes between two samples, on average; mode count: VM instructions */
   uint32_t state_count;
   struct seep_profile_state *states;
   struct seep_profile_state totals;  /* sums; peak only when there is one state */
@@ -97,10 +100,30 @@ struct seep_profile {
   void *owned;            /* everything else, private */
 };
 
-/* Builds the rows of a capture. `path` is kept by reference. The reader must
- * stay open as long as the profile. Ends the program when there is no memory. */
+/* What to build. */
+struct seep_profile_request {
+  const struct seep_reader *reader;  /* must stay open as long as the profile */
+  const char *path;                  /* kept by reference */
+  enum seep_by by;
+  enum seep_sort sort;
+  const struct seep_mark *since;     /* NULL: from the start. Rows that have not changed are left out */
+  const bool *only;                  /* NULL, or by row number whether it counts, */
+  uint32_t only_state, only_count;   /* for this state: no other counts */
+};
+
+/* Builds the rows of a capture. Ends like seep_must_alloc when there is no
+ * memory; what seep_profile_free frees is then in order. */
+void seep_profile_build_request(const struct seep_profile_request *request, struct seep_profile *profile);
+
+/* The whole of a capture. */
 void seep_profile_build(const struct seep_reader *reader, const char *path, enum seep_by by,
                         enum seep_sort sort, struct seep_profile *profile);
 void seep_profile_free(struct seep_profile *profile);
+
+/* "exact", "line", … */
+const char *seep_profile_mode_name(enum seep_mode mode);
+
+/* Whether a mode knows blocks: their types, what is live, what survives, peaks. */
+bool seep_profile_knows_blocks(enum seep_mode mode);
 
 #endif

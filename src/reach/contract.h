@@ -1,8 +1,12 @@
 /* What `seepline run` and the preloaded library tell each other, by way of the
  * environment: the library takes these variables out again before the program
- * sees them. */
+ * sees them. And what the library tells the Lua module in the same process. */
 #ifndef SEEP_CONTRACT_H
 #define SEEP_CONTRACT_H
+
+#include <limits.h>
+
+#include "base/base.h"
 
 /* "<run id, 16 hex digits>:<flags>:<absolute path of the capture>" */
 #define SEEP_RUN_VARIABLE "SEEPLINE_RUN"
@@ -11,7 +15,9 @@
 #define SEEP_RUN_CHILDREN 'c' /* leave the variables for exec'd children */
 #define SEEP_RUN_PLAIN '-'    /* no flag */
 
-/* "sample:<bytes between two samples>"; not there: mode exact. */
+/* "<enum seep_mode>:<interval, as in the capture's header>"; not there: mode exact.
+ * Tests add ":public": the hook modes then ask the public API alone, as they do on
+ * a build that no description fits. */
 #define SEEP_MODE_VARIABLE "SEEPLINE_MODE"
 
 /* A number that fixes the points of mode sample, for tests. The user's own: it
@@ -19,5 +25,15 @@
 #define SEEP_SEED_VARIABLE "SEEPLINE_SEED"
 
 #define SEEP_PRELOAD_NAME "libseepline-preload.so"
+
+/* The module finds the recording of `seepline run` by this symbol. Another shape
+ * gets another number. */
+#define SEEP_RECORDING_SYMBOL "seepline_recording_1"
+struct seep_recording_1 {
+  /* Whether the state that `thread` (a lua_State) belongs to is recorded; if so,
+   * makes its rows add up, and says in which capture and as which state. On the
+   * thread that runs the state, between two allocator calls. */
+  bool (*settle)(void *thread, char path[PATH_MAX], uint32_t *state_index);
+};
 
 #endif

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "reach/contract.h"
-#include "store/format.h"
+#include "store/capture_path.h"
 
 static pid_t child_pid;
 
@@ -91,74 +91,19 @@ static const char *preload_obstacle(const char *program) {
 
 /* -- The capture's file ------------------------------------------------------- */
 
-static enum seep_status absolute_path(const char *path, char out[PATH_MAX], struct seep_error *error) {
-  char here[PATH_MAX];
-  if (path[0] == '/') {
-    here[0] = '\0';
-  } else if (getcwd(here, sizeof here) == NULL) {
-    return seep_error_set(error, SEEP_E_SYSTEM, "the current directory is gone: give -o an absolute path");
-  }
-  if (strlen(here) + strlen(path) + 32 >= PATH_MAX) {
-    return seep_error_set(error, SEEP_E_USAGE, "-o: the path is too long");
-  }
-  stpcpy(stpcpy(stpcpy(out, here), here[0] != '\0' ? "/" : ""), path);
-  return SEEP_OK;
-}
-
-/* An earlier capture may be overwritten; anything else that is there may not. */
-static bool may_overwrite(int file) {
-  char magic[8];
-  struct stat status;
-  if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) return false;
-  if (status.st_size == 0) return true;
-  return pread(file, magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
-         memcmp(magic, SEEP_FORMAT_MAGIC, sizeof magic) == 0;
-}
-
-/* Makes the empty file that the recorder will take over, before the program is
- * started: what cannot be written is known in time. A capture of the same name
- * that is still being written keeps its inode: the name alone is taken. */
-static enum seep_status prepare_capture(const char *path, struct seep_error *error) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < SEEP_HEADER_BYTES) {
-    return seep_error_set(error, SEEP_E_SYSTEM, "%s: files may be %llu bytes at most (ulimit -f): a capture needs more",
-                          path, (unsigned long long)limit.rlim_cur);
-  }
-  int file = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-  if (file >= 0) {
-    bool free_to_use = may_overwrite(file);
-    close(file);
-    if (!free_to_use) {
-      return seep_error_set(error, SEEP_E_USAGE,
-                            "%s: there is a file that is no capture: give -o another name", path);
-    }
-    if (unlink(path) != 0) {
-      return seep_error_set(error, SEEP_E_SYSTEM, "%s: %s: give -o a place that can be written", path, strerror(errno));
-    }
-  } else if (errno != ENOENT) {
-    return seep_error_set(error, SEEP_E_SYSTEM, "%s: %s: give -o a place that can be written", path, strerror(errno));
-  }
-  file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  int failure = file < 0 ? errno : posix_fallocate(file, 0, SEEP_HEADER_BYTES);
-  if (file >= 0 && ftruncate(file, 0) != 0 && failure == 0) failure = errno;
-  if (file >= 0) close(file);
-  if (failure == 0) return SEEP_OK;
-  if (file >= 0) unlink(path);
-  return seep_error_set(error, SEEP_E_SYSTEM, "%s: %s: give -o a place that can be written", path, strerror(failure));
-}
-
 static enum seep_status name_capture(struct seep_launch *launch, pid_t pid, struct seep_error *error) {
-  char name[320];
-  if (launch->capture != NULL) return absolute_path(launch->capture, launch->capture_path, error);
+  char name[SEEP_CAPTURE_NAME_BYTES];
+  if (launch->capture != NULL) {
+    return seep_capture_path_absolute(launch->capture, "-o", launch->capture_path, error);
+  }
   const char *program = launch->arguments[0];
   for (int i = 0; launch->arguments[i] != NULL && i < 2; i++) {
     /* `lua app.lua` is named after the script. */
     const char *dot = strrchr(launch->arguments[i], '.');
     if (dot != NULL && strcmp(dot, ".lua") == 0) program = launch->arguments[i];
   }
-  const char *slash = strrchr(program, '/');
-  snprintf(name, sizeof name, "seepline.%.200s.%d.seep", slash != NULL ? slash + 1 : program, (int)pid);
-  return absolute_path(name, launch->capture_path, error);
+  seep_capture_path_default(program, (uint32_t)pid, name);
+  return seep_capture_path_absolute(name, "-o", launch->capture_path, error);
 }
 
 /* -- The child ----------------------------------------------------------------- */
@@ -172,8 +117,8 @@ static void set_environment(const struct seep_launch *launch, const char *preloa
       setenv("LD_PRELOAD", value, 1) != 0 || setenv(SEEP_RUN_VARIABLE, request, 1) != 0) {
     _exit(SEEP_EXIT_CANNOT_RECORD);
   }
-  if (launch->sample_interval_bytes == 0) return;
-  if (asprintf(&value, "sample:%u", launch->sample_interval_bytes) < 0 || setenv(SEEP_MODE_VARIABLE, value, 1) != 0) {
+  if (launch->mode == SEEP_MODE_EXACT) return;
+  if (asprintf(&value, "%u:%u", (unsigned)launch->mode, launch->interval) < 0 || setenv(SEEP_MODE_VARIABLE, value, 1) != 0) {
     _exit(SEEP_EXIT_CANNOT_RECORD);
   }
 }
@@ -188,7 +133,7 @@ static void become_program(struct seep_launch *launch, const char *program, cons
                            int report_to) {
   struct report report = {.failure = SEEP_EXIT_CANNOT_RECORD};
   if (name_capture(launch, getpid(), &report.error) == SEEP_OK &&
-      prepare_capture(launch->capture_path, &report.error) == SEEP_OK) {
+      seep_capture_path_prepare(launch->capture_path, "-o", &report.error) == SEEP_OK) {
     set_environment(launch, preload);
     execv(program, launch->arguments);
     unlink(launch->capture_path);

@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #include "base/error.h"
+#include "store/format.h"
 
 /* Exit statuses of our own, as env(1) has them. */
 enum { SEEP_EXIT_CANNOT_RECORD = 125, SEEP_EXIT_CANNOT_RUN = 126, SEEP_EXIT_NOT_FOUND = 127 };
@@ -17,7 +18,8 @@ struct seep_launch {
   char *const *arguments;     /* of the program, NULL at the end; [0] is looked up on PATH */
   const char *capture;        /* path as asked for, or NULL for the default name */
   bool children;              /* record exec'd children, too */
-  uint32_t sample_interval_bytes;  /* mode sample; 0: mode exact */
+  enum seep_mode mode;
+  uint32_t interval;          /* modes sample and count: as in the capture's header; else 0 */
   uint64_t run_id;            /* set by seep_launch_run */
   char capture_path[PATH_MAX];/* absolute, set by seep_launch_run */
 };

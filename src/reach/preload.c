@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "reach/contract.h"
+#include "record/hook_states.h"
 #include "record/process.h"
 #include "vm/calibrate.h"
 
@@ -34,9 +35,11 @@ enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384, CALLERS_KN
 /* A build of Lua in this process, told apart by its lua_newstate. */
 struct build {
   void *newstate;
+  bool usable; /* its public API was found */
   bool known;  /* calibration succeeded */
   struct seep_lua_api api;
   struct seep_vm vm;
+  struct seep_birth birth;  /* of one that is usable and not known */
 };
 
 static struct {
@@ -44,6 +47,7 @@ static struct {
   bool claimed;                /* this process is the one to record */
   struct seep_settings settings;
   bool keep_variables;         /* --children */
+  bool publicly;               /* hook modes: the public API alone */
   pthread_mutex_t builds_lock;
   struct build builds[BUILDS_MAX];
   uint32_t build_count;
@@ -58,10 +62,14 @@ static __thread bool calibrating;
 static __thread uintptr_t candidate_block;
 /* Fresh mappings of this thread in which a LuaJIT state may be. Another thread's
  * are not ours to look into: its state may be running already. */
-static __thread struct {
+struct places {
   uintptr_t begin[MAPPINGS_MAX];
   uint32_t count;
-} mappings;
+};
+static __thread struct places mappings;
+/* Blocks of PUC states that this thread opens and that wait for their hook: it can
+ * be set once the state is complete. */
+static __thread struct places newborns;
 
 /* -- The request, and how it leaves the environment --------------------------- */
 
@@ -107,25 +115,22 @@ static void restore_environment(void) {
   if (find_variable(SEEP_MODE_VARIABLE, &at) != NULL) drop_variable(at);
 }
 
-static void read_command(struct seep_settings *settings) {
-  int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return;
-  ssize_t got = read(file, settings->command, sizeof settings->command - 1);
-  settings->command_bytes = got > 0 ? (uint32_t)got : 0;
-  close(file);
+static void read_mode(struct seep_settings *settings) {
+  size_t at;
+  char *end;
+  const char *text = find_variable(SEEP_MODE_VARIABLE, &at);
+  const char *seed = find_variable(SEEP_SEED_VARIABLE, &at);
+  unsigned long mode = text == NULL ? SEEP_MODE_EXACT : strtoul(text, &end, 10);
+  settings->mode = SEEP_MODE_EXACT;
+  if (text == NULL || *end != ':' || mode <= SEEP_MODE_EXACT || mode > SEEP_MODE_COUNT) return;
+  settings->mode = (enum seep_mode)mode;
+  settings->interval = (uint32_t)strtoul(end + 1, &end, 10);
+  settings->seed = seed != NULL ? strtoull(seed, NULL, 10) : settings->run_id ^ (uint64_t)getpid() << 32;
+  preload.publicly = strcmp(end, ":public") == 0;
 }
 
-static void read_mode(struct seep_settings *settings) {
-  static const char sample[] = "sample:";
-  size_t at;
-  const char *mode = find_variable(SEEP_MODE_VARIABLE, &at);
-  const char *seed = find_variable(SEEP_SEED_VARIABLE, &at);
-  settings->mode = SEEP_MODE_EXACT;
-  if (mode == NULL || strncmp(mode, sample, strlen(sample)) != 0) return;
-  settings->mode = SEEP_MODE_SAMPLE;
-  settings->interval = (uint32_t)strtoul(mode + strlen(sample), NULL, 10);
-  settings->seed = seed != NULL ? strtoull(seed, NULL, 10) : settings->run_id ^ (uint64_t)getpid() << 32;
-}
+/* The modes that leave the allocator alone. */
+static bool by_hooks(void) { return preload.settings.mode > SEEP_MODE_SAMPLE; }
 
 static bool read_request(void) {
   size_t at;
@@ -136,7 +141,7 @@ static bool read_request(void) {
   settings->run_id = strtoull(value, NULL, 16);
   preload.keep_variables = value[17] == SEEP_RUN_CHILDREN;
   strcpy(settings->path, value + 19);
-  read_command(settings);
+  seep_process_read_command(settings);
   read_mode(settings);
   return true;
 }
@@ -151,6 +156,9 @@ static void claim(void) {
 
 /* -- Builds of Lua ------------------------------------------------------------ */
 
+/* Hooks need the public API alone. */
+static bool can_record(const struct build *build) { return by_hooks() ? build->usable : build->known; }
+
 /* Under the lock. */
 static struct build *add_build(void *newstate, void *handle) {
   struct build *build = &preload.builds[preload.build_count];
@@ -158,11 +166,12 @@ static struct build *add_build(void *newstate, void *handle) {
   calibrating = true;
   build->newstate = newstate;
   enum seep_status status = seep_lua_api_find(handle, &build->api, &error);
+  build->usable = status == SEEP_OK;
   if (status == SEEP_OK) status = seep_calibrate(&build->api, &build->vm, &error);
-  build->known = status == SEEP_OK;
+  build->known = status == SEEP_OK && !(preload.publicly && !build->api.is_luajit);
   calibrating = false;
   preload.build_count++;
-  if (!build->known) seep_process_note_unrecorded(error.text);
+  if (!can_record(build)) seep_process_note_unrecorded(error.text);
   return build;
 }
 
@@ -176,7 +185,20 @@ static struct build *build_of(void *newstate, void *handle) {
   }
   if (found == NULL && preload.build_count < BUILDS_MAX) found = add_build(newstate, handle);
   pthread_mutex_unlock(&preload.builds_lock);
-  return found != NULL && found->known ? found : NULL;
+  return found != NULL && can_record(found) ? found : NULL;
+}
+
+/* Records a complete state that runs nothing of the program's yet. */
+static void record_state(struct build *build, lua_State *L) {
+  struct seep_error error = {{0}};
+  bool described = build->known && !preload.publicly;
+  struct seep_hook_request request = {.api = &build->api, .vm = described ? &build->vm : NULL,
+                                      .mode = preload.settings.mode, .instructions = preload.settings.interval};
+  if (!by_hooks()) {
+    seep_process_adopt(&build->vm, (uintptr_t)L);
+  } else if (seep_hook_states_start(&request, L, (uintptr_t)L, &error) != SEEP_OK) {
+    seep_process_note_unrecorded(error.text);
+  }
 }
 
 /* -- Lua inside the program: what it calls in libc ---------------------------- */
@@ -211,6 +233,15 @@ static void stop_expecting(void) {
   }
 }
 
+/* The main thread of the state whose block that is; NULL if it is none. */
+static lua_State *main_thread_in(const struct build *build, uintptr_t block) {
+  if (!build->known) {
+    return seep_birth_is_state(&build->birth, block) ? (lua_State *)(block + build->birth.main_thread_offset) : NULL;
+  }
+  uintptr_t main_thread = block + build->vm.main_thread_offset;
+  return seep_vm_is_state(&build->vm, main_thread) ? (lua_State *)main_thread : NULL;
+}
+
 /* The call after the one that may have been a state's: if it was, begin to
  * record. The call itself has passed the state's allocator already, so its
  * block is counted by hand. */
@@ -218,7 +249,11 @@ static struct seep_recorder *take_candidate(void) {
   const struct seep_vm *vm = &preload.builds[0].vm;
   uintptr_t block = candidate_block;
   stop_expecting();
-  if (!seep_vm_is_state(vm, block + vm->main_thread_offset)) return NULL;
+  if (main_thread_in(&preload.builds[0], block) == NULL) return NULL;
+  if (by_hooks()) {
+    newborns.begin[newborns.count++ % MAPPINGS_MAX] = block;
+    return NULL;
+  }
   seep_process_adopt_newborn(vm, block);
   return seep_process_recorder_of(block + vm->main_thread_offset + vm->global_offset);
 }
@@ -258,6 +293,11 @@ SEEP_EXPORT void *mmap64(void *at, size_t size, int protection, int flags, int f
   return map(at, size, protection, flags, file, offset);
 }
 
+SEEP_EXPORT int munmap(void *at, size_t size) {
+  if (by_hooks() && preload.watch_mappings) seep_hook_states_unmap((uintptr_t)at, size);
+  return (int)syscall(SYS_munmap, at, size);
+}
+
 /* A state that this thread opens is complete by the time it asks for package.path,
  * so one look at each mapping is enough. */
 static SEEP_NOINLINE void search_mappings(void) {
@@ -266,15 +306,26 @@ static SEEP_NOINLINE void search_mappings(void) {
   mappings.count = 0;
   for (uint32_t i = 0; i < count; i++) {
     uintptr_t main_thread = seep_vm_find_state(vm, mappings.begin[i], STATE_SEARCH_BYTES);
-    if (main_thread != 0) seep_process_adopt(vm, main_thread);
+    if (main_thread != 0) record_state(&preload.builds[0], (lua_State *)main_thread);
+  }
+}
+
+/* PUC asks for package.path from within the state, complete then. */
+static SEEP_NOINLINE void hook_newborns(void) {
+  uint32_t count = newborns.count < MAPPINGS_MAX ? newborns.count : MAPPINGS_MAX;
+  newborns.count = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    lua_State *main_thread = main_thread_in(&preload.builds[0], newborns.begin[i]);
+    if (main_thread != NULL) record_state(&preload.builds[0], main_thread);
   }
 }
 
 SEEP_EXPORT char *getenv(const char *name) {
   static char *(*next)(const char *);
-  if (mappings.count != 0 && !calibrating) {
+  if ((mappings.count | newborns.count) != 0 && !calibrating) {
     int saved_errno = errno;
     search_mappings();
+    hook_newborns();
     errno = saved_errno;
   }
   if (next == NULL) next = (char *(*)(const char *))dlsym(RTLD_NEXT, "getenv");
@@ -325,6 +376,7 @@ static struct build *build_behind(void *real_newstate) {
 /* Any version's: 5.5 has a third argument. */
 lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigned seed);
 lua_State *luaL_newstate(void);
+void lua_close(lua_State *L);
 int lua_resume(lua_State *L, void *a, void *b, void *c);
 void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud);
 
@@ -336,12 +388,13 @@ SEEP_EXPORT lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigne
   struct build *build = build_behind((void *)real);
   if (real == NULL) return NULL;
   if (build == NULL) return real(allocator, ud, seed);
-  seep_allocator *stands_in = build->api.is_luajit ? allocator : seep_process_open(&build->vm, allocator);
+  bool opens_here = !build->api.is_luajit && !by_hooks();
+  seep_allocator *stands_in = opens_here ? seep_process_open(&build->vm, allocator) : allocator;
   lua_State *L = real(stands_in, ud, seed);
   if (L == NULL) {
-    seep_process_open_failed(stands_in);
-  } else if (build->api.is_luajit) {
-    seep_process_adopt(&build->vm, (uintptr_t)L);
+    if (opens_here) seep_process_open_failed(stands_in);
+  } else if (!opens_here) {
+    record_state(build, L);
   }
   return L;
 }
@@ -351,16 +404,69 @@ SEEP_EXPORT lua_State *luaL_newstate(void) {
   if (real == NULL) return NULL;
   lua_State *L = real();
   struct build *build = build_behind(search_real("lua_newstate", (void *)real));
-  if (L != NULL && build != NULL) seep_process_adopt(&build->vm, (uintptr_t)L);
+  if (L != NULL && build != NULL) record_state(build, L);
   return L;
 }
 
-/* The recorder of a thread's state, when one build of Lua is recorded here. */
-static struct seep_recorder *recorder_of_thread(lua_State *L) {
-  if (preload.build_count != 1 || !preload.builds[0].known) return NULL;
-  const struct seep_vm *vm = &preload.builds[0].vm;
-  return seep_process_recorder_of(*(uintptr_t *)((uintptr_t)L + vm->thread_global));
+/* What a recorder of allocators sees by itself, hooks must be told. */
+SEEP_EXPORT void lua_close(lua_State *L) {
+  void (*real)(lua_State *) = real_function("lua_close", __builtin_return_address(0));
+  if (by_hooks() && preload.build_count == 1 && preload.builds[0].usable && !calibrating) {
+    seep_hook_states_stop(&preload.builds[0].api, L, true);
+  }
+  real(L);
 }
+
+/* The global state of a thread, when one build of Lua is recorded here; else 0. */
+static uintptr_t global_of_thread(lua_State *L) {
+  if (preload.build_count != 1 || !preload.builds[0].known) return 0;
+  return *(uintptr_t *)((uintptr_t)L + preload.builds[0].vm.thread_global);
+}
+
+static struct seep_recorder *recorder_of_thread(lua_State *L) {
+  uintptr_t global = global_of_thread(L);
+  return global == 0 ? NULL : seep_process_recorder_of(global);
+}
+
+static struct seep_vm_state *vm_state_of_thread(lua_State *L) {
+  if (by_hooks()) return seep_hook_states_vm_state(global_of_thread(L));
+  struct seep_recorder *recorder = recorder_of_thread(L);
+  return recorder == NULL ? NULL : &recorder->vm_state;
+}
+
+/* -- What the Lua module in this process asks ---------------------------------- */
+
+/* The recorder of a thread's state, whatever build it is of. */
+static struct seep_recorder *recorder_of_any(uintptr_t thread) {
+  struct seep_recorder *found = NULL;
+  for (uint32_t i = 0; i < preload.build_count && found == NULL; i++) {
+    const struct build *build = &preload.builds[i];
+    if (!build->known) continue;
+    found = seep_process_recorder_of(seep_load_pointer(&seep_image_self_checked, thread + build->vm.thread_global));
+  }
+  return found;
+}
+
+static bool settle_hooks_for_module(lua_State *L, char path[PATH_MAX]) {
+  for (uint32_t i = 0; i < preload.build_count; i++) {
+    if (seep_hook_states_settle(&preload.builds[i].api, L)) return seep_process_path(path);
+  }
+  return false;
+}
+
+static bool settle_for_module(void *thread, char path[PATH_MAX], uint32_t *state_index) {
+  *state_index = 0;
+  if (by_hooks()) return settle_hooks_for_module(thread, path);
+  struct seep_recorder *recorder = recorder_of_any((uintptr_t)thread);
+  if (recorder == NULL || !seep_process_settle(recorder, path)) return false;
+  *state_index = recorder->state_index;
+  return true;
+}
+
+extern const struct seep_recording_1 seepline_recording_1;
+SEEP_EXPORT const struct seep_recording_1 seepline_recording_1 = {.settle = settle_for_module};
+
+/* -- What a host does with its allocator and threads --------------------------- */
 
 /* The program's new allocator comes behind the recorder, as the old one was. */
 SEEP_EXPORT void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud) {
@@ -379,11 +485,11 @@ SEEP_EXPORT void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud
 SEEP_EXPORT int lua_resume(lua_State *L, void *a, void *b, void *c) {
   int (*next)(lua_State *, void *, void *, void *) =
       real_function("lua_resume", __builtin_return_address(0));
-  struct seep_recorder *recorder = preload.builds[0].api.is_luajit ? NULL : recorder_of_thread(L);
-  if (recorder == NULL) return next(L, a, b, c);
-  uint32_t depth = seep_vm_host_resume_begin(&recorder->vm_state, (uintptr_t)L);
+  struct seep_vm_state *state = preload.builds[0].api.is_luajit ? NULL : vm_state_of_thread(L);
+  if (state == NULL) return next(L, a, b, c);
+  uint32_t depth = seep_vm_host_resume_begin(state, (uintptr_t)L);
   int status = next(L, a, b, c);
-  seep_vm_host_resume_end(&recorder->vm_state, depth);
+  seep_vm_host_resume_end(state, depth);
   return status;
 }
 
@@ -406,11 +512,23 @@ static void *newstate_of_program(void) {
   return found;
 }
 
+/* A build that no description fits, to be recorded by hooks. */
+static void watch_births(struct build *build) {
+  struct seep_error error = {{0}};
+  calibrating = true;
+  enum seep_status status = seep_calibrate_birth(&build->api, &build->birth, &error);
+  calibrating = false;
+  if (status != SEEP_OK) seep_process_note_unrecorded(error.text);
+  else preload.watched_bytes = build->birth.block_bytes;
+}
+
 static void watch_program(void *newstate) {
   claim();
   struct build *build = build_of(newstate, RTLD_DEFAULT);
   if (build == NULL) return;
-  if (build->api.is_luajit) {
+  if (!build->known) {
+    watch_births(build);
+  } else if (build->api.is_luajit) {
     preload.watch_mappings = true;
   } else {
     preload.watched_bytes = build->vm.state_block_bytes;

@@ -3,6 +3,7 @@
 #include "record/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,15 +11,19 @@
 #include <unistd.h>
 
 #include "base/pages.h"
+#include "record/hook_states.h"
 #include "record/sample_call.h"
 #include "record/thunks.h"
+#include "store/capture_path.h"
 
-enum { FRESH_STATES = 64, OWNER_CACHE = 64 };
+enum { OWNER_CACHE = 16 };
 
 static struct {
   pthread_mutex_t lock;
   struct seep_settings settings;
-  bool initialised, recording, created;
+  bool watched;              /* forks are noticed: it was begun once */
+  bool recording, created;
+  uint32_t begun;            /* recordings with the default name, begun by states */
   struct seep_capture capture;
   uint32_t recorder_count;
   pid_t pid;                 /* of the process that records here: a vfork shares our memory */
@@ -31,60 +36,58 @@ static struct {
 
 /* -- The capture ------------------------------------------------------------- */
 
-/* "app.seep" and 77 give "app.77.seep"; another name gets ".77" at its end. */
-static void path_for_pid(const char *path, uint32_t pid, char *out, size_t out_bytes) {
-  size_t length = strlen(path);
-  if (length > 5 && strcmp(path + length - 5, ".seep") == 0) {
-    snprintf(out, out_bytes, "%.*s.%u.seep", (int)(length - 5), path, pid);
-  } else {
-    snprintf(out, out_bytes, "%s.%u", path, pid);
-  }
-}
-
-static void create_capture(void) {
+static enum seep_status create_capture(struct seep_error *error) {
   const struct seep_settings *settings = &process.settings;
-  struct seep_error error;
-  process.created = true;
-  enum seep_status status = seep_capture_create(&process.capture, settings->path, &error);
+  enum seep_status status = seep_capture_create(&process.capture, settings->path, error);
   if (status == SEEP_E_USAGE) { /* another process of this run came first */
     char path[PATH_MAX];
-    path_for_pid(settings->path, (uint32_t)getpid(), path, sizeof path);
-    status = seep_capture_create(&process.capture, path, &error);
+    seep_capture_path_numbered(settings->path, (uint32_t)getpid(), path, sizeof path);
+    status = seep_capture_create(&process.capture, path, error);
   }
-  if (status != SEEP_OK) {
-    process.recording = false;
-    return;
-  }
+  process.recording = process.created = status == SEEP_OK;
+  if (status != SEEP_OK) return status;
   struct seep_file_header *header = process.capture.header;
   header->run_id = settings->run_id;
   header->mode = settings->mode;
   header->interval = settings->interval;
   header->command_bytes = settings->command_bytes;
   memcpy(header->command, settings->command, sizeof header->command);
+  return SEEP_OK;
 }
 
 /* Under the lock: there is a capture to record into. */
 static bool ready(void) {
-  if (process.recording && !process.created) create_capture();
+  if (process.recording && !process.created) create_capture(NULL);
   return process.recording;
 }
 
 /* -- States ------------------------------------------------------------------ */
 
+/* In the capture, and its lua_close was seen. */
+static bool is_closed(const struct seep_recorder *recorder) {
+  return recorder->record != NULL &&
+         __atomic_load_n(&recorder->record->closed, __ATOMIC_ACQUIRE) == SEEP_STATE_CLOSED;
+}
+
+/* In the capture, and nothing has ended its part in it. */
+static bool is_member(const struct seep_recorder *recorder) {
+  return recorder->record != NULL && !recorder->left &&
+         __atomic_load_n(&recorder->record->closed, __ATOMIC_ACQUIRE) == SEEP_STATE_OPEN;
+}
+
 static void release_closed_states(void) {
   for (uint32_t i = 0; i < process.recorder_count; i++) {
-    struct seep_recorder *recorder = seep_thunk_recorders[i];
-    if (recorder->record->closed == SEEP_STATE_CLOSED) seep_recorder_release(recorder);
+    if (is_closed(seep_thunk_recorders[i])) seep_recorder_release(seep_thunk_recorders[i]);
   }
 }
 
 /* A recorder whose state is gone and whose tables fit the new one. A module
  * that kept the thunk of the old state must still reach the same allocator. */
-static struct seep_recorder *reusable(const struct seep_vm *vm, seep_allocator *original) {
+static struct seep_recorder *find_reusable(const struct seep_vm *vm, seep_allocator *original) {
   for (uint32_t i = 0; i < process.recorder_count; i++) {
     struct seep_recorder *recorder = seep_thunk_recorders[i];
-    if (recorder->record->closed == SEEP_STATE_RELEASED && recorder->vm_state.vm == vm &&
-        recorder->original == original) {
+    if (recorder->record != NULL && recorder->record->closed == SEEP_STATE_RELEASED && !recorder->left &&
+        recorder->vm_state.vm == vm && recorder->original == original) {
       return recorder;
     }
   }
@@ -99,31 +102,64 @@ static bool prepare(struct seep_recorder *recorder, uint32_t index, const struct
   return seep_recorder_sample(recorder, settings->interval, settings->seed + index);
 }
 
-static struct seep_recorder *add_recorder(const struct seep_vm *vm, seep_allocator *original) {
+/* The recorder that a state had when it recorded before, or else one whose state
+ * is gone; not in a capture any more. */
+static struct seep_recorder *find_former(const struct seep_vm *vm, seep_allocator *original, uintptr_t global) {
+  struct seep_recorder *found = NULL;
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    struct seep_recorder *recorder = seep_thunk_recorders[i];
+    if (recorder->original != original || recorder->vm_state.vm != vm || is_member(recorder)) continue;
+    bool its_own = recorder->vm_state.global == global && (recorder->record == NULL || recorder->left);
+    if (!its_own && !(recorder->abandoned && recorder->record == NULL)) continue;
+    if (found == NULL || its_own) found = recorder;
+  }
+  if (found == NULL) return NULL;
+  if (found->record != NULL) { /* it left this very capture: what it held is counted anew */
+    seep_recorder_release(found);
+    seep_recorder_detach(found);
+  }
+  return found;
+}
+
+static struct seep_recorder *add_recorder(seep_allocator *original) {
   uint32_t index = process.recorder_count;
   if (index == SEEP_STATES_MAX) return NULL;
   struct seep_recorder *recorder = seep_pages_map(sizeof *recorder);
   if (recorder == NULL) return NULL;
-  if (!prepare(recorder, index, vm)) {
-    seep_pages_unmap(recorder, sizeof *recorder);
-    return NULL;
-  }
   recorder->original = original;
   recorder->installed = seep_thunk(index);
+  recorder->call = seep_recorder_call;
+  recorder->abandoned = true; /* until it is somebody's */
   seep_thunk_recorders[index] = recorder;
   process.recorder_count = index + 1;
+  return recorder;
+}
+
+/* Enters a recorder that is in no capture into this one. */
+static struct seep_recorder *enter(struct seep_recorder *recorder, const struct seep_vm *vm) {
+  uint32_t index = process.capture.header->state_count;
+  if (recorder == NULL || index == SEEP_STATES_MAX) return NULL;
+  if (!prepare(recorder, index, vm)) {
+    seep_recorder_detach(recorder);
+    return NULL;
+  }
+  recorder->abandoned = false;
   process.capture.header->state_count = index + 1;
   return recorder;
 }
 
 /* Under the lock. NULL, and noted in the capture, when there is no room. */
-static struct seep_recorder *take_recorder(const struct seep_vm *vm, seep_allocator *original) {
+static struct seep_recorder *take_recorder(const struct seep_vm *vm, seep_allocator *original, uintptr_t global) {
   struct seep_recorder *recorder = NULL;
   if (!ready()) return NULL;
   release_closed_states();
-  if (process.recorder_count >= FRESH_STATES) recorder = reusable(vm, original);
-  if (recorder != NULL) recorder->record->closed = SEEP_STATE_OPEN; /* nobody else's any more */
-  if (recorder == NULL) recorder = add_recorder(vm, original);
+  if (process.capture.header->state_count >= SEEP_FRESH_STATES) recorder = find_reusable(vm, original);
+  if (recorder != NULL) {
+    recorder->record->closed = SEEP_STATE_OPEN; /* nobody else's any more */
+    return recorder;
+  }
+  recorder = find_former(vm, original, global);
+  recorder = enter(recorder != NULL ? recorder : add_recorder(original), vm);
   if (recorder == NULL) {
     process.capture.header->unrecorded_states++;
     seep_capture_mark_incomplete(&process.capture, "no room for another Lua state");
@@ -139,7 +175,7 @@ static void adopt(const struct seep_vm *vm, uintptr_t main_thread,
   uintptr_t *allocator = (uintptr_t *)(main_thread + vm->global_offset + vm->allocf);
   pthread_mutex_lock(&process.lock);
   if (seep_thunk_owner(*allocator) == NULL) {
-    struct seep_recorder *recorder = take_recorder(vm, (seep_allocator *)*allocator);
+    struct seep_recorder *recorder = take_recorder(vm, (seep_allocator *)*allocator, main_thread + vm->global_offset);
     if (recorder != NULL) {
       begin(recorder, where);
       *allocator = (uintptr_t)recorder->installed;
@@ -160,7 +196,7 @@ void seep_process_adopt_newborn(const struct seep_vm *vm, uintptr_t block) {
 seep_allocator *seep_process_open(const struct seep_vm *vm, seep_allocator *original) {
   int saved_errno = errno;
   pthread_mutex_lock(&process.lock);
-  struct seep_recorder *recorder = take_recorder(vm, original);
+  struct seep_recorder *recorder = take_recorder(vm, original, 0);
   if (recorder != NULL) recorder->phase = SEEP_PHASE_NEWBORN;
   pthread_mutex_unlock(&process.lock);
   errno = saved_errno;
@@ -237,7 +273,7 @@ static bool counted_meanwhile(const char *copy) {
 static void before_fork(void) {
   pthread_mutex_lock(&process.lock);
   /* A child that has recorded nothing yet hands its own parent's copy on. */
-  if (!process.recording || process.recorder_count == 0 || *seep_recorder_alive == 0) return;
+  if (!process.recording || !process.created || *seep_recorder_alive == 0) return;
   seep_capture_hold(&process.capture);
   process.fork_held = true;
   process.fork_threaded = has_threads();
@@ -295,6 +331,7 @@ static void stop_all(void) {
   for (uint32_t i = 0; i < process.recorder_count; i++) {
     seep_thunk_recorders[i]->phase = SEEP_PHASE_PASSIVE;
   }
+  seep_hook_states_end_all();
 }
 
 /* The first allocator call in a child: a file of its own takes the place of the
@@ -308,7 +345,7 @@ static void woke_in_child(void) {
   if (copy == NULL) copy = seep_capture_copy(&process.capture, &size_bytes);
   *seep_recorder_alive = 1;
   process.pid = getpid();
-  path_for_pid(process.settings.path, (uint32_t)process.pid, path, sizeof path);
+  seep_capture_path_numbered(process.settings.path, (uint32_t)process.pid, path, sizeof path);
   if (copy == NULL) {
     stop_all();
   } else {
@@ -329,13 +366,41 @@ static bool watch_forks(void) {
   return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
 
+/* Under the lock. A forked child that has recorded nothing yet finds out now. */
+static void notice_fork(void) {
+  if (!process.watched || *seep_recorder_alive != 0) return;
+  if (process.recording && process.created) {
+    woke_in_child();
+  } else {
+    *seep_recorder_alive = 1;
+    process.pid = getpid();
+  }
+}
+
+struct seep_capture *seep_process_lock(void) {
+  pthread_mutex_lock(&process.lock);
+  if (!ready()) return NULL;
+  notice_fork();
+  return process.recording ? &process.capture : NULL;
+}
+
+void seep_process_unlock(void) { pthread_mutex_unlock(&process.lock); }
+
 /* -- Beginning and end ------------------------------------------------------- */
 
 void seep_process_init(const struct seep_settings *settings) {
   process.settings = *settings;
   process.pid = getpid();
-  process.recording = watch_forks();
-  process.initialised = true;
+  process.watched = watch_forks();
+  process.recording = process.watched;
+}
+
+void seep_process_read_command(struct seep_settings *settings) {
+  int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;
+  ssize_t got = read(file, settings->command, sizeof settings->command - 1);
+  settings->command_bytes = got > 0 ? (uint32_t)got : 0;
+  close(file);
 }
 
 bool seep_process_is_recording(void) {
@@ -346,7 +411,7 @@ bool seep_process_is_recording(void) {
  * the program closed them to end, and they show what they held. */
 static void release_gone_states(void) {
   for (uint32_t i = 0; i < process.recorder_count; i++) {
-    if (seep_thunk_recorders[i]->record->closed == SEEP_STATE_OPEN) {
+    if (is_member(seep_thunk_recorders[i])) {
       release_closed_states();
       return;
     }
@@ -374,23 +439,155 @@ static void settle(struct seep_recorder *recorder) {
   if (counts_now) recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
 }
 
+static void settle_all(void) {
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    struct seep_recorder *recorder = seep_thunk_recorders[i];
+    if (recorder->phase != SEEP_PHASE_RECORDING) continue;
+    if (is_still_in_place(recorder)) {
+      settle(recorder);
+    } else {
+      note_replaced();
+    }
+  }
+}
+
 void seep_process_finish(void) {
-  if (!process.initialised || *seep_recorder_alive == 0 || getpid() != process.pid) return;
+  if (!process.watched || *seep_recorder_alive == 0 || getpid() != process.pid) return;
   pthread_mutex_lock(&process.lock);
   if (process.recording && process.created) {
     release_gone_states();
-    for (uint32_t i = 0; i < process.recorder_count; i++) {
-      struct seep_recorder *recorder = seep_thunk_recorders[i];
-      if (recorder->phase != SEEP_PHASE_RECORDING) continue;
-      if (is_still_in_place(recorder)) {
-        settle(recorder);
-      } else {
-        note_replaced();
-      }
-    }
+    settle_all();
+    seep_hook_states_finish();
     stop_all();
     seep_capture_seal(&process.capture);
   }
   process.recording = false;
   pthread_mutex_unlock(&process.lock);
+}
+
+/* -- States that start and stop by themselves ---------------------------------- */
+
+/* The last one has left: the capture is finished, and another one may follow. */
+static void end_recording(void) {
+  seep_capture_seal(&process.capture);
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    if (seep_thunk_recorders[i]->record != NULL) seep_recorder_detach(seep_thunk_recorders[i]);
+  }
+  seep_hook_states_detach();
+  seep_capture_close(&process.capture);
+  process.recording = process.created = false;
+}
+
+static bool any_member(void) {
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    if (is_member(seep_thunk_recorders[i])) return true;
+  }
+  return seep_hook_states_any();
+}
+
+/* Under the lock: a capture of our own, now, so that what fails is known. */
+static enum seep_status begin_recording(const struct seep_settings *settings, struct seep_error *error) {
+  if (!process.watched) process.watched = watch_forks();
+  if (!process.watched) return seep_error_set(error, SEEP_E_SYSTEM, "this kernel does not say when a process was forked");
+  process.settings = *settings;
+  process.pid = getpid();
+  char *path = process.settings.path;
+  if (settings->default_name && process.begun > 0) {
+    seep_capture_path_numbered(settings->path, process.begun + 1, path, PATH_MAX);
+  }
+  enum seep_status status = seep_capture_path_prepare(path, "out", error);
+  if (status != SEEP_OK) return status;
+  status = create_capture(error);
+  if (status != SEEP_OK) unlink(path);
+  else if (settings->default_name) process.begun++;
+  return status;
+}
+
+static enum seep_status join(const struct seep_vm *vm, uintptr_t main_thread, struct seep_error *error) {
+  uintptr_t global = main_thread + vm->global_offset;
+  uintptr_t *allocator = (uintptr_t *)(global + vm->allocf);
+  struct seep_recorder *recorder = take_recorder(vm, (seep_allocator *)*allocator, global);
+  if (recorder == NULL) {
+    seep_error_set(error, SEEP_E_MEMORY, "%s", process.capture.header->problem);
+    if (!any_member()) {
+      end_recording();
+      unlink(process.capture.path);
+    }
+    return SEEP_E_MEMORY;
+  }
+  seep_recorder_begin(recorder, main_thread);
+  *allocator = (uintptr_t)recorder->installed;
+  return SEEP_OK;
+}
+
+enum seep_status seep_process_start(const struct seep_settings *settings, const struct seep_vm *vm,
+                                    uintptr_t main_thread, struct seep_error *error) {
+  int saved_errno = errno;
+  enum seep_status status = SEEP_OK;
+  pthread_mutex_lock(&process.lock);
+  notice_fork();
+  if (!process.recording) status = begin_recording(settings, error);
+  if (status == SEEP_OK) status = join(vm, main_thread, error);
+  pthread_mutex_unlock(&process.lock);
+  errno = saved_errno;
+  return status;
+}
+
+void seep_process_stop(struct seep_recorder *recorder) {
+  int saved_errno = errno;
+  pthread_mutex_lock(&process.lock);
+  notice_fork();
+  if (process.recording && recorder->phase == SEEP_PHASE_RECORDING) {
+    if (!is_still_in_place(recorder)) note_replaced();
+    seep_recorder_leave(recorder);
+    recorder->left = true;
+    if (!any_member()) end_recording();
+  }
+  pthread_mutex_unlock(&process.lock);
+  errno = saved_errno;
+}
+
+enum seep_status seep_process_open_capture(const struct seep_settings *settings, struct seep_error *error) {
+  enum seep_status status = SEEP_OK;
+  pthread_mutex_lock(&process.lock);
+  notice_fork();
+  if (!process.recording) status = begin_recording(settings, error);
+  pthread_mutex_unlock(&process.lock);
+  return status;
+}
+
+void seep_process_close_unused(void) {
+  pthread_mutex_lock(&process.lock);
+  if (process.recording && process.created && !any_member()) end_recording();
+  pthread_mutex_unlock(&process.lock);
+}
+
+bool seep_process_path(char path[PATH_MAX]) {
+  pthread_mutex_lock(&process.lock);
+  notice_fork();
+  bool recording = process.recording && process.created;
+  if (recording) snprintf(path, PATH_MAX, "%s", process.capture.path);
+  pthread_mutex_unlock(&process.lock);
+  return recording;
+}
+
+void seep_process_abandon(uintptr_t global) {
+  pthread_mutex_lock(&process.lock);
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    struct seep_recorder *recorder = seep_thunk_recorders[i];
+    if (recorder->vm_state.global == global && recorder->phase == SEEP_PHASE_PASSIVE) recorder->abandoned = true;
+  }
+  pthread_mutex_unlock(&process.lock);
+}
+
+bool seep_process_settle(struct seep_recorder *recorder, char path[PATH_MAX]) {
+  pthread_mutex_lock(&process.lock);
+  notice_fork();
+  bool recording = process.recording && recorder->phase == SEEP_PHASE_RECORDING;
+  if (recording) {
+    seep_recorder_settle(recorder);
+    snprintf(path, PATH_MAX, "%s", process.capture.path);
+  }
+  pthread_mutex_unlock(&process.lock);
+  return recording;
 }

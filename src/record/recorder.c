@@ -1,14 +1,13 @@
 /* Recording one state. See recorder.h. */
 #include "record/recorder.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "record/entry.h"
 #include "record/series.h"
 
 enum {
-  STATE_BYTES = 4096,
   ROWS_BYTES = 16384,
   SERIES_BYTES = 16384,
   SITES_MAX = 1000000,
@@ -632,27 +631,16 @@ void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size
 
 /* -- Beginning and end ------------------------------------------------------- */
 
-static bool init_state_record(struct seep_recorder *recorder, uint32_t state_index,
-                              const struct seep_vm *vm) {
-  seep_table_init(&recorder->state_table, SEEP_SEGMENT_STATE, state_index,
-                  sizeof(struct seep_state_record), STATE_BYTES);
-  if (!seep_table_reserve(recorder->capture, &recorder->state_table, 1)) return false;
-  recorder->record = seep_table_record(&recorder->state_table, 0);
-  snprintf(recorder->record->family, sizeof recorder->record->family, "%s", vm->ops->family);
-  snprintf(recorder->record->release, sizeof recorder->record->release, "%s", vm->release);
-  recorder->record->number = state_index + 1;
-  recorder->record->mode = SEEP_MODE_EXACT;
-  recorder->record->row_count = recorder->record->series_count = 1;
-  return true;
-}
-
 bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *capture,
                         uint32_t state_index, const struct seep_vm *vm) {
   recorder->capture = capture;
+  recorder->state_index = state_index;
   recorder->vm_state.vm = vm;
   recorder->sites_max = SITES_MAX;
   recorder->rows_max = SEEP_BLOCK_ROWS_MAX - LEAF_ROWS_MAX;
-  if (!init_state_record(recorder, state_index, vm)) return false;
+  recorder->record = seep_entry_open(capture, &recorder->state_table, state_index, SEEP_MODE_EXACT,
+                                     vm->ops->family, vm->release);
+  if (recorder->record == NULL) return false;
   if (!seep_sites_init(&recorder->sites, capture, recorder->record, state_index)) return false;
   seep_table_init(&recorder->rows, SEEP_SEGMENT_ROWS, state_index, sizeof(struct seep_row_record),
                   ROWS_BYTES);
@@ -756,4 +744,29 @@ void seep_recorder_release(struct seep_recorder *recorder) {
   record->live_bytes = 0;
   record->vm_bytes = 0;
   record->closed = SEEP_STATE_RELEASED;
+}
+
+void seep_recorder_leave(struct seep_recorder *recorder) {
+  uintptr_t *allocator = (uintptr_t *)(recorder->vm_state.global + recorder->vm_state.vm->allocf);
+  seep_recorder_settle(recorder);
+  recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
+  recorder->phase = SEEP_PHASE_PASSIVE;
+  if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;
+  seep_block_table_clear(&recorder->blocks);
+  seep_sampler_clear(&recorder->sampler);
+}
+
+void seep_recorder_detach(struct seep_recorder *recorder) {
+  seep_allocator *original = recorder->original, *installed = recorder->installed;
+  struct seep_vm_state vm_state = recorder->vm_state;
+  bool abandoned = recorder->abandoned;
+  seep_block_table_clear(&recorder->blocks);
+  seep_sampler_clear(&recorder->sampler);
+  seep_sites_clear(&recorder->sites);
+  memset(recorder, 0, sizeof *recorder);
+  recorder->abandoned = abandoned;
+  recorder->call = seep_recorder_call;
+  recorder->vm_state = vm_state;
+  recorder->installed = installed;
+  recorder->original = original;
 }

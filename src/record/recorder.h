@@ -91,7 +91,10 @@ struct seep_recorder {
   seep_allocator *installed;    /* ours, in its place */
   struct seep_vm_state vm_state;
   struct seep_capture *capture;
-  struct seep_state_record *record;
+  struct seep_state_record *record;  /* NULL: in no capture */
+  uint32_t state_index;         /* of the record in the capture */
+  bool left;                    /* the state stopped recording, and is still in the capture */
+  bool abandoned;               /* the state stopped recording, and is gone since */
   struct seep_sites sites;
   struct seep_table state_table, rows, series;
   struct seep_block_table blocks;
@@ -181,6 +184,16 @@ void seep_recorder_remove_sample(struct seep_recorder *recorder, const struct se
 
 /* The first call of a state: it asks for the state itself. */
 void *seep_recorder_birth(struct seep_recorder *recorder, void *ud, size_t type_tag, size_t new_size);
+
+/* The state stops recording: what is pending is counted, the rows keep what is
+ * held, and the VM gets its own allocator back, unless the program put another
+ * in our place. The thunk goes on handing calls to the program's allocator, for
+ * whoever kept it. */
+void seep_recorder_leave(struct seep_recorder *recorder);
+
+/* Lets go of the capture and of all tables. The recorder can be prepared anew;
+ * until then it hands calls on. Nobody may be in a call of it that counts. */
+void seep_recorder_detach(struct seep_recorder *recorder);
 
 /* The process woke up in a forked child: set by process.c, called before
  * anything is written. */

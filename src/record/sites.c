@@ -138,12 +138,14 @@ static uint32_t mark_function(struct seep_sites *sites, const char *name) {
   return function.name == 0 ? 0 : add_function(sites, &function);
 }
 
+static uint32_t left_out_frame(struct seep_sites *sites) {
+  uint32_t mark = mark_function(sites, "(frames left out)");
+  return mark == 0 ? 0 : intern_frame(sites, mark, 0, SEEP_FRAME_TRUNCATED);
+}
+
 static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_state *state,
                                uint64_t key, uintptr_t function) {
-  if (key == SEEP_KEY_TRUNCATED) {
-    uint32_t mark = mark_function(sites, "(frames left out)");
-    return mark == 0 ? 0 : intern_frame(sites, mark, 0, SEEP_FRAME_TRUNCATED);
-  }
+  if (key == SEEP_KEY_TRUNCATED) return left_out_frame(sites);
   struct seep_frame_info info;
   state->vm->ops->describe(state, key, function, &info);
   uint32_t flags = (key & SEEP_KEY_TAIL ? SEEP_FRAME_TAIL : 0) |
@@ -258,6 +260,21 @@ uint32_t seep_sites_sibling(struct seep_sites *sites, const struct seep_vm_state
   return sibling == SEEP_NODE_NONE ? node : sibling;
 }
 
+uint32_t seep_sites_function(struct seep_sites *sites, uint64_t key, const struct seep_frame_info *info) {
+  return intern_function(sites, key, info);
+}
+
+uint32_t seep_sites_called(struct seep_sites *sites, uint32_t parent, uint32_t function, uint32_t line,
+                           uint32_t flags) {
+  uint32_t frame = function == 0 ? 0 : intern_frame(sites, function, line, flags);
+  return frame == 0 || parent == SEEP_NODE_NONE ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
+}
+
+uint32_t seep_sites_left_out(struct seep_sites *sites, uint32_t parent) {
+  uint32_t frame = left_out_frame(sites);
+  return frame == 0 || parent == SEEP_NODE_NONE ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
+}
+
 uint32_t seep_sites_mark(struct seep_sites *sites, const char *name) {
   uint32_t function = mark_function(sites, name);
   uint32_t frame = function == 0 ? 0 : intern_frame(sites, function, 0, 0);
@@ -284,4 +301,14 @@ bool seep_sites_init(struct seep_sites *sites, struct seep_capture *capture,
          seep_table_reserve(capture, &sites->frames, 1) &&
          seep_table_reserve(capture, &sites->nodes, 1) &&
          intern_node(sites, SEEP_NODE_NONE, 0) == SEEP_NODE_EMPTY_STACK;
+}
+
+void seep_sites_clear(struct seep_sites *sites) {
+  seep_map_clear(&sites->string_map);
+  seep_map_clear(&sites->function_map);
+  seep_map_clear(&sites->frame_map);
+  seep_map_clear(&sites->node_map);
+  seep_pages_unmap(sites->places, sites->place_capacity * sizeof *sites->places);
+  sites->places = NULL;
+  sites->place_capacity = sites->place_count = 0;
 }

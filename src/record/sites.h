@@ -48,6 +48,9 @@ struct seep_sites {
 bool seep_sites_init(struct seep_sites *sites, struct seep_capture *capture,
                      struct seep_state_record *record, uint32_t state_index);
 
+/* Gives back what is not in the capture. */
+void seep_sites_clear(struct seep_sites *sites);
+
 /* Looks up the frames of `stack` from its `from`-th outermost frame on, of which
  * the kept path has all before. Returns the node of the whole stack, or
  * SEEP_NODE_NONE when there is no room. The stack must just have been walked. */
@@ -79,6 +82,20 @@ uint32_t seep_sites_leaf_of(struct seep_sites *sites, uint32_t node);
  * `function` (vm_ops.function_of). `node` itself when there is no room. */
 uint32_t seep_sites_sibling(struct seep_sites *sites, const struct seep_vm_state *state,
                             uint32_t node, uint64_t key, uintptr_t function);
+
+/* -- Stacks whose frames are told one by one, as the hook modes know them -- */
+
+/* The function record of a frame that somebody described; 0 when there is no
+ * room. `key` is its frame key (its C function's address, for one without a name). */
+uint32_t seep_sites_function(struct seep_sites *sites, uint64_t key, const struct seep_frame_info *info);
+
+/* The node of a frame of `function` at `line`, called from `parent`; `flags` are
+ * enum seep_frame_flags. SEEP_NODE_NONE when there is no room. */
+uint32_t seep_sites_called(struct seep_sites *sites, uint32_t parent, uint32_t function, uint32_t line,
+                           uint32_t flags);
+
+/* The node that stands for frames left out above `parent`. */
+uint32_t seep_sites_left_out(struct seep_sites *sites, uint32_t parent);
 
 /* A node below the empty stack that stands for no place in the program, such as
  * "(before recording)". */

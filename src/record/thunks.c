@@ -1,7 +1,8 @@
-/* 1024 functions that differ in one number. See thunks.h. */
+/* Twice 1024 functions that differ in one number. See thunks.h. */
 #include "record/thunks.h"
 
 struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
+struct seep_hooks *seep_thunk_hooks[SEEP_STATES_MAX];
 
 #define THUNK(n)                                                                     \
   static void *thunk_##n(void *ud, void *block, size_t old_size, size_t new_size) {  \
@@ -9,6 +10,9 @@ struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
     return recorder->call(ud, block, old_size, new_size, recorder);                  \
   }
 #define NAME(n) thunk_##n,
+#define HOOK(n)                                                                            \
+  static void hook_##n(lua_State *L, void *debug) { seep_hooks_event(seep_thunk_hooks[0x##n], L, debug); }
+#define HOOK_NAME(n) hook_##n,
 
 /* X(n) for the sixteen numbers that begin with p, and so on up to 0x3ff. */
 #define SIXTEEN(X, p)                                                                       \
@@ -22,11 +26,17 @@ struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
 #define ALL(X) TWO_FIFTY_SIX(X, 0) TWO_FIFTY_SIX(X, 1) TWO_FIFTY_SIX(X, 2) TWO_FIFTY_SIX(X, 3)
 
 ALL(THUNK)
+ALL(HOOK)
 
 static seep_allocator *const thunks[] = {ALL(NAME)};
 _Static_assert(SEEP_ARRAY_SIZE(thunks) == SEEP_STATES_MAX, "a thunk for every state");
 
+static seep_lua_hook *const hooks[] = {ALL(HOOK_NAME)};
+_Static_assert(SEEP_ARRAY_SIZE(hooks) == SEEP_STATES_MAX, "a hook for every state");
+
 seep_allocator *seep_thunk(uint32_t index) { return thunks[index]; }
+
+seep_lua_hook *seep_hook_thunk(uint32_t index) { return hooks[index]; }
 
 struct seep_recorder *seep_thunk_owner(uintptr_t function) {
   for (uint32_t i = 0; i < SEEP_STATES_MAX && seep_thunk_recorders[i] != NULL; i++) {

@@ -1,9 +1,12 @@
-/* One allocator function per recorder: an allocator gets no state, and its `ud`
- * must stay the program's, so the function itself says which recorder it is.
- * Thunks stay valid for ever: a module may keep one (lua_getallocf). */
+/* One allocator function and one hook function per recorder. An allocator gets no
+ * state, and its `ud` must stay the program's, so the function itself says which
+ * recorder it is; a hook gets a thread, from which the way to its state depends
+ * on the VM. Thunks stay valid for ever: a module may keep an allocator
+ * (lua_getallocf), a coroutine a hook. */
 #ifndef SEEP_THUNKS_H
 #define SEEP_THUNKS_H
 
+#include "record/hooks.h"
 #include "record/recorder.h"
 
 /* The recorder behind each thunk; set before the thunk is handed out, and never
@@ -12,6 +15,10 @@ extern struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
 
 /* The thunk of recorder `index`. */
 seep_allocator *seep_thunk(uint32_t index);
+
+/* The same for hooks. */
+extern struct seep_hooks *seep_thunk_hooks[SEEP_STATES_MAX];
+seep_lua_hook *seep_hook_thunk(uint32_t index);
 
 /* The recorder whose thunk `function` is, or NULL. */
 struct seep_recorder *seep_thunk_owner(uintptr_t function);

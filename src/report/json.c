@@ -14,13 +14,30 @@ void seep_json_put(json_t *object, const char *key, json_t *value) {
   if (json_object_set_new(object, key, value) != 0) abort(); /* no memory: nothing sensible is left */
 }
 
-static void put_counters(json_t *object, const struct seep_counters *counters) {
+static void put_blocks(json_t *object, const struct seep_counters *counters) {
   seep_json_put(object, "alloc_bytes", seep_json_integer(counters->alloc_bytes));
   seep_json_put(object, "alloc_count", seep_json_integer(counters->alloc_count));
   seep_json_put(object, "freed_bytes", seep_json_integer(counters->freed_bytes));
   seep_json_put(object, "freed_count", seep_json_integer(counters->freed_count));
   seep_json_put(object, "live_bytes", seep_json_integer(counters->live_bytes));
   seep_json_put(object, "live_count", seep_json_integer(counters->live_count));
+}
+
+static void put_gains(json_t *object, const struct seep_counters *counters) {
+  seep_json_put(object, "gain_bytes", seep_json_integer(counters->gain_bytes));
+  seep_json_put(object, "gain_count", seep_json_integer(counters->gain_count));
+  seep_json_put(object, "loss_bytes", seep_json_integer(counters->loss_bytes));
+  seep_json_put(object, "loss_count", seep_json_integer(counters->loss_count));
+}
+
+static void put_counters(json_t *object, const struct seep_counters *counters, bool has_blocks, bool has_gains) {
+  if (has_blocks) put_blocks(object, counters);
+  if (has_gains) put_gains(object, counters);
+}
+
+static void put_survivors(json_t *object, const struct seep_counters *counters) {
+  seep_json_put(object, "survivor_bytes", seep_json_integer(counters->survivor_bytes));
+  seep_json_put(object, "survivor_count", seep_json_integer(counters->survivor_count));
 }
 
 static void put_growth(json_t *object, const struct seep_counters *counters) {
@@ -45,20 +62,18 @@ static void put_intervals(json_t *object, const struct seep_profile_estimates *e
   seep_json_put(object, "ci95", intervals);
 }
 
-static const char *mode_name(enum seep_mode mode) {
-  return mode == SEEP_MODE_SAMPLE ? "sample" : "exact";
-}
-
 static json_t *totals_object(const struct seep_profile_state *totals, bool has_peak) {
   json_t *object = json_object();
-  put_counters(object, &totals->counters);
+  put_counters(object, &totals->counters, totals->has_blocks, totals->has_gains);
   put_growth(object, &totals->counters);
-  if (has_peak) seep_json_put(object, "peak_bytes", seep_json_integer(totals->peak_bytes));
-  seep_json_put(object, "survivor_bytes", seep_json_integer(totals->counters.survivor_bytes));
-  seep_json_put(object, "survivor_count", seep_json_integer(totals->counters.survivor_count));
   seep_json_put(object, "vm_bytes", seep_json_integer(totals->vm_bytes));
-  seep_json_put(object, "epochs", seep_json_integer(totals->epochs));
-  seep_json_put(object, "minor_collections", seep_json_integer(totals->minor_collections));
+  if (totals->has_gains) seep_json_put(object, "vm_bytes_at_start", seep_json_integer(totals->vm_bytes_at_start));
+  if (totals->has_blocks) {
+    if (has_peak) seep_json_put(object, "peak_bytes", seep_json_integer(totals->peak_bytes));
+    put_survivors(object, &totals->counters);
+    seep_json_put(object, "epochs", seep_json_integer(totals->epochs));
+    seep_json_put(object, "minor_collections", seep_json_integer(totals->minor_collections));
+  }
   seep_json_put(object, "dropped", seep_json_integer(totals->dropped));
   if (totals->mode == SEEP_MODE_SAMPLE) {
     seep_json_put(object, "samples", seep_json_integer(totals->sample_count));
@@ -73,7 +88,7 @@ static json_t *state_object(const struct seep_profile_state *state) {
   seep_json_put(object, "name", json_string(state->name));
   seep_json_put(object, "vm", json_string(state->family));
   seep_json_put(object, "release", json_string(state->release));
-  seep_json_put(object, "mode", json_string(mode_name(state->mode)));
+  seep_json_put(object, "mode", json_string(seep_profile_mode_name(state->mode)));
   seep_json_put(object, "opened", seep_json_integer(state->opened_count));
   seep_json_put(object, "closed", json_boolean(state->closed));
   seep_json_put(object, "totals", totals_object(state, true));
@@ -102,6 +117,15 @@ static bool has_stack(enum seep_by by) {
   return by == SEEP_BY_ROW || by == SEEP_BY_STACK || by == SEEP_BY_STATE;
 }
 
+/* Callees are known where calls are, samples where they are taken. */
+static void put_hook_details(json_t *object, enum seep_mode mode, const struct seep_counters *counters) {
+  if (mode == SEEP_MODE_COUNT) {
+    seep_json_put(object, "sample_count", seep_json_integer(counters->sample_count));
+  } else {
+    seep_json_put(object, "inclusive_growth_bytes", json_integer((json_int_t)counters->inclusive_growth_bytes));
+  }
+}
+
 static json_t *row_object(const struct seep_profile *profile, const struct seep_profile_row *row) {
   json_t *object = json_object();
   if (row->file != NULL) seep_json_put(object, "file", json_string(row->file));
@@ -112,12 +136,14 @@ static json_t *row_object(const struct seep_profile *profile, const struct seep_
   if (row->type >= 0) seep_json_put(object, "type", json_string(seep_type_name((enum seep_type)row->type)));
   seep_json_put(object, "exact", json_boolean(row->exact));
   if (profile->by == SEEP_BY_STATE) seep_json_put(object, "state", seep_json_integer(row->state));
-  put_counters(object, &row->counters);
+  put_counters(object, &row->counters, row->has_blocks, row->has_gains);
   if (row->estimates == NULL) put_growth(object, &row->counters);
+  if (row->has_gains && !row->has_blocks) put_hook_details(object, profile->mode, &row->counters);
   if (row->has_peak) seep_json_put(object, "peak_bytes", seep_json_integer(row->peak_bytes));
-  seep_json_put(object, "survivor_bytes", seep_json_integer(row->counters.survivor_bytes));
-  seep_json_put(object, "survivor_count", seep_json_integer(row->counters.survivor_count));
-  seep_json_put(object, "temporary_count", seep_json_integer(row->counters.temporary_count));
+  if (row->has_blocks) {
+    put_survivors(object, &row->counters);
+    seep_json_put(object, "temporary_count", seep_json_integer(row->counters.temporary_count));
+  }
   if (row->estimates != NULL) put_intervals(object, row->estimates);
   if (row->truncated) seep_json_put(object, "truncated", json_true());
   if (has_stack(profile->by)) seep_json_put(object, "stack", seep_json_stack(row->frames, row->frame_count));
@@ -136,8 +162,8 @@ static json_t *started(uint64_t wall_ns) {
 static void put_head(json_t *root, const struct seep_profile *profile) {
   seep_json_put(root, "schema", json_integer(1));
   if (profile->state_count > 0) seep_json_put(root, "vm", json_string(profile->states[0].family));
-  seep_json_put(root, "mode", json_string(mode_name(profile->mode)));
-  if (profile->mode == SEEP_MODE_SAMPLE) seep_json_put(root, "interval", seep_json_integer(profile->interval));
+  seep_json_put(root, "mode", json_string(seep_profile_mode_name(profile->mode)));
+  if (profile->interval != 0) seep_json_put(root, "interval", seep_json_integer(profile->interval));
   seep_json_put(root, "pid", seep_json_integer(profile->pid));
   seep_json_put(root, "command", json_string(profile->command));
   seep_json_put(root, "started", started(profile->started_wall_ns));

@@ -18,6 +18,13 @@ void seep_print_escaped(FILE *out, const char *text) {
 
 /* -- Heading ----------------------------------------------------------------- */
 
+/* The difference of two points can be negative. */
+static void signed_text(bool is_difference, uint64_t value, void (*format)(uint64_t, char *), char out[40]) {
+  bool negative = is_difference && (int64_t)value < 0;
+  out[0] = negative ? '-' : '+';
+  format(negative ? 0 - value : value, is_difference && value != 0 ? out + 1 : out);
+}
+
 void seep_print_size(FILE *out, uint64_t size_bytes) {
   char text[16];
   seep_text_bytes(size_bytes, text);
@@ -32,8 +39,10 @@ void seep_print_count(FILE *out, uint64_t count, const char *one, const char *ma
 
 static bool is_sampled(const struct seep_profile *profile) { return profile->mode == SEEP_MODE_SAMPLE; }
 
+static bool is_by_hooks(const struct seep_profile *profile) { return !seep_profile_knows_blocks(profile->mode); }
+
 static void print_mode(const struct seep_profile *profile, FILE *out) {
-  fputs(is_sampled(profile) ? "a sample every " : "exact", out);
+  fputs(is_sampled(profile) ? "a sample every " : seep_profile_mode_name(profile->mode), out);
   if (is_sampled(profile)) seep_print_size(out, profile->interval);
 }
 
@@ -88,8 +97,49 @@ void seep_print_collections(const struct seep_profile *profile, FILE *out) {
   }
 }
 
+/* "+1.2 MiB" */
+static void format_growth(int64_t growth_bytes, char out[20]) {
+  char size[16];
+  seep_text_bytes(growth_bytes < 0 ? 0 - (uint64_t)growth_bytes : (uint64_t)growth_bytes, size);
+  snprintf(out, 20, "%s%s", growth_bytes < 0 ? "-" : "+", size);
+}
+
+/* What a hook mode saw, and what it cannot know. */
+static void print_hook_totals(const struct seep_profile *profile, FILE *out) {
+  const struct seep_counters *counters = &profile->totals.counters;
+  char growth[20], interval[32];
+  format_growth(counters->growth_bytes, growth);
+  fprintf(out, "%s by the VM's own count, which is now ", growth);
+  seep_print_size(out, profile->totals.vm_bytes);
+  fputs(": gains of ", out);
+  seep_print_size(out, counters->gain_bytes);
+  fputs(", losses of ", out);
+  seep_print_size(out, counters->loss_bytes);
+  seep_text_count(profile->interval, interval);
+  if (profile->mode == SEEP_MODE_COUNT) fprintf(out, "; estimates, by a sample every %s VM instructions", interval);
+  fprintf(out, "\nMode %s does not see the blocks: what is live or survives, types, frees and peaks are not known (mode exact does).\n",
+          seep_profile_mode_name(profile->mode));
+}
+
+/* Since a mark: what has changed. */
+static void print_difference(const struct seep_profile *profile, FILE *out) {
+  const struct seep_counters *counters = &profile->totals.counters;
+  char bytes[40], count[40];
+  signed_text(true, counters->live_bytes, seep_text_bytes, bytes);
+  signed_text(true, counters->live_count, seep_text_count, count);
+  fprintf(out, "since the start of this view: %s in %s blocks; allocated ", bytes, count);
+  seep_print_size(out, counters->alloc_bytes);
+  fputs("; ", out);
+  seep_print_collections(profile, out);
+  fputc('\n', out);
+}
+
 static void print_totals(const struct seep_profile *profile, FILE *out) {
   const struct seep_counters *counters = &profile->totals.counters;
+  if (profile->is_difference) {
+    print_difference(profile, out);
+    return;
+  }
   if (is_sampled(profile)) fputs("about ", out);
   seep_print_size(out, counters->live_bytes);
   fputs(" live in ", out);
@@ -121,8 +171,20 @@ static void print_samples_ledger(const struct seep_profile *profile, FILE *out) 
   fputs(".\n", out);
 }
 
+static void print_hook_ledger(const struct seep_profile *profile, FILE *out) {
+  uint64_t by_count = profile->totals.vm_bytes - profile->totals.vm_bytes_at_start;
+  if (profile->totals.has_blocks) return; /* states of both kinds: two kinds of sums */
+  fputs((uint64_t)profile->totals.counters.growth_bytes == by_count
+            ? "The growth of all rows is that of the VM's own count, to the byte.\n"
+            : "The growth of all rows is not that of the VM's own count.\n", out);
+}
+
 /* The sum of the rows is the VM's own count, or it is said by how much not. */
 static void print_ledger(const struct seep_profile *profile, FILE *out) {
+  if (profile->totals.has_gains) {
+    print_hook_ledger(profile, out);
+    return;
+  }
   uint64_t live = profile->totals.counters.live_bytes, vm = profile->totals.vm_bytes;
   if (is_sampled(profile)) {
     print_samples_ledger(profile, out);
@@ -150,7 +212,8 @@ static char *place_text(const struct seep_profile *profile, const struct seep_pr
   const char *file = row->file == NULL ? "(several files)" : row->file;
   if (profile->by == SEEP_BY_TYPE) return seep_must_copy("");
   if (row->line == 0) return seep_must_copy(file);
-  return seep_must_format("%s:%u%s", file, row->line, row->exact ? "" : "~");
+  /* In mode count every row is an estimate: the heading says so. */
+  return seep_must_format("%s:%u%s", file, row->line, row->exact || !row->has_blocks ? "" : "~");
 }
 
 /* A place that is too long for its column loses its beginning, not its line. */
@@ -184,10 +247,10 @@ static bool same_place(const struct seep_profile_frame *a, const struct seep_pro
 }
 
 void seep_print_caller(const struct seep_profile_frame *frame, const char *file_before, FILE *out) {
-  if (strncmp(frame->function, "function <", 10) != 0) {
-    seep_print_escaped(out, frame->function);
-    fputc(' ', out);
-  }
+  bool is_named = strncmp(frame->function, "function <", 10) != 0;
+  if (is_named) seep_print_escaped(out, frame->function);
+  if (frame->line == 0 && is_named) return; /* in mode call the main chunk has no line */
+  if (is_named) fputc(' ', out);
   if (file_before == NULL || strcmp(file_before, frame->file) != 0) seep_print_escaped(out, base_name(frame->file));
   fprintf(out, ":%u", frame->line);
 }
@@ -213,12 +276,13 @@ void seep_print_callers(const struct seep_profile_frame *const *frames, uint32_t
   if (told > 0) fputc('\n', out);
 }
 
-static void print_row(const struct seep_profile *profile, const struct seep_profile_row *row,
-                      FILE *out) {
-  char live[16], survivors[16], count[32];
-  seep_text_bytes(row->counters.live_bytes, live);
-  seep_text_bytes(row->counters.survivor_bytes, survivors);
-  seep_text_count(row->counters.live_count, count);
+/* -- Columns: what a mode knows ------------------------------------------------- */
+
+static void print_blocks(const struct seep_profile *profile, const struct seep_profile_row *row, FILE *out) {
+  char live[40], survivors[40], count[40];
+  signed_text(profile->is_difference, row->counters.live_bytes, seep_text_bytes, live);
+  signed_text(profile->is_difference, row->counters.survivor_bytes, seep_text_bytes, survivors);
+  signed_text(profile->is_difference, row->counters.live_count, seep_text_count, count);
   fprintf(out, "%9s ", live);
   if (is_sampled(profile)) {
     char interval[40] = "";
@@ -227,6 +291,37 @@ static void print_row(const struct seep_profile *profile, const struct seep_prof
   }
   fprintf(out, "%11s %10s  %-9s ", count, survivors,
           row->type < 0 ? "(several)" : seep_type_name((enum seep_type)row->type));
+}
+
+static void print_gains(const struct seep_profile *profile, const struct seep_profile_row *row, FILE *out) {
+  char gains[16], growth[20], count[32], last[32] = "";
+  seep_text_bytes(row->counters.gain_bytes, gains);
+  seep_text_count(row->counters.gain_count, count);
+  format_growth(row->counters.growth_bytes, growth);
+  if (profile->mode == SEEP_MODE_CALL) format_growth(row->counters.inclusive_growth_bytes, last);
+  if (profile->mode == SEEP_MODE_COUNT) seep_text_count(row->counters.sample_count, last);
+  fprintf(out, "%9s %11s %10s %10s  ", gains, count, growth, last);
+}
+
+static void print_heading(const struct seep_profile *profile, FILE *out) {
+  fputc('\n', out);
+  if (is_by_hooks(profile)) {
+    fprintf(out, "%9s %11s %10s %10s  ", "GAINS", "TIMES", "GROWTH",
+            profile->mode == SEEP_MODE_CALL ? "+CALLEES" : profile->mode == SEEP_MODE_COUNT ? "SAMPLES" : "");
+  } else {
+    fprintf(out, "%9s ", "LIVE");
+    if (is_sampled(profile)) fprintf(out, "%*s ", INTERVAL_COLUMNS, "95 % CERTAIN");
+    fprintf(out, "%11s %10s  %-9s ", "BLOCKS", "SURVIVORS", "TYPE");
+  }
+  fprintf(out, "%-*s  %s\n", PLACE_COLUMNS, "LINE", "FUNCTION");
+}
+
+static void print_row(const struct seep_profile *profile, const struct seep_profile_row *row, FILE *out) {
+  if (is_by_hooks(profile)) {
+    print_gains(profile, row, out);
+  } else {
+    print_blocks(profile, row, out);
+  }
   char *place = place_text(profile, row);
   print_place(out, place);
   free(place);
@@ -244,28 +339,36 @@ static bool any_inexact(const struct seep_profile *profile, uint32_t count) {
   return false;
 }
 
+/* What the columns mean. */
+static void print_legend(const struct seep_profile *profile, FILE *out) {
+  if (!is_by_hooks(profile)) {
+    fputs("SURVIVORS: live bytes that two or more full collections have spared.\n", out);
+    return;
+  }
+  fputs("GAINS: what the count rose by, in how many steps. GROWTH: less what it fell by, when a collection freed more.\n", out);
+  if (profile->mode == SEEP_MODE_CALL) {
+    fputs("Each LINE is the one on which the function begins. +CALLEES: growth with all that it called.\n", out);
+  }
+}
+
 void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE *out) {
   seep_print_program(profile, out);
-  print_totals(profile, out);
+  if (is_by_hooks(profile)) print_hook_totals(profile, out); else print_totals(profile, out);
   uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
-  if (count > 0) {
-    fprintf(out, "\n%9s ", "LIVE");
-    if (is_sampled(profile)) fprintf(out, "%*s ", INTERVAL_COLUMNS, "95 % CERTAIN");
-    fprintf(out, "%11s %10s  %-9s %-*s  %s\n", "BLOCKS", "SURVIVORS", "TYPE", PLACE_COLUMNS, "LINE", "FUNCTION");
-  }
+  if (count > 0) print_heading(profile, out);
   for (uint32_t i = 0; i < count; i++) print_row(profile, &profile->rows[i], out);
   fputc('\n', out);
   if (count < profile->row_count) {
     seep_print_count(out, profile->row_count - count, "more row", "more rows");
     fputs(" (-n for more). ", out);
   }
-  fputs("SURVIVORS: live bytes that two or more full collections have spared.\n", out);
-  if (any_inexact(profile, count)) {
+  print_legend(profile, out);
+  if (!is_by_hooks(profile) && any_inexact(profile, count)) {
     fputs("~ the line is near: this VM does not say which of some neighbouring instructions allocated.\n", out);
   }
   if (profile->totals.dropped > 0) {
     seep_print_count(out, profile->totals.dropped, "allocation", "allocations");
     fputs(" past the limits were charged to their line alone, or are (not recorded).\n", out);
   }
-  print_ledger(profile, out);
+  if (!profile->is_difference) print_ledger(profile, out);
 }

@@ -38,7 +38,15 @@ enum seep_segment_kind {
   SEEP_SEGMENT_KIND_COUNT
 };
 
-enum seep_mode { SEEP_MODE_EXACT = 1, SEEP_MODE_SAMPLE = 2 };
+/* How a state is recorded. The last three are the hook modes (record/hooks.h):
+ * their rows are struct seep_hook_row_record. */
+enum seep_mode {
+  SEEP_MODE_EXACT = 1,
+  SEEP_MODE_SAMPLE,           /* one allocation in so many bytes */
+  SEEP_MODE_LINE,
+  SEEP_MODE_CALL,
+  SEEP_MODE_COUNT,
+};
 
 enum seep_file_flags {
   SEEP_FILE_INCOMPLETE = 1 << 0,  /* something could not be recorded: see problem */
@@ -64,7 +72,7 @@ struct seep_file_header {
   uint32_t unrecorded_states;  /* Lua states seen but not recorded: see problem */
   char problem[256];           /* why something is missing, "" if nothing is */
   uint32_t command_bytes;      /* used of command */
-  uint32_t interval;           /* mode sample: bytes between two samples, on average; else 0 */
+  uint32_t interval;           /* mode sample: bytes between two samples, on average; mode count: VM instructions; else 0 */
   char command[2048];          /* the arguments, each ended by a zero byte */
   char reserved[SEEP_HEADER_BYTES - 2408];
 };
@@ -193,6 +201,20 @@ struct seep_row_record {
   uint32_t newest_bytes;       /* the size of the last block, at most UINT32_MAX */
 };
 
+/* A row of a hook mode, in the place of the above: how the VM's count changed
+ * between events while at one stack. There is one row per stack. */
+struct seep_hook_row_record {
+  uint32_t node;
+  uint32_t next_row;           /* 0 */
+  uint16_t type;               /* SEEP_TYPE_OTHER: not known */
+  uint16_t flags;              /* enum seep_row_flags */
+  uint32_t series;             /* 0 */
+  uint64_t gain_bytes, gain_count;  /* intervals in which the count rose, and by how much */
+  uint64_t loss_bytes, loss_count;  /* … in which it fell: a collection freed more than was allocated */
+  uint64_t sample_count;       /* mode count */
+  uint64_t reserved[6];
+};
+
 #define SEEP_NO_FLOOR UINT64_MAX
 
 /* The survivor bytes of a row at moments of its state, the least that there were at an
@@ -214,6 +236,9 @@ _Static_assert(sizeof(struct seep_function_record) == 24, "doc/format.md says 24
 _Static_assert(sizeof(struct seep_frame_record) == 16, "doc/format.md says 16");
 _Static_assert(sizeof(struct seep_node_record) == 24, "doc/format.md says 24");
 _Static_assert(sizeof(struct seep_row_record) == 104, "doc/format.md says 104");
+_Static_assert(sizeof(struct seep_hook_row_record) == sizeof(struct seep_row_record), "one table holds either");
+_Static_assert(offsetof(struct seep_hook_row_record, gain_bytes) == offsetof(struct seep_row_record, alloc_bytes),
+               "what stands before the counters is the same");
 _Static_assert(sizeof(struct seep_series_record) == 528, "doc/format.md says 528");
 
 #endif

@@ -155,7 +155,8 @@ static const char *segment_fault(const struct seep_reader *reader,
   uint64_t left = reader->size_bytes - offset;
   if (segment->magic != SEEP_SEGMENT_MAGIC) return "no segment signature";
   if (segment->kind < 1 || segment->kind >= SEEP_SEGMENT_KIND_COUNT) return "unknown segment kind";
-  if (segment->state >= reader->state_count) return "segment of an unknown state";
+  /* A state whose tables are just being made, or could not be, is not counted. */
+  if (segment->state > reader->state_count) return "segment of an unknown state";
   if (segment->offset != offset) return "segment offset";
   if (segment->size_bytes < sizeof *segment || segment->size_bytes > left ||
       segment->size_bytes % SEEP_PAGE_BYTES != 0) {
@@ -239,27 +240,46 @@ static enum seep_status check_file(const char *path, struct seep_reader *reader,
   if (reader->state_count > SEEP_STATES_MAX) {
     return seep_error_set(error, SEEP_E_FORMAT, "%s: damaged header (state count at offset 84)", path);
   }
-  reader->tables = calloc(reader->state_count + 1, sizeof *reader->tables);
+  reader->tables = calloc(reader->state_count + 1, sizeof *reader->tables); /* one more: see segment_fault */
   if (reader->tables == NULL) return seep_error_set(error, SEEP_E_MEMORY, "%s: no memory", path);
   status = index_segments(path, reader, error);
   return status != SEEP_OK ? status : index_states(path, reader, error);
 }
 
+static enum seep_status open_once(const char *path, int file, struct seep_reader **out, struct seep_error *error) {
+  *out = NULL;
+  struct seep_reader *reader = calloc(1, sizeof *reader);
+  if (reader == NULL) return seep_error_set(error, SEEP_E_MEMORY, "%s: no memory", path);
+  enum seep_status status = read_file(path, file, reader, error);
+  if (status == SEEP_OK) status = check_file(path, reader, error);
+  *out = reader;
+  return status;
+}
+
+/* A file that has grown while it was read can hold counts of what is behind the
+ * end that its header had: it is read again. */
+static bool has_grown(const struct seep_reader *reader, int file) {
+  struct seep_file_header header;
+  return reader != NULL && reader->bytes != NULL && !reader->sealed &&
+         read_at(file, (char *)&header, 0, sizeof header) && header.size_bytes > reader->size_bytes;
+}
+
 enum seep_status seep_reader_open(const char *path, struct seep_reader **out,
                                   struct seep_error *error) {
+  enum { TRIES = 20 };
+  enum seep_status status = SEEP_E_SYSTEM;
+  bool again = true;
   *out = NULL;
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return seep_error_set(error, SEEP_E_SYSTEM, "%s: %s", path, strerror(errno));
-  struct seep_reader *reader = calloc(1, sizeof *reader);
-  enum seep_status status = SEEP_E_MEMORY;
-  if (reader != NULL) status = read_file(path, file, reader, error);
-  close(file);
-  if (status == SEEP_OK) status = check_file(path, reader, error);
-  if (status == SEEP_OK) {
-    *out = reader;
-  } else {
-    seep_reader_close(reader);
+  for (int i = 0; again && i < TRIES; i++) {
+    struct seep_reader *reader;
+    status = open_once(path, file, &reader, error);
+    again = status == SEEP_E_FORMAT && has_grown(reader, file);
+    if (status == SEEP_OK) *out = reader;
+    else seep_reader_close(reader);
   }
+  close(file);
   return status;
 }
 

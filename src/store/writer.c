@@ -332,3 +332,14 @@ void seep_capture_seal(struct seep_capture *capture) {
   if (file >= 0) close(file);
   errno = saved_errno;
 }
+
+void seep_capture_close(struct seep_capture *capture) {
+  int saved_errno = errno;
+  for (uint32_t i = 0; i < capture->segment_count; i++) {
+    munmap(capture->segments[i], capture->segments[i]->size_bytes);
+  }
+  munmap(capture->header, SEEP_HEADER_BYTES);
+  capture->header = NULL;
+  capture->segment_count = 0;
+  errno = saved_errno;
+}

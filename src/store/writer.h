@@ -95,4 +95,7 @@ enum seep_status seep_capture_fork(struct seep_capture *capture, const char *pat
  * descriptor is left) stays unsealed, and says why. */
 void seep_capture_seal(struct seep_capture *capture);
 
+/* Gives the pages back. Nobody may hold a record any more; the file stays. */
+void seep_capture_close(struct seep_capture *capture);
+
 #endif

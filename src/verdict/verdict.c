@@ -447,11 +447,6 @@ void seep_findings_build(const struct seep_profile *profile, struct seep_finding
   }
 }
 
-bool seep_findings_possible(const struct seep_reader *reader) {
-  uint32_t mode = seep_reader_header(reader)->mode;
-  return mode == SEEP_MODE_EXACT || mode == SEEP_MODE_SAMPLE;
-}
-
 void seep_findings_free(struct seep_findings *findings) {
   for (uint32_t i = 0; i < findings->count; i++) free(findings->rows[i].evidence);
   free(findings->rows);

@@ -150,7 +150,7 @@ static uint32_t compare_thread(const struct seep_stack *stack, uint32_t at, lua_
 }
 
 static void compare_stack(lua_State *L) {
-  static __thread struct seep_stack stack;
+  struct seep_stack stack;
   if (!current->vm->ops->anchors_hold(&current->state, true)) {
     fail("frames");
     return;
@@ -327,24 +327,14 @@ static describe_function *family_of(const struct seep_lua_api *api) {
   }
 }
 
-/* "$LuaVersion: Lua 5.4.4  Copyright …" gives "Lua 5.4.4". */
-static void name_release(const struct seep_lua_api *api, char *out, size_t out_bytes) {
-  const char *text = api->ident == NULL ? NULL : strstr(api->ident, "Lua 5.");
-  size_t length = text == NULL ? 0 : 4 + strspn(text + 4, "0123456789.");
-  if (length == 0) {
-    snprintf(out, out_bytes, "%s", api->is_luajit ? "LuaJIT" : "unknown Lua");
-  } else {
-    snprintf(out, out_bytes, "%.*s", (int)length, text);
-  }
-}
-
 enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *vm,
                                 struct seep_error *error) {
   describe_function *describe = family_of(api);
   struct arena arena = {0};
   struct session session = {.api = api, .vm = vm, .arena = &arena};
   *vm = (struct seep_vm){0};
-  name_release(api, vm->release, sizeof vm->release);
+  char family[16];
+  seep_lua_api_name(api, family, vm->release);
   if (describe == NULL) {
     return seep_error_set(error, SEEP_E_UNKNOWN_VM, "%s: no description of this version", vm->release);
   }
@@ -366,4 +356,46 @@ enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *
   }
   qsort(vm->c_names, vm->c_name_count, sizeof vm->c_names[0], compare_names);
   return SEEP_OK;
+}
+
+/* -- States of a build that is not described ------------------------------------- */
+
+/* The place in the state's block where the allocator stands, with its ud behind it. */
+static bool find_allocator(const struct arena *arena, size_t *offset) {
+  uintptr_t block = (uintptr_t)arena->pages;
+  for (size_t at = 0; at + 16 <= arena->first_size; at += 8) {
+    if (seep_load_pointer(NULL, block + at) != (uintptr_t)arena_alloc) continue;
+    if (seep_load_pointer(NULL, block + at + 8) != (uintptr_t)arena) continue;
+    *offset = at;
+    return true;
+  }
+  return false;
+}
+
+static bool learn_birth(const struct seep_lua_api *api, struct arena *arena, struct seep_birth *birth) {
+  lua_State *L = api->newstate(arena_alloc, arena, 0);
+  lua_State *plain = L == NULL ? NULL : api->newstate_plain();
+  if (plain == NULL) return false;
+  void *ud;
+  uintptr_t block = (uintptr_t)arena->pages, thread = (uintptr_t)L;
+  birth->block_bytes = arena->first_size;
+  birth->main_thread_offset = thread - block;
+  birth->allocator = (uintptr_t)api->getallocf(plain, &ud);
+  bool found = thread >= block && thread < block + arena->first_size && find_allocator(arena, &birth->allocf_offset);
+  api->close(plain);
+  api->close(L);
+  return found;
+}
+
+enum seep_status seep_calibrate_birth(const struct seep_lua_api *api, struct seep_birth *birth,
+                                      struct seep_error *error) {
+  struct arena arena = {.pages = api->is_luajit ? NULL : seep_pages_map(ARENA_BYTES)};
+  bool learnt = arena.pages != NULL && learn_birth(api, &arena, birth);
+  if (arena.pages != NULL) seep_pages_unmap(arena.pages, ARENA_BYTES);
+  if (learnt) return SEEP_OK;
+  return seep_error_set(error, SEEP_E_UNKNOWN_VM, "the layout of this build is not known, and its states cannot be found");
+}
+
+bool seep_birth_is_state(const struct seep_birth *birth, uintptr_t block) {
+  return seep_load_pointer(&seep_image_self_checked, block + birth->allocf_offset) == birth->allocator;
 }

@@ -19,4 +19,20 @@
 enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *vm,
                                 struct seep_error *error);
 
+/* How a new state of a build shows when no description fits that build: the first block that
+ * its allocator is asked for holds the main thread and the allocator at these places. */
+struct seep_birth {
+  size_t block_bytes;
+  size_t main_thread_offset, allocf_offset;
+  uintptr_t allocator;  /* luaL_newstate's */
+};
+
+/* Learns it from two scratch states. SEEP_E_UNKNOWN_VM when a state is not like
+ * that (LuaJIT). As seep_calibrate otherwise. */
+enum seep_status seep_calibrate_birth(const struct seep_lua_api *api, struct seep_birth *birth,
+                                      struct seep_error *error);
+
+/* Whether the block at `block` is such a state's, or may be: read through the kernel. */
+bool seep_birth_is_state(const struct seep_birth *birth, uintptr_t block);
+
 #endif

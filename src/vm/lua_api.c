@@ -3,6 +3,8 @@
 #include "vm/lua_api.h"
 
 #include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -10,6 +12,8 @@ static const struct {
   size_t offset;
 } symbols[] = {
     {"lua_newstate", NULL, offsetof(struct seep_lua_api, newstate)},
+    {"luaL_newstate", NULL, offsetof(struct seep_lua_api, newstate_plain)},
+    {"lua_getallocf", NULL, offsetof(struct seep_lua_api, getallocf)},
     {"lua_close", NULL, offsetof(struct seep_lua_api, close)},
     {"luaL_openlibs", "luaL_openselectedlibs", offsetof(struct seep_lua_api, openlibs)},
     {"luaL_loadbufferx", "luaL_loadbuffer", offsetof(struct seep_lua_api, loadbuffer)},
@@ -22,7 +26,19 @@ static const struct {
     {"lua_tocfunction", NULL, offsetof(struct seep_lua_api, tocfunction)},
     {"lua_tothread", NULL, offsetof(struct seep_lua_api, tothread)},
     {"lua_topointer", NULL, offsetof(struct seep_lua_api, topointer)},
+    {"lua_sethook", NULL, offsetof(struct seep_lua_api, sethook)},
+    {"lua_gethook", NULL, offsetof(struct seep_lua_api, gethook)},
 };
+
+/* lua.h of each version; the same for LuaJIT as for 5.1. */
+static const struct seep_lua_debug_layout debug_layouts[] = {
+    {501, 24, 32, 40, 48, 52, 0, 116},
+    {502, 24, 32, 40, 44, 48, 55, 120},
+    {503, 24, 32, 40, 44, 48, 55, 120},
+    {504, 24, 32, 48, 52, 56, 63, 128},
+    {505, 24, 32, 48, 52, 56, 64, 136},
+};
+enum { DEBUG_BYTES = 512 };  /* more than any lua_Debug has */
 
 /* lua_version counts differently: 5.1 has none, 5.2 and 5.3 return a pointer
  * to a number, from 5.4 on it is the number. lua_ident says it everywhere. */
@@ -46,37 +62,76 @@ enum seep_status seep_lua_api_find(void *handle, struct seep_lua_api *api,
   api->is_luajit = dlsym(handle, "luaJIT_setmode") != NULL;
   api->ident = dlsym(handle, "lua_ident");
   api->version = version_of(api->ident, api->is_luajit);
-  return SEEP_OK;
+  for (size_t i = 0; i < SEEP_ARRAY_SIZE(debug_layouts); i++) {
+    if (debug_layouts[i].version == api->version) api->debug = &debug_layouts[i];
+  }
+  if (api->debug != NULL) return SEEP_OK;
+  return seep_error_set(error, SEEP_E_UNKNOWN_VM, "%s: no description of this version",
+                        api->ident != NULL ? api->ident : "this Lua");
 }
 
-/* The public lua_Debug of each version (lua.h): where its ints stand. */
-static const struct {
-  int version;
-  uint16_t what, source, current_line, line_defined, line_last, tail_call;
-} debug_layouts[] = {
-    {501, 24, 32, 40, 48, 52, 0},
-    {502, 24, 32, 40, 44, 48, 55},
-    {503, 24, 32, 40, 44, 48, 55},
-    {504, 24, 32, 48, 52, 56, 63},
-    {505, 24, 32, 48, 52, 56, 63},
-};
+/* "$LuaVersion: Lua 5.4.4  Copyright …" gives "Lua 5.4.4". */
+void seep_lua_api_name(const struct seep_lua_api *api, char family[16], char release[48]) {
+  const char *text = api->ident == NULL ? NULL : strstr(api->ident, "Lua 5.");
+  size_t length = text == NULL ? 0 : 4 + strspn(text + 4, "0123456789.");
+  if (length == 0) {
+    snprintf(release, 48, "%s", api->is_luajit ? "LuaJIT" : "unknown Lua");
+    snprintf(family, 16, "%s", api->is_luajit ? "LuaJIT" : "Lua");
+  } else {
+    snprintf(release, 48, "%.*s", (int)length, text);
+    snprintf(family, 16, "%.7s", text);
+  }
+}
+
+static void read_debug(const struct seep_lua_api *api, const char *debug, struct seep_lua_debug *out) {
+  const struct seep_lua_debug_layout *layout = api->debug;
+  const char *what;
+  memcpy(&what, debug + layout->what, sizeof what);
+  memcpy(&out->source, debug + layout->source, sizeof out->source);
+  memcpy(&out->current_line, debug + layout->current_line, sizeof(int));
+  memcpy(&out->line_defined, debug + layout->line_defined, sizeof(int));
+  memcpy(&out->line_last, debug + layout->line_last, sizeof(int));
+  out->what = what[0];
+  out->is_tail_call = layout->tail_call != 0 && debug[layout->tail_call] != 0;
+  out->frame = seep_lua_api_frame_of(api, debug);
+}
+
+bool seep_lua_api_describe(const struct seep_lua_api *api, lua_State *L, void *debug,
+                           struct seep_lua_debug *out) {
+  if (!api->getinfo(L, api->version == 501 ? "Sl" : "Slt", debug)) return false;
+  read_debug(api, debug, out);
+  return true;
+}
 
 bool seep_lua_api_debug(const struct seep_lua_api *api, lua_State *L, int level,
                         struct seep_lua_debug *out) {
-  _Alignas(8) char debug[512] = {0};
-  if (!api->getstack(L, level, debug)) return false;
-  if (!api->getinfo(L, api->version == 501 ? "Sl" : "Slt", debug)) return false;
-  for (size_t i = 0; i < SEEP_ARRAY_SIZE(debug_layouts); i++) {
-    if (debug_layouts[i].version != api->version) continue;
-    const char *what;
-    memcpy(&what, debug + debug_layouts[i].what, sizeof what);
-    memcpy(&out->source, debug + debug_layouts[i].source, sizeof out->source);
-    memcpy(&out->current_line, debug + debug_layouts[i].current_line, sizeof(int));
-    memcpy(&out->line_defined, debug + debug_layouts[i].line_defined, sizeof(int));
-    memcpy(&out->line_last, debug + debug_layouts[i].line_last, sizeof(int));
-    out->what = what[0];
-    out->is_tail_call = debug_layouts[i].tail_call != 0 && debug[debug_layouts[i].tail_call] != 0;
-    return true;
-  }
-  return false;
+  _Alignas(8) char debug[DEBUG_BYTES] = {0};
+  return api->getstack(L, level, debug) && seep_lua_api_describe(api, L, debug, out);
+}
+
+uintptr_t seep_lua_api_frame(const struct seep_lua_api *api, lua_State *L, int level) {
+  _Alignas(8) char debug[DEBUG_BYTES];
+  return api->getstack(L, level, debug) ? seep_lua_api_frame_of(api, debug) : 0;
+}
+
+uint64_t seep_lua_api_count_bytes(const struct seep_lua_api *api, lua_State *L) {
+  enum { GCCOUNT = 3, GCCOUNTB = 4 };
+  return (uint64_t)api->gc(L, GCCOUNT, 0) * 1024 + (uint64_t)api->gc(L, GCCOUNTB, 0);
+}
+
+/* LUA_REGISTRYINDEX of lua.h; in 5.1 there is LUA_GLOBALSINDEX two below, and the
+ * upvalues of a C function come after the last of these. */
+static int registry_index(const struct seep_lua_api *api) {
+  if (api->version == 501) return -10000;
+  return api->version == 505 ? -(INT_MAX / 2 + 1000) : -1001000;
+}
+
+uintptr_t seep_lua_api_identity(const struct seep_lua_api *api, lua_State *L) {
+  return (uintptr_t)api->topointer(L, registry_index(api));
+}
+
+lua_State *seep_lua_api_thread_argument(const struct seep_lua_api *api, lua_State *L) {
+  lua_State *thread = api->tothread(L, 1);
+  if (thread != NULL) return thread;
+  return api->tothread(L, registry_index(api) - (api->version == 501 ? 3 : 1));
 }

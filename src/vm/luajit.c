@@ -337,6 +337,18 @@ static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
   }
 }
 
+/* lj_dispatch.c callhook: i_ci is the slot of the frame, from the stack's first. */
+static uint64_t frame_function(const struct seep_vm *vm, uintptr_t thread, uintptr_t frame,
+                               uintptr_t *function) {
+  (void)vm;
+  *function = 0;
+  uintptr_t object = function_of(seep_load_pointer(NULL, thread + L_STACK) + frame * 8);
+  if (object == 0) return SEEP_KEY_C | SEEP_KEY_BUILTIN;
+  if (seep_load_u8(NULL, object + FUNCTION_FFID) != FFID_LUA) return c_key(object);
+  *function = seep_load_pointer(NULL, object + FUNCTION_PC) - PROTO_BYTES;
+  return 0;
+}
+
 /* -- Description --------------------------------------------------------- */
 
 /* lj_debug.c lj_debug_line: one, two or four bytes per instruction. */
@@ -475,6 +487,8 @@ static const struct seep_vm_ops ops = {
     .family = "LuaJIT 2.1",
     .walk = walk,
     .leaf = leaf,
+    .threads = find_threads,
+    .frame_function = frame_function,
     .function_of = function_behind,
     .describe = describe,
     .anchors_hold = anchors_hold,

@@ -258,6 +258,24 @@ SEEP_ALWAYS_INLINE void seep_puc_leaf(const struct seep_image *image,
   }
 }
 
+/* See vm_ops.frame_function. i_ci is a call info's index on 5.1, its address
+ * later (ldebug.c lua_getstack, ldo.c luaD_hook). */
+SEEP_ALWAYS_INLINE uint64_t seep_puc_frame_function(const struct seep_image *image,
+                                                    const struct seep_puc_layout *layout,
+                                                    const struct seep_puc_traits *traits, uintptr_t thread,
+                                                    uintptr_t frame, uintptr_t *function) {
+  uintptr_t ci = frame;
+  if (traits->call_infos_in_array) {
+    ci = seep_load_pointer(image, thread + layout->L_base_ci) + frame * layout->ci_size;
+  }
+  uint64_t key = seep_puc_key(image, layout, traits, thread, ci, false);
+  *function = 0;
+  if (key & SEEP_KEY_C) return key & (SEEP_KEY_C | SEEP_KEY_ADDRESS);
+  uintptr_t closure = seep_load_pointer(image, seep_load_pointer(image, ci + layout->ci_func));
+  *function = seep_load_pointer(image, closure + layout->cl_proto);
+  return 0;
+}
+
 /* Shared cold parts, in puc.c. */
 
 /* The line of instruction `pc` by lineinfo as an int per instruction (5.1 to 5.3). */
@@ -307,7 +325,7 @@ bool seep_puc_stack_holds(const struct seep_puc_layout *layout, const struct see
 void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
 
 /* Defines the vm_ops that every version has, with its traits as constants: walk,
- * leaf, describe, and anchors_hold (a walk through the kernel that must find
+ * leaf, threads, frame_function, describe, and anchors_hold (a walk through the kernel that must find
  * readable frames). */
 #define SEEP_PUC_DEFINE_OPS(traits, line_of)                                                  \
   static void walk(const struct seep_vm_state *state, struct seep_stack *out) {               \
@@ -316,12 +334,19 @@ void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
   static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {                \
     seep_puc_leaf(NULL, state->vm->layout, &(traits), state, out);                            \
   }                                                                                           \
+  static uint32_t threads(const struct seep_vm_state *state, uintptr_t out[SEEP_THREADS_MAX]) { \
+    return seep_puc_threads(NULL, state->vm->layout, &(traits), state, out);                  \
+  }                                                                                           \
+  static uint64_t frame_function(const struct seep_vm *vm, uintptr_t thread, uintptr_t frame, \
+                                 uintptr_t *function) {                                       \
+    return seep_puc_frame_function(NULL, vm->layout, &(traits), thread, frame, function);     \
+  }                                                                                           \
   static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t function,   \
                        struct seep_frame_info *out) {                                         \
     seep_puc_describe(NULL, state, key, function, line_of, out);                              \
   }                                                                                           \
   static bool anchors_hold(const struct seep_vm_state *state, bool running) {                 \
-    static __thread struct seep_stack stack;                                                  \
+    struct seep_stack stack;                                                                  \
     if (!seep_puc_thread_holds(state->vm->layout, state)) return false;                       \
     if (!running) return true;                                                                \
     seep_puc_walk(&seep_image_self_checked, state->vm->layout, &(traits), state, &stack);     \
@@ -330,7 +355,8 @@ void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
 
 /* The fields of vm_ops that SEEP_PUC_DEFINE_OPS and puc.c fill. */
 #define SEEP_PUC_OPS                                                                          \
-  .walk = walk, .leaf = leaf, .function_of = seep_puc_function_of, .describe = describe,      \
+  .walk = walk, .leaf = leaf, .threads = threads, .frame_function = frame_function,           \
+  .function_of = seep_puc_function_of, .describe = describe,                                  \
   .anchors_hold = anchors_hold, .c_key = seep_puc_c_key
 
 /* True when `block` is the value stack of an active thread. */

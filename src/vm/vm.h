@@ -127,6 +127,14 @@ struct seep_vm_ops {
   /* The innermost Lua place, for the quick check at frees. Hot. */
   void (*leaf)(const struct seep_vm_state *state, struct seep_leaf *out);
 
+  /* The threads that are active, outermost first: each resumed the next, the last
+   * one runs. Returns how many; 0 never. */
+  uint32_t (*threads)(const struct seep_vm_state *state, uintptr_t threads[SEEP_THREADS_MAX]);
+
+  /* What a frame of a thread runs, the frame named as a hook's lua_Debug has it
+   * (lua_api.h): the key of a C function; or 0 and a Lua function's prototype. */
+  uint64_t (*frame_function)(const struct seep_vm *vm, uintptr_t thread, uintptr_t frame, uintptr_t *function);
+
   /* The function (a prototype) behind a Lua frame of the last walk: good until
    * the next allocator call returns, while a handle is good until it begins. */
   uintptr_t (*function_of)(const struct seep_vm_state *state, uint64_t key, uintptr_t handle);
@@ -192,6 +200,8 @@ struct seep_vm {
    * where there is none, `debt` is 0 where the count is one word. */
   uint16_t allocf, total, debt, estimate;
   uint16_t string_table;        /* the pointer to the block of the string table's buckets */
+  uint16_t threshold;           /* 5.1: where the next collection begins; 0: not asked for */
+  uint64_t stopped_threshold;   /* … and its value while the collector is stopped */
   uint16_t string_count;        /* a 32-bit count of interned strings, where type_of exists */
   uint16_t white;               /* of the collector word: white, state, kind … a byte each */
   uint64_t word_mask;           /* which bits of those eight bytes are the collector's */
@@ -222,6 +232,13 @@ SEEP_ALWAYS_INLINE uint64_t seep_vm_count_bytes(const struct seep_vm_state *stat
 /* The block of the buckets in which the VM keeps its strings: no part of an object. */
 SEEP_ALWAYS_INLINE uintptr_t seep_vm_string_table(const struct seep_vm_state *state) {
   return seep_load_pointer(NULL, state->global + state->vm->string_table);
+}
+
+/* Whether the program has stopped the collector, for versions whose API does not
+ * say it (5.1); false where the description does not either. */
+SEEP_ALWAYS_INLINE bool seep_vm_collector_is_stopped(const struct seep_vm_state *state) {
+  return state->vm->threshold != 0 &&
+         seep_load_u64(NULL, state->global + state->vm->threshold) == state->vm->stopped_threshold;
 }
 
 /* How many strings are interned, where type_of exists: a new string raises it

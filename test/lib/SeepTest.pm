@@ -13,7 +13,7 @@ use File::Temp qw(tempdir);
 use JSON::PP qw(decode_json);
 
 our @EXPORT_OK = qw(root seepline_path vms execute seepline record show_json rows_of scratch slurp spew
-                    programs have_command);
+                    programs have_command lua_version module_environment run_lua);
 
 my $root = abs_path(dirname(__FILE__) . '/../..');
 my $build = $ENV{BUILD} // "$root/build";
@@ -128,6 +128,35 @@ sub show_json {
 sub rows_of {
     my ($answer, $wanted) = @_;
     return grep { $wanted->($_) } @{$answer->{sites}};
+}
+
+# "5.1" to "5.4" (LuaJIT is a 5.1).
+my %versions;
+sub lua_version {
+    my ($vm) = @_;
+    $versions{$vm} //= execute([$vm, '-e', 'io.write((_VERSION:match("%d+%.%d+")))'])->{out};
+    return $versions{$vm};
+}
+
+# What a program needs in its environment to find the module and the drop-in: those of this build, for INCLUDE the one
+# that was compiled with it.
+sub module_environment {
+    my ($vm) = @_;
+    my $version = $ENV{INCLUDE} ? 'given' : lua_version($vm);
+    my $there = ";;";
+    return { LUA_CPATH => "$build/lua/$version/?.so$there", LUA_PATH => "$build/lua/?.lua$there",
+             map { $_ => undef } map { ("LUA_PATH_$_", "LUA_CPATH_$_") } qw(5_2 5_3 5_4 5_5) };
+}
+
+# Runs Lua text with the module at hand, in the scratch folder. Options as for execute, and arguments => […].
+my $scripts = 0;
+sub run_lua {
+    my ($vm, $text, %options) = @_;
+    my $name = delete $options{name} // 'script' . $scripts++ . '.lua';
+    my @arguments = @{delete $options{arguments} // []};
+    my $env = { %{module_environment($vm)}, %{delete $options{env} // {}} };
+    spew(scratch() . "/$name", $text);
+    return execute([@{delete $options{before} // []}, $vm, $name, @arguments], cwd => scratch(), env => $env, %options);
 }
 
 # The Lua programs that every VM must survive and count right.

@@ -143,7 +143,11 @@ static void judge(const struct seep_profile *profile, bool as_json, FILE *out) {
 static void report(const struct seep_reader *reader, uint32_t number) {
   FILE *nowhere = fopen("/dev/null", "w");
   struct seep_profile profile;
-  seep_profile_build(reader, work.path, (enum seep_by)(number % 6), (enum seep_sort)(number % 5), &profile);
+  struct seep_mark *mark = seep_mark_take(reader);
+  struct seep_profile_request request = {.reader = reader, .path = work.path, .by = (enum seep_by)(number % 6),
+                                         .sort = (enum seep_sort)(number % 5), .since = number % 7 == 0 ? mark : NULL};
+  seep_profile_build_request(&request, &profile);
+  seep_mark_free(mark);
   if (number % 3 == 0) seep_report_table(&profile, 30, nowhere);
   else seep_report_json(&profile, 0, nowhere);
   if (profile.by == SEEP_BY_STATE) judge(&profile, number % 2 == 0, nowhere);
