@@ -24,7 +24,7 @@ LDFLAGS_ALL := $(SANITIZE) $(LDFLAGS)
 # What runs inside a program depends on libc alone; libraries serve the command.
 HOST_SOURCES := $(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcard src/vm/*.c src/record/*.c) src/store/writer.c
 PRELOAD_SOURCES := $(HOST_SOURCES) src/reach/preload.c
-COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/model/*.c src/report/*.c src/cli/*.c) \
+COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/heap/*.c src/model/*.c src/report/*.c src/cli/*.c) \
   src/record/rows.c src/record/series.c src/vm/vm.c src/vm/image.c src/reach/launch.c src/reach/process_maps.c
 COMMAND_LIBS := -ljansson -lm
 

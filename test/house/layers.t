@@ -15,10 +15,11 @@ my %below = (
     vm     => [qw(base)],
     store  => [qw(base)],
     record => [qw(base vm store)],
+    heap   => [qw(base vm store)],
     model  => [qw(base vm store record)],
-    report => [qw(base vm store record model)],
-    reach  => [qw(base vm store record)],
-    cli    => [qw(base vm store record model report reach)],
+    report => [qw(base vm store record heap model)],
+    reach  => [qw(base vm store record heap)],
+    cli    => [qw(base vm store record heap model report reach)],
 );
 
 my @inside_hosts = (glob("$src/vm/*.[ch] $src/record/*.[ch] $src/store/writer.[ch] $src/reach/preload.c"),

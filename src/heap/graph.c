@@ -1,0 +1,104 @@
+/* Reading a finished graph. See graph.h.
+ *
+ * A text in the pool is: its length as a varint (7 bits a byte, least first),
+ * then, if it is longer than SEEP_TEXT_KEPT, 8 bytes of hash, then the bytes
+ * that are kept. Its number is its offset in the pool; 0 is the empty text. */
+#include "heap/graph.h"
+
+#include <string.h>
+
+static const char *const kind_names[SEEP_NODE_KIND_COUNT] = {
+    [SEEP_NODE_KIND_ROOT] = "root",      [SEEP_NODE_TABLE] = "table",         [SEEP_NODE_STRING] = "string",
+    [SEEP_NODE_LUA_FUNCTION] = "function", [SEEP_NODE_C_FUNCTION] = "function", [SEEP_NODE_USERDATA] = "userdata",
+    [SEEP_NODE_THREAD] = "thread",       [SEEP_NODE_PROTO] = "proto",         [SEEP_NODE_UPVALUE] = "upvalue",
+    [SEEP_NODE_CDATA] = "cdata",         [SEEP_NODE_TRACE] = "trace",         [SEEP_NODE_VM] = "vm",
+};
+
+const char *seep_node_kind_name(uint8_t kind) { return kind < SEEP_NODE_KIND_COUNT ? kind_names[kind] : "other"; }
+
+uint64_t seep_graph_hash(const void *bytes, size_t size_bytes) {
+  const unsigned char *at = bytes;
+  uint64_t hash = size_bytes, word;
+  for (; size_bytes >= 8; at += 8, size_bytes -= 8) {
+    memcpy(&word, at, 8);
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+    hash ^= hash >> 29;
+  }
+  word = 0;
+  memcpy(&word, at, size_bytes);
+  return seep_mix64(hash ^ word);
+}
+
+static void unmap(void *items, uint64_t count, size_t item_bytes) {
+  if (items != NULL) seep_pages_unmap(items, count * item_bytes);
+}
+
+void seep_graph_free(struct seep_graph *graph) {
+  unmap(graph->address, graph->node_count, sizeof *graph->address);
+  unmap(graph->size_low, graph->node_count, sizeof *graph->size_low);
+  unmap(graph->kind, graph->node_count, sizeof *graph->kind);
+  unmap(graph->flags, graph->node_count, sizeof *graph->flags);
+  unmap(graph->info, graph->node_count, sizeof *graph->info);
+  unmap(graph->first_edge, (uint64_t)graph->node_count + 1, sizeof *graph->first_edge);
+  unmap(graph->target, (uint64_t)graph->edge_count + 1, sizeof *graph->target);
+  unmap(graph->edge_name, (uint64_t)graph->edge_count + 1, sizeof *graph->edge_name);
+  unmap(graph->edge_kind, (uint64_t)graph->edge_count + 1, sizeof *graph->edge_kind);
+  seep_array_free(&graph->large);
+  seep_array_free(&graph->texts);
+  seep_array_free(&graph->shapes);
+  seep_array_free(&graph->places);
+  seep_array_free(&graph->locals);
+  seep_array_free(&graph->ledger);
+  *graph = (struct seep_graph){0};
+}
+
+uint64_t seep_graph_bytes(const struct seep_graph *graph) {
+  return graph->object_bytes + graph->pending_bytes + graph->unreachable_bytes + graph->ledger_bytes;
+}
+
+static const struct seep_graph_text empty_text = {.bytes = ""};
+
+/* Reads the length; 0 when the pool ends in it. */
+static size_t read_varint(const unsigned char *at, const unsigned char *end, uint64_t *out) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < 9 && at + i < end; i++) {
+    value |= (uint64_t)(at[i] & 0x7f) << (7 * i);
+    if (at[i] < 0x80) {
+      *out = value;
+      return i + 1;
+    }
+  }
+  return 0;
+}
+
+struct seep_graph_text seep_graph_text(const struct seep_graph *graph, uint32_t text) {
+  const unsigned char *pool = graph->texts.items, *end = pool + graph->texts.count;
+  struct seep_graph_text out = empty_text;
+  if (text == 0 || text >= graph->texts.count) return empty_text;
+  const unsigned char *at = pool + text;
+  size_t used = read_varint(at, end, &out.length_bytes);
+  bool is_cut = out.length_bytes > SEEP_TEXT_KEPT;
+  out.kept_bytes = is_cut ? SEEP_TEXT_KEPT : (uint32_t)out.length_bytes;
+  if (used == 0 || (size_t)(end - at) < used + (is_cut ? 8 : 0) + out.kept_bytes) return empty_text;
+  at += used;
+  if (is_cut) {
+    memcpy(&out.hash, at, 8);
+    at += 8;
+  } else {
+    out.hash = seep_graph_hash(at, out.kept_bytes);
+  }
+  out.bytes = (const char *)at;
+  return out;
+}
+
+const struct seep_graph_shape *seep_graph_shape(const struct seep_graph *graph, uint32_t shape) {
+  return (const struct seep_graph_shape *)graph->shapes.items + (shape < graph->shapes.count ? shape : 0);
+}
+
+const struct seep_graph_place *seep_graph_place(const struct seep_graph *graph, uint32_t place) {
+  return (const struct seep_graph_place *)graph->places.items + (place < graph->places.count ? place : 0);
+}
+
+const struct seep_graph_local *seep_graph_local(const struct seep_graph *graph, uint32_t local) {
+  return (const struct seep_graph_local *)graph->locals.items + (local < graph->locals.count ? local : 0);
+}
