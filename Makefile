@@ -37,7 +37,7 @@ object = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 PRELOAD := $(BUILD)/libseepline-preload.so
 COMMAND := $(BUILD)/seepline
 
-all: $(COMMAND) $(PRELOAD) $(BUILD)/bench/measure
+all: $(COMMAND) $(PRELOAD) $(BUILD)/bench/measure $(BUILD)/bench/heap
 
 $(COMMAND): $(call object,$(COMMAND_SOURCES))
 	$(call say,link)
@@ -59,10 +59,19 @@ $(BUILD)/bench/measure: bench/measure.c
 	$(call say,compile)
 	$(Q)$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
 
+$(BUILD)/bench/heap: bench/heap.c $(call object,$(wildcard src/base/*.c src/heap/*.c))
+	@mkdir -p $(@D)
+	$(call say,compile)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(COMMAND_LIBS)
+
 include test/test.mk
 
 bench: all
 	bench/run $(BENCH_OPTIONS)
+
+# Objects per second and bytes per object on a heap that is made up: BENCH_OBJECTS of them.
+bench-heap: $(BUILD)/bench/heap
+	$(BUILD)/bench/heap $(BENCH_OBJECTS)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/seepline
@@ -79,9 +88,10 @@ help:
 	@echo 'make check-asan    the tests with AddressSanitizer and UBSan builds'
 	@echo 'make check-valgrind  the tests under valgrind'
 	@echo 'make bench         what recording costs; BENCH_OPTIONS="--quick" and others, see bench/README.md'
+	@echo 'make bench-heap    what the heap graph costs; BENCH_OBJECTS=10000000'
 	@echo 'make install       PREFIX=/usr/local DESTDIR='
 	@echo 'make clean'
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all bench install clean help
+.PHONY: all bench bench-heap install clean help

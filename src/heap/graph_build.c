@@ -13,7 +13,7 @@
 #include "heap/graph_index.h"
 #include "heap/graph_mark.h"
 
-enum { RELEASE_EDGES = 1 << 20 };
+enum { RELEASE_EDGES = 1 << 20, EXPECT_PAGES = 16, EXPECT_NODES = 8 };
 #define COUNT_MAX 0xfffffffeu
 
 struct stray {
@@ -297,6 +297,18 @@ static void release_pending(struct seep_array *pending, size_t upto) {
   madvise(pending->items, bytes, MADV_DONTNEED);
 }
 
+/* Memory is slow and a heap is large: what the next edges need is asked for while this one is looked at. */
+static void expect(struct finisher *finisher, const struct seep_pending_edge *edges, size_t at, size_t count) {
+  if (at + EXPECT_PAGES < count) {
+    const struct seep_pending_edge *edge = &edges[at + EXPECT_PAGES];
+    seep_graph_index_expect_page(&finisher->index, edge->target & SEEP_PENDING_ADDRESS);
+  }
+  if (at + EXPECT_NODES < count) {
+    const struct seep_pending_edge *edge = &edges[at + EXPECT_NODES];
+    seep_graph_index_expect_node(&finisher->index, edge->target & SEEP_PENDING_ADDRESS);
+  }
+}
+
 /* The pending edges, in place. Arrays are mapped for all of them; those after edge_count stay untouched. */
 static bool resolve_pending(struct finisher *finisher) {
   struct seep_graph *graph = finisher->graph;
@@ -310,6 +322,7 @@ static bool resolve_pending(struct finisher *finisher) {
     graph->first_edge[node] = done;
     for (; at < end; at++) {
       struct seep_graph_extra resolved;
+      expect(finisher, edges, at, pending->count);
       if (resolve(finisher, node, edges[at], &resolved)) put_edge(graph, done++, &resolved);
       if ((at + 1) % RELEASE_EDGES == 0) release_pending(pending, at + 1);
     }

@@ -50,6 +50,14 @@ static struct seep_index_page *find_or_add_page(struct seep_graph_index *index, 
   return (struct seep_index_page *)index->pages.items + (*page - 1);
 }
 
+/* Without the processor's own instruction, which not every x86-64 has. */
+static uint32_t count_bits(uint64_t x) {
+  x -= x >> 1 & 0x5555555555555555ULL;
+  x = (x & 0x3333333333333333ULL) + (x >> 2 & 0x3333333333333333ULL);
+  x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+  return (uint32_t)(x * 0x0101010101010101ULL >> 56);
+}
+
 static bool is_indexed(uint64_t address) { return address != 0 && address >> 48 == 0; }
 
 static bool add_address(struct seep_graph_index *index, uint64_t address, uint32_t node) {
@@ -71,7 +79,7 @@ static uint32_t count_ranks(struct seep_graph_index *index) {
     uint16_t before = 0;
     for (int word = 0; word < 8; word++) {
       pages[i].before[word] = before;
-      before = (uint16_t)(before + __builtin_popcountll(pages[i].bits[word]));
+      before = (uint16_t)(before + count_bits(pages[i].bits[word]));
     }
     pages[i].first = rank;
     rank += before;
@@ -85,7 +93,7 @@ static uint32_t rank_of(struct seep_graph_index *index, uint64_t address) {
   if (page == NULL) return NOT_FOUND;
   uint32_t word = address >> 9 & 7, bit = address >> 3 & 63;
   if ((page->bits[word] >> bit & 1) == 0) return NOT_FOUND;
-  return page->first + page->before[word] + (uint32_t)__builtin_popcountll(page->bits[word] & ((1ULL << bit) - 1));
+  return page->first + page->before[word] + count_bits(page->bits[word] & ((1ULL << bit) - 1));
 }
 
 bool seep_graph_index_build(struct seep_graph_index *index, const uint64_t *addresses, uint32_t count) {
@@ -104,6 +112,19 @@ bool seep_graph_index_build(struct seep_graph_index *index, const uint64_t *addr
     if (nodes[rank] == 0) nodes[rank] = node + 1;
   }
   return true;
+}
+
+void seep_graph_index_expect_page(struct seep_graph_index *index, uint64_t address) {
+  if (!is_indexed(address)) return;
+  const struct seep_index_page *page = find_page(index, address);
+  if (page == NULL) return;
+  __builtin_prefetch(&page->bits[address >> 9 & 7]);
+  __builtin_prefetch(&page->first);
+}
+
+void seep_graph_index_expect_node(struct seep_graph_index *index, uint64_t address) {
+  uint32_t rank = is_indexed(address) && (address & 7) == 0 ? rank_of(index, address) : NOT_FOUND;
+  if (rank != NOT_FOUND) __builtin_prefetch((const uint32_t *)index->nodes.items + rank);
 }
 
 uint32_t seep_graph_index_find(struct seep_graph_index *index, uint64_t address) {

@@ -12,7 +12,7 @@
 #include "base/array.h"
 #include "base/map.h"
 
-enum { SEEP_INDEX_PAGE_SHIFT = 12, SEEP_INDEX_REGION_SHIFT = 22, SEEP_INDEX_CACHE = 64 };
+enum { SEEP_INDEX_PAGE_SHIFT = 12, SEEP_INDEX_REGION_SHIFT = 22, SEEP_INDEX_CACHE = 1024 };
 
 struct seep_index_page {
   uint64_t bits[8];    /* granules at which an object begins */
@@ -37,5 +37,10 @@ void seep_graph_index_free(struct seep_graph_index *index);
 
 /* The node of the object that begins at `address`, or 0xffffffff. */
 uint32_t seep_graph_index_find(struct seep_graph_index *index, uint64_t address);
+
+/* Fetches ahead what a find of `address` will need: the first some finds before it, the second when the first
+ * has had its time. */
+void seep_graph_index_expect_page(struct seep_graph_index *index, uint64_t address);
+void seep_graph_index_expect_node(struct seep_graph_index *index, uint64_t address);
 
 #endif

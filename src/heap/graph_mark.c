@@ -6,6 +6,8 @@
  * whose key is not reached yet waits in a list at the key, so that each is looked at twice at most. */
 #include "heap/graph_mark.h"
 
+enum { QUEUE = 16 };
+
 struct waiting {
   uint32_t table, edge;
   uint32_t next;  /* index + 1 in `waiting`; 0: last */
@@ -81,15 +83,32 @@ static void follow_edge(struct marker *marker, uint32_t node, uint32_t edge) {
   }
 }
 
+static void follow_node(struct marker *marker, uint32_t node) {
+  const struct seep_graph *graph = marker->graph;
+  if ((graph->flags[node] & SEEP_NODE_AWAITED) != 0) end_waiting(marker, node);
+  for (uint32_t edge = graph->first_edge[node]; edge < graph->first_edge[node + 1]; edge++) {
+    if (node == SEEP_NODE_ROOT && graph->edge_kind[edge] == SEEP_EDGE_FINALIZER) continue;
+    follow_edge(marker, node, edge);
+  }
+}
+
+/* Follows all that is marked. Nodes from the stack go through a short queue, so that their edges' places are
+ * fetched from memory while the ones before them are followed. */
 static void follow_stack(struct marker *marker) {
   const struct seep_graph *graph = marker->graph;
-  while (marker->stack.count > 0 && !marker->failed) {
-    uint32_t node = ((uint32_t *)marker->stack.items)[--marker->stack.count];
-    if ((graph->flags[node] & SEEP_NODE_AWAITED) != 0) end_waiting(marker, node);
-    for (uint32_t edge = graph->first_edge[node]; edge < graph->first_edge[node + 1]; edge++) {
-      if (node == SEEP_NODE_ROOT && graph->edge_kind[edge] == SEEP_EDGE_FINALIZER) continue;
-      follow_edge(marker, node, edge);
+  uint32_t queue[QUEUE], in = 0, out = 0;
+  while (!marker->failed && (marker->stack.count > 0 || in != out)) {
+    while (marker->stack.count > 0 && in - out < QUEUE) {
+      uint32_t node = ((uint32_t *)marker->stack.items)[--marker->stack.count];
+      __builtin_prefetch(&graph->first_edge[node]);
+      queue[in++ % QUEUE] = node;
     }
+    if (in - out > QUEUE / 2) {
+      uint32_t first = graph->first_edge[queue[(out + QUEUE / 2) % QUEUE]];
+      __builtin_prefetch(&graph->edge_kind[first]);
+      __builtin_prefetch(&graph->target[first]);
+    }
+    follow_node(marker, queue[out++ % QUEUE]);
   }
 }
 
