@@ -25,7 +25,7 @@ LDFLAGS_ALL := $(SANITIZE) $(LDFLAGS)
 HOST_SOURCES := $(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcard src/vm/*.c src/record/*.c) src/store/writer.c
 PRELOAD_SOURCES := $(HOST_SOURCES) src/reach/preload.c
 COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/heap/*.c src/model/*.c src/report/*.c src/cli/*.c) \
-  src/record/rows.c src/record/series.c src/vm/vm.c src/vm/image.c src/reach/launch.c src/reach/process_maps.c
+  src/record/rows.c src/record/series.c src/vm/vm.c src/vm/image.c $(wildcard src/vm/*heap*.c) src/reach/launch.c src/reach/process_maps.c src/reach/maps.c src/reach/self_image.c
 COMMAND_LIBS := -ljansson -lm
 
 # One short line per step; V=1 shows the commands, -s nothing.
@@ -59,7 +59,7 @@ $(BUILD)/bench/measure: bench/measure.c
 	$(call say,compile)
 	$(Q)$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
 
-$(BUILD)/bench/heap: bench/heap.c $(call object,$(wildcard src/base/*.c src/heap/*.c))
+$(BUILD)/bench/heap: bench/heap.c $(call object,$(wildcard src/base/*.c src/heap/*.c src/vm/*heap*.c) src/vm/image.c)
 	@mkdir -p $(@D)
 	$(call say,compile)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(COMMAND_LIBS)

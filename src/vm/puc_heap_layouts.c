@@ -81,26 +81,35 @@ static const struct seep_puc_heap lua_5_3_0 = {
   .strings_in_table = true, .L_G = 24, .L_top = 16, .L_ci = 32, .L_stack = 56, .L_stack_last = 48,                   \
   .L_stacksize = 64, .L_openupval = 96, .L_base_ci = 128, .L_status = 10, .thread_bytes = 208,                       \
   .global_behind = 208, .ci_top = 8, .ci_next = 24, .ci_status = 34, .ci_size = 80, .status_lua = 1,                 \
-  .g_total = 16, .g_debt = 24, .table_bytes = 64, .t_flags = 10, .t_lsizenode = 11, .t_array = 24, .t_node = 32,     \
-  .t_lastfree = 40, .t_metatable = 16, .t_sizearray = 56, .node_bytes = 40, .n_key = 16, .n_key_tag = 24,            \
+  .g_total = 16, .g_debt = 24, .t_flags = 10, .t_lsizenode = 11, .node_bytes = 40, .n_key = 16, .n_key_tag = 24,     \
   .ts_size = 24, .ts_length = 16, .udata_bytes = 40, .u_metatable = 16, .u_length = 32, .u_env = 24,                 \
   .proto_bytes = 128, .p_k = 16, .p_sizek = 84, .p_code = 24, .p_sizecode = 88, .p_p = 32, .p_sizep = 96,            \
   .p_sizelineinfo = 92, .p_locvars = 48, .p_sizelocvars = 100, .p_upvalues = 56, .p_sizeupvalues = 80,               \
   .p_source = 72, .p_linedefined = 104, .p_cache = 64, .lineinfo_bytes = 4, .upvaldesc_bytes = 16,                   \
   .cl_proto = 24, .cl_upvalues = 32, .upval_bytes = 40, .uv_v = 16, .uv_value = 24
 
+static const struct seep_puc_heap lua_5_2_4 = {
+    COMMON_OF_5_2,
+    .state_bytes = 704, .ci_base = 48, .ci_savedpc = 56, .g_white = 84, .g_gcstate = 85, .g_objects = 96,
+    .g_finobj = 104, .g_tobefnz = 168, .g_strings = 48, .g_string_slots = 60, .g_buffer_bytes = 232,
+    .g_registry = 64, .g_mainthread = 264, .g_mt = 424, .g_tmname = 288, .table_bytes = 56, .t_array = 16,
+    .t_node = 24, .t_lastfree = 32, .t_metatable = 40, .t_sizearray = 12, .cl_nupvalues = 10,
+};
+
 static const struct seep_puc_heap lua_5_2_1 = {
     COMMON_OF_5_2,
     .state_bytes = 704, .ci_base = 48, .ci_savedpc = 56, .g_white = 84, .g_gcstate = 85, .g_objects = 96,
     .g_finobj = 104, .g_tobefnz = 168, .g_strings = 48, .g_string_slots = 60, .g_buffer_bytes = 232,
-    .g_registry = 64, .g_mainthread = 264, .g_mt = 424, .g_tmname = 288, .cl_nupvalues = 10,
+    .g_registry = 64, .g_mainthread = 264, .g_mt = 424, .g_tmname = 288, .table_bytes = 64, .t_array = 24,
+    .t_node = 32, .t_lastfree = 40, .t_metatable = 16, .t_sizearray = 56, .cl_nupvalues = 10,
 };
 
 static const struct seep_puc_heap lua_5_2_0 = {
     COMMON_OF_5_2,
     .state_bytes = 680, .ci_base = 40, .ci_savedpc = 48, .g_white = 72, .g_gcstate = 73, .g_objects = 80,
     .g_finobj = 88, .g_tobefnz = 144, .g_strings = 40, .g_string_slots = 52, .g_buffer_bytes = 208,
-    .g_registry = 56, .g_mainthread = 240, .g_mt = 400, .g_tmname = 264, .cl_nupvalues = 11,
+    .g_registry = 56, .g_mainthread = 240, .g_mt = 400, .g_tmname = 264, .table_bytes = 64, .t_array = 24,
+    .t_node = 32, .t_lastfree = 40, .t_metatable = 16, .t_sizearray = 56, .cl_nupvalues = 11,
 };
 
 static const struct seep_puc_heap lua_5_1 = {
@@ -122,10 +131,12 @@ static const struct seep_puc_heap lua_5_1 = {
 
 /* -- What makes a state ---------------------------------------------------------------- */
 
-/* lgc.h: exactly one of the two whites is current, or both while lua_close frees everything. */
+/* lgc.h: one of the two whites is current, or both while lua_close frees everything; 5.1 and 5.2 fix the objects that
+ * a state begins with through the same byte (lstate.c). */
 static bool collector_fits(const struct seep_puc_heap *layout, const char *global) {
   uint8_t white = seep_at_u8(global, layout->g_white);
-  return white != 0 && (white & ~layout->white_bits) == 0 && seep_at_u8(global, layout->g_gcstate) <= layout->last_gcstate;
+  return (white & layout->white_bits) != 0 && (white & ~(layout->white_bits | layout->fixed_bit)) == 0 &&
+         seep_at_u8(global, layout->g_gcstate) <= layout->last_gcstate;
 }
 
 /* The allocator and the panic function, if any, are code. An image that has no code at all (a core without its
@@ -168,13 +179,22 @@ static bool head_fits(struct seep_image *image, const struct seep_puc_heap *layo
   return (type >= SEEP_PUC_STRING && type <= 10) && (seep_at_u8(header, SEEP_PUC_O_MARKED) & layout->white_bits) != layout->white_bits;
 }
 
-/* The registry is a table. From 5.2 on its first slot is the main thread, unless a host has changed that. */
+/* ltable.c getfreepos: `lastfree` goes down through the nodes, on 5.1 to one below them. */
+static bool nodes_fit(const struct seep_puc_heap *layout, const char *table) {
+  uintptr_t nodes = seep_at_pointer(table, layout->t_node), free = seep_at_pointer(table, layout->t_lastfree);
+  uint8_t log_size = seep_at_u8(table, layout->t_lsizenode);
+  if (log_size > 30) return false;
+  return (free + layout->node_bytes >= nodes && free <= nodes + ((uintptr_t)layout->node_bytes << log_size)) ||
+         (layout->version == 54 && free == 0 && log_size == 0);
+}
+
+/* The registry is a table. */
 static bool registry_fits(struct seep_image *image, const struct seep_puc_heap *layout, const char *global) {
   const char *slot = global + layout->g_registry;
   uint8_t tag = seep_at_u8(slot, 8);
   if (!seep_puc_is_object(layout, tag) || seep_puc_type(tag) != SEEP_PUC_TABLE) return false;
   const char *table = seep_image_view(image, seep_at_pointer(slot, 0), layout->table_bytes);
-  return table != NULL && seep_at_u8(table, SEEP_PUC_O_TT) == SEEP_PUC_TABLE && seep_at_u8(table, layout->t_lsizenode) <= 30;
+  return table != NULL && seep_at_u8(table, SEEP_PUC_O_TT) == SEEP_PUC_TABLE && nodes_fit(layout, table);
 }
 
 /* The name of the metamethod "__gc" is where it should be, with its text and its length: the layout of strings and
@@ -219,7 +239,8 @@ const struct seep_heap_vm seep_puc_heaps[] = {
     HEAP("3", "5.3.2 to 5.3.6", lua_5_3_2, 184, 24),
     HEAP("3", "5.3.1", lua_5_3_1, 184, 24),
     HEAP("3", "5.3.0", lua_5_3_0, 184, 24),
-    HEAP("2", "5.2.1 to 5.2.4", lua_5_2_1, 184, 24),
+    HEAP("2", "5.2.4", lua_5_2_4, 184, 24),
+    HEAP("2", "5.2.1 to 5.2.3", lua_5_2_1, 184, 24),
     HEAP("2", "5.2.0", lua_5_2_0, 184, 24),
     HEAP("1", "5.1 to 5.1.5", lua_5_1, 152, 32),
 };
