@@ -8,7 +8,7 @@ UNIT_SOURCES := $(wildcard test/unit/test_*.c)
 UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(UNIT_SOURCES))
 # Programs of ours that black-box tests run.
 TEST_DRIVERS := $(BUILD)/test/damage
-BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/real/*.t))
+BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/heap/*.t test/real/*.t))
 TESTS ?= $(UNIT_TESTS) $(BLACK_BOX_TESTS)
 
 # A unit test is linked with everything but entry points.
@@ -20,29 +20,6 @@ $(BUILD)/test/%: test/unit/%.c $(UNIT_OBJECTS)
 	$(call say,link)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) -lcmocka $(COMMAND_LIBS) -ldl -lpthread
 
-PROVE = CMOCKA_MESSAGE_OUTPUT=TAP BUILD=$(abspath $(BUILD)) LUA=$(LUA) INCLUDE=$(INCLUDE) \
-  prove --timer -j 2 -I test/lib --ext .t
-
-test: all $(UNIT_TESTS) $(TEST_DRIVERS)
-	@$(PROVE) $(TESTS)
-
-# The same tests with a build that stops at the first bad access or undefined
-# behaviour. The recorded interpreters are not built so; the library in them is.
-ASAN_BUILD := $(BUILD)/asan
-check-asan:
-	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) OPTIMISE="-O1 -g" \
-	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" \
-	  asan-test TESTS="$(TESTS_ASAN)"
-asan-test: all $(UNIT_TESTS) $(TEST_DRIVERS)
-	@ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:abort_on_error=1 $(PROVE) $(or $(TESTS_ASAN),$(UNIT_TESTS) $(BLACK_BOX_TESTS))
-
-# Every test program recorded under valgrind, on every VM, and the command and
-# the unit tests as well. Takes a quarter of an hour.
-check-valgrind: all $(UNIT_TESTS)
-	@BUILD=$(abspath $(BUILD)) test/valgrind/check $(UNIT_TESTS)
-
-.PHONY: test check-asan asan-test check-valgrind
-
 # A module that reads the heap of the interpreter it is loaded into: one for each Lua.
 PROBE_OBJECTS := $(call object,$(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcard src/vm/*heap*.c) \
   src/vm/image.c $(wildcard src/heap/graph*.c) src/heap/image_graph.c src/reach/maps.c src/reach/self_image.c)
@@ -53,3 +30,26 @@ $(BUILD)/test/probe-%.so: test/heap/probe.c $(PROBE_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,link)
 	$(Q)$(CC) $(CFLAGS_ALL) $(PROBE_FLAGS) $(LDFLAGS_ALL) -shared -Wl,-z,nodelete -o $@ $< $(PROBE_OBJECTS)
+
+PROVE = CMOCKA_MESSAGE_OUTPUT=TAP BUILD=$(abspath $(BUILD)) LUA=$(LUA) INCLUDE=$(INCLUDE) \
+  prove --timer -j 2 -I test/lib --ext .t
+
+test: all $(UNIT_TESTS) $(TEST_DRIVERS) $(PROBES)
+	@$(PROVE) $(TESTS)
+
+# The same tests with a build that stops at the first bad access or undefined
+# behaviour. The recorded interpreters are not built so; the library in them is.
+ASAN_BUILD := $(BUILD)/asan
+check-asan:
+	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) OPTIMISE="-O1 -g" \
+	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" \
+	  asan-test TESTS="$(TESTS_ASAN)"
+asan-test: all $(UNIT_TESTS) $(TEST_DRIVERS) $(PROBES)
+	@ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:abort_on_error=1 $(PROVE) $(or $(TESTS_ASAN),$(UNIT_TESTS) $(BLACK_BOX_TESTS))
+
+# Every test program recorded under valgrind, on every VM, and the command and
+# the unit tests as well. Takes a quarter of an hour.
+check-valgrind: all $(UNIT_TESTS)
+	@BUILD=$(abspath $(BUILD)) test/valgrind/check $(UNIT_TESTS)
+
+.PHONY: test check-asan asan-test check-valgrind

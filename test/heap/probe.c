@@ -69,8 +69,35 @@ static void show(const struct seep_graph *graph, uint32_t node, char out[256]) {
            text.bytes == NULL ? "" : text.bytes);
 }
 
+static bool has_object(const struct seep_graph *graph, uint64_t address) {
+  for (uint32_t i = 0; i < graph->node_count; i++) {
+    if (graph->address[i] == address) return true;
+  }
+  return false;
+}
+
+/* 5.3 leaves the mark `touched` on the open upvalues of coroutines that are alive (lgc.c remarkupvals); when such a
+ * coroutine dies, the values of these upvalues stay for one collection more. So what was not freed must go with the
+ * next one. */
+static bool goes_later(lua_State *L, uint64_t address) {
+#if LUA_VERSION_NUM == 503
+  struct seep_image_graph later;
+  struct seep_error error;
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  if (!read_graph(L, &later, &error)) return false;
+  bool gone = !has_object(&later.graph, address);
+  seep_graph_free(&later.graph);
+  return gone;
+#else
+  (void)L;
+  (void)address;
+  (void)has_object;
+  return false;
+#endif
+}
+
 /* Both graphs, object by object: before without what is unreachable must be after. */
-static int compare(const char *name, const struct seep_graph *before, const struct seep_graph *after) {
+static int compare(lua_State *L, const char *name, const struct seep_graph *before, const struct seep_graph *after) {
   size_t before_count, after_count, at = 0, wrong = 0;
   struct object *old = objects_of(before, &before_count), *new = objects_of(after, &after_count);
   char text[256];
@@ -82,7 +109,7 @@ static int compare(const char *name, const struct seep_graph *before, const stru
     bool there = at < after_count && new[at].address == old[i].address;
     bool unreachable = (before->flags[old[i].node] & SEEP_NODE_UNREACHABLE) != 0;
     if (there) at++;
-    if (there != unreachable) continue;
+    if (there != unreachable || (there && goes_later(L, old[i].address))) continue;
     show(before, old[i].node, text);
     if (wrong++ < 5) printf("# %s: %s: %s\n", name, there ? "was not freed" : "was freed", text);
   }
@@ -135,7 +162,7 @@ static int check(lua_State *L) {
       good = false;
     } else {
       if (good) good = adds_up(L, name, "after", &after, counted);
-      if (!compare(name, &before.graph, &after.graph)) {
+      if (!compare(L, name, &before.graph, &after.graph)) {
         if (good) fail(name, "a collection did not free what the graph calls unreachable");
         good = false;
       }
