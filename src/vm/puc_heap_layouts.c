@@ -66,14 +66,14 @@ static const struct seep_puc_heap lua_5_3_2 = {
 
 static const struct seep_puc_heap lua_5_3_1 = {
     COMMON_OF_5_3,
-    .L_status = 10, .state_bytes = 1744, .g_mainthread = 224, .g_mt = 440, .g_tmname = 248, .ts_size = 24,
-    .ts_short_length = 11, .ts_long_length = 16,
+    .L_status = 10, .state_bytes = 1744, .g_mainthread = 224, .g_mt = 440, .g_tmname = 248,
+    .g_buffer_bytes = 192, .ts_size = 24, .ts_short_length = 11, .ts_long_length = 16,
 };
 
 static const struct seep_puc_heap lua_5_3_0 = {
     COMMON_OF_5_3,
-    .L_status = 10, .state_bytes = 728, .g_mainthread = 224, .g_mt = 440, .g_tmname = 248, .ts_size = 32,
-    .ts_length = 16,
+    .L_status = 10, .state_bytes = 728, .g_mainthread = 224, .g_mt = 440, .g_tmname = 248, .g_buffer_bytes = 192,
+    .ts_size = 32, .ts_length = 16,
 };
 
 #define COMMON_OF_5_2                                                                                                \
@@ -109,7 +109,7 @@ static const struct seep_puc_heap lua_5_2_0 = {
     .state_bytes = 680, .ci_base = 40, .ci_savedpc = 48, .g_white = 72, .g_gcstate = 73, .g_objects = 80,
     .g_finobj = 88, .g_tobefnz = 144, .g_strings = 40, .g_string_slots = 52, .g_buffer_bytes = 208,
     .g_registry = 56, .g_mainthread = 240, .g_mt = 400, .g_tmname = 264, .table_bytes = 64, .t_array = 24,
-    .t_node = 32, .t_lastfree = 40, .t_metatable = 16, .t_sizearray = 56, .cl_nupvalues = 11,
+    .t_node = 32, .t_lastfree = 40, .t_metatable = 16, .t_sizearray = 56, .cl_nupvalues = 11, .cl_isC = 10,
 };
 
 static const struct seep_puc_heap lua_5_1 = {
