@@ -26,7 +26,7 @@ HOST_SOURCES := $(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcar
 PRELOAD_SOURCES := $(HOST_SOURCES) src/reach/preload.c
 COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/heap/*.c src/model/*.c src/report/*.c src/cli/*.c) \
   src/record/rows.c src/record/series.c src/vm/vm.c src/vm/image.c $(wildcard src/vm/*heap*.c) src/reach/launch.c src/reach/process_maps.c src/reach/maps.c src/reach/self_image.c
-COMMAND_LIBS := -ljansson -lm
+COMMAND_LIBS := -ljansson -lzstd -lm
 
 # One short line per step; V=1 shows the commands, -s nothing.
 Q := $(if $(V),,@)
@@ -59,7 +59,7 @@ $(BUILD)/bench/measure: bench/measure.c
 	$(call say,compile)
 	$(Q)$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
 
-$(BUILD)/bench/heap: bench/heap.c $(call object,$(wildcard src/base/*.c src/heap/*.c src/vm/*heap*.c) src/vm/image.c)
+$(BUILD)/bench/heap: bench/heap.c $(call object,$(wildcard src/base/*.c) $(filter src/heap/% src/vm/%,$(COMMAND_SOURCES)))
 	@mkdir -p $(@D)
 	$(call say,compile)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(COMMAND_LIBS)
@@ -71,7 +71,7 @@ bench: all
 
 # Objects per second and bytes per object on a heap that is made up: BENCH_OBJECTS of them.
 bench-heap: $(BUILD)/bench/heap
-	$(BUILD)/bench/heap $(BENCH_OBJECTS)
+	$(BUILD)/bench/heap $(or $(BENCH_OBJECTS),10000000) $(BUILD)/bench/heap.seep
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/seepline

@@ -9,9 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "heap/dominators.h"
 #include "heap/graph_build.h"
+#include "heap/groups.h"
+#include "heap/paths.h"
+#include "heap/snapshot.h"
 
 enum { EVENTS = 12, OBJECTS_PER_SESSION = 8 + 2 * EVENTS };
 
@@ -130,6 +135,40 @@ static void report(const char *what, double seconds, uint64_t objects) {
          (double)objects / seconds / 1e6, peak_mb() * 1024 * 1024 / (double)objects);
 }
 
+static void group(const struct seep_graph *graph, const struct seep_dominators *dominators, uint64_t objects) {
+  struct seep_paths paths;
+  struct seep_groups groups;
+  double start = cpu_seconds();
+  if (!seep_paths_build(graph, SEEP_NODE_NONE, &paths)) exit(1);
+  report("shortest paths to all", cpu_seconds() - start, objects);
+  start = cpu_seconds();
+  if (!seep_groups_build(&paths, dominators, &groups)) exit(1);
+  report("groups of alike objects", cpu_seconds() - start, objects);
+  seep_groups_free(&groups);
+  seep_paths_free(&paths);
+}
+
+static bool write_and_read(const char *path, const struct seep_graph *graph, uint64_t objects) {
+  struct seep_snapshot_info info = {.pid = 1};
+  struct seep_snapshot snapshot;
+  struct seep_error error = {{0}};
+  struct stat status;
+  double start = cpu_seconds();
+  if (seep_snapshot_write(path, &info, graph, 1, &error) == SEEP_OK && stat(path, &status) == 0) {
+    report("writing the snapshot file", cpu_seconds() - start, objects);
+    printf("%-34s %8.1f bytes an object\n", "the snapshot file", (double)status.st_size / (double)objects);
+    start = cpu_seconds();
+    if (seep_snapshot_read(path, &snapshot, &error) == SEEP_OK) {
+      report("reading it", cpu_seconds() - start, objects);
+      seep_snapshot_free(&snapshot);
+      unlink(path);
+      return true;
+    }
+  }
+  fprintf(stderr, "%s\n", error.text);
+  return false;
+}
+
 int main(int argc, char **argv) {
   struct maker maker = {.objects = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000000, .random = 1};
   struct seep_graph graph;
@@ -155,7 +194,9 @@ int main(int argc, char **argv) {
   start = cpu_seconds();
   if (!seep_dominators_compute(&graph, &dominators)) return 1;
   report("dominators and retained sizes", cpu_seconds() - start, maker.objects);
+  group(&graph, &dominators, maker.objects);
   seep_dominators_free(&dominators);
+  if (argc > 2 && !write_and_read(argv[2], &graph, maker.objects)) return 1;
   seep_graph_free(&graph);
   return 0;
 }

@@ -39,6 +39,7 @@ void seep_graph_free(struct seep_graph *graph) {
   unmap(graph->kind, graph->node_count, sizeof *graph->kind);
   unmap(graph->flags, graph->node_count, sizeof *graph->flags);
   unmap(graph->info, graph->node_count, sizeof *graph->info);
+  unmap(graph->site, graph->node_count, sizeof *graph->site);
   unmap(graph->first_edge, (uint64_t)graph->node_count + 1, sizeof *graph->first_edge);
   unmap(graph->target, (uint64_t)graph->edge_count + 1, sizeof *graph->target);
   unmap(graph->edge_name, (uint64_t)graph->edge_count + 1, sizeof *graph->edge_name);
@@ -49,7 +50,30 @@ void seep_graph_free(struct seep_graph *graph) {
   seep_array_free(&graph->places);
   seep_array_free(&graph->locals);
   seep_array_free(&graph->ledger);
+  seep_array_free(&graph->sites);
   *graph = (struct seep_graph){0};
+}
+
+static void count_node(struct seep_graph *graph, uint32_t node) {
+  uint64_t size_bytes = seep_graph_size(graph, node);
+  if ((graph->flags[node] & SEEP_NODE_UNREACHABLE) != 0) {
+    graph->unreachable_bytes += size_bytes;
+    graph->unreachable_count++;
+  } else if ((graph->flags[node] & SEEP_NODE_PENDING) != 0) {
+    graph->pending_bytes += size_bytes;
+    graph->pending_count++;
+  } else {
+    graph->object_bytes += size_bytes;
+    graph->object_count++;
+  }
+}
+
+void seep_graph_sum_up(struct seep_graph *graph) {
+  const struct seep_graph_ledger *line = graph->ledger.items;
+  graph->object_bytes = graph->pending_bytes = graph->unreachable_bytes = graph->ledger_bytes = 0;
+  graph->object_count = graph->pending_count = graph->unreachable_count = 0;
+  for (uint32_t node = 1; node < graph->node_count; node++) count_node(graph, node);
+  for (size_t i = 0; i < graph->ledger.count; i++) graph->ledger_bytes += (uint64_t)line[i].bytes;
 }
 
 uint64_t seep_graph_bytes(const struct seep_graph *graph) {
@@ -101,4 +125,9 @@ const struct seep_graph_place *seep_graph_place(const struct seep_graph *graph, 
 
 const struct seep_graph_local *seep_graph_local(const struct seep_graph *graph, uint32_t local) {
   return (const struct seep_graph_local *)graph->locals.items + (local < graph->locals.count ? local : 0);
+}
+
+const struct seep_graph_site *seep_graph_site(const struct seep_graph *graph, uint32_t node) {
+  uint32_t site = graph->site == NULL ? 0 : graph->site[node];
+  return site == 0 || site >= graph->sites.count ? NULL : (const struct seep_graph_site *)graph->sites.items + site;
 }

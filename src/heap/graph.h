@@ -26,6 +26,14 @@
 #define SEEP_NODE_NONE 0xffffffffu
 #define SEEP_NODE_ROOT 0u
 
+/* Who allocated an object, where a recording was going on. Record 0: not known. */
+struct seep_graph_site {
+  uint32_t state, row;  /* of the capture: index of the state, number of the row */
+  uint32_t file;        /* text, as shown: "app.lua", "[C]" */
+  uint32_t function;    /* text, or 0 */
+  uint32_t line;
+};
+
 /* Bytes that are no object: "string table", "global state", "in flight". A negative amount is what
  * the VM does not count though it was found, or found twice. */
 struct seep_graph_ledger {
@@ -63,6 +71,7 @@ struct seep_graph {
   uint8_t *kind;            /* enum seep_node_kind */
   uint8_t *flags;           /* enum seep_node_flags */
   uint32_t *info;           /* by kind */
+  uint32_t *site;           /* number of a site; NULL when there was no recording */
   struct seep_array large;  /* uint64_t: sizes that do not fit */
 
   uint32_t edge_count;
@@ -77,6 +86,7 @@ struct seep_graph {
   struct seep_array places;  /* struct seep_graph_place; 0 is "not known" */
   struct seep_array locals;  /* struct seep_graph_local; 0 is "not known" */
   struct seep_array ledger;  /* struct seep_graph_ledger */
+  struct seep_array sites;   /* struct seep_graph_site; empty when there was no recording */
 
   /* Sums: reachable and pending objects, and unreachable ones. */
   uint64_t object_bytes, pending_bytes, unreachable_bytes, ledger_bytes;
@@ -92,6 +102,9 @@ SEEP_ALWAYS_INLINE uint64_t seep_graph_size(const struct seep_graph *graph, uint
   if (SEEP_LIKELY(low < SEEP_SIZE_LARGE)) return low;
   return ((const uint64_t *)graph->large.items)[low - SEEP_SIZE_LARGE];
 }
+
+/* Fills in the sums by reach, from sizes, flags and ledger. */
+void seep_graph_sum_up(struct seep_graph *graph);
 
 /* The sum over all nodes and the ledger: what state_bytes is compared with. */
 uint64_t seep_graph_bytes(const struct seep_graph *graph);
@@ -118,6 +131,9 @@ struct seep_graph_text seep_graph_text(const struct seep_graph *graph, uint32_t 
 const struct seep_graph_shape *seep_graph_shape(const struct seep_graph *graph, uint32_t shape);
 const struct seep_graph_place *seep_graph_place(const struct seep_graph *graph, uint32_t place);
 const struct seep_graph_local *seep_graph_local(const struct seep_graph *graph, uint32_t local);
+
+/* The site of a node, or NULL when it is not known. */
+const struct seep_graph_site *seep_graph_site(const struct seep_graph *graph, uint32_t node);
 
 /* The words for kinds in tables and JSON: "table", "string", "function", …; those of enum seep_type where there is one. */
 const char *seep_node_kind_name(uint8_t kind);

@@ -475,8 +475,7 @@ enum seep_status seep_graph_builder_finish(struct seep_graph_builder *builder,
     seep_graph_builder_free(builder);
     return status;
   }
-  const struct seep_graph_ledger *line = graph->ledger.items;
-  for (size_t i = 0; i < graph->ledger.count; i++) graph->ledger_bytes += (uint64_t)line[i].bytes;
+  seep_graph_sum_up(graph);
   graph->state_bytes = state_bytes;
   *out = *graph;
   *graph = (struct seep_graph){0};

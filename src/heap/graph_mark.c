@@ -129,23 +129,6 @@ static void mark_pending(struct marker *marker) {
   follow_stack(marker);
 }
 
-static void sum_up(struct seep_graph *graph) {
-  for (uint32_t node = 1; node < graph->node_count; node++) {
-    uint64_t size_bytes = seep_graph_size(graph, node);
-    graph->flags[node] &= (uint8_t)~SEEP_NODE_AWAITED;
-    if ((graph->flags[node] & SEEP_NODE_UNREACHABLE) != 0) {
-      graph->unreachable_bytes += size_bytes;
-      graph->unreachable_count++;
-    } else if ((graph->flags[node] & SEEP_NODE_PENDING) != 0) {
-      graph->pending_bytes += size_bytes;
-      graph->pending_count++;
-    } else {
-      graph->object_bytes += size_bytes;
-      graph->object_count++;
-    }
-  }
-}
-
 bool seep_graph_mark(struct seep_graph *graph, struct seep_array *ephemerons) {
   struct marker marker = {.graph = graph, .ephemerons = ephemerons};
   for (uint32_t node = 0; node < graph->node_count; node++) {
@@ -156,7 +139,6 @@ bool seep_graph_mark(struct seep_graph *graph, struct seep_array *ephemerons) {
   seep_array_free(&marker.stack);
   seep_array_free(&marker.waiting);
   seep_map_clear(&marker.waiting_for);
-  if (marker.failed) return false;
-  sum_up(graph);
-  return true;
+  for (uint32_t node = 0; node < graph->node_count; node++) graph->flags[node] &= (uint8_t)~SEEP_NODE_AWAITED;
+  return !marker.failed;
 }

@@ -10,7 +10,7 @@ struct seep_graph_extra {
   uint8_t kind;
 };
 
-/* Sets UNREACHABLE and PENDING for all nodes as a full collection would find them, and the sums by reach.
+/* Sets UNREACHABLE and PENDING for all nodes as a full collection would find them.
  * `ephemerons` gets an EPHEMERON_VALUE extra for each entry whose table and key are held. False when there is
  * no memory. */
 bool seep_graph_mark(struct seep_graph *graph, struct seep_array *ephemerons);

@@ -1,0 +1,69 @@
+/* Breadth first search for paths. See paths.h. */
+#include "heap/paths.h"
+
+#include <string.h>
+
+static void reach(struct seep_paths *paths, uint32_t node, uint32_t via) {
+  if (paths->via[node] != SEEP_VIA_NONE) return;
+  paths->via[node] = via;
+  paths->order[paths->reached++] = node;
+}
+
+static void start_at(struct seep_paths *paths, uint32_t node, uint32_t avoid) {
+  if (node >= paths->graph->node_count || node == avoid) return;
+  if ((paths->graph->flags[node] & SEEP_NODE_UNREACHABLE) == 0) reach(paths, node, SEEP_VIA_START);
+}
+
+static void follow(struct seep_paths *paths, uint32_t node, uint32_t avoid) {
+  const struct seep_graph *graph = paths->graph;
+  for (uint32_t edge = graph->first_edge[node]; edge < graph->first_edge[node + 1]; edge++) {
+    uint32_t held[2];
+    uint32_t count = seep_graph_holds(graph, edge, held);
+    for (uint32_t i = 0; i < count; i++) {
+      if (held[i] != avoid) reach(paths, held[i], edge);
+    }
+  }
+}
+
+static void search_breadth_first(struct seep_paths *paths, uint32_t avoid) {
+  const struct seep_graph *graph = paths->graph;
+  const uint8_t waits = SEEP_NODE_PENDING | SEEP_NODE_FINALIZER;
+  uint32_t at = 0;
+  memset(paths->via, 0xff, graph->node_count * sizeof *paths->via);
+  start_at(paths, graph->marks.globals, avoid);
+  start_at(paths, graph->marks.loaded, avoid);
+  start_at(paths, SEEP_NODE_ROOT, avoid);
+  while (at < paths->reached) follow(paths, paths->order[at++], avoid);
+  for (uint32_t node = 1; node < graph->node_count; node++) {
+    if ((graph->flags[node] & waits) == waits) start_at(paths, node, avoid);
+  }
+  while (at < paths->reached) follow(paths, paths->order[at++], avoid);
+}
+
+bool seep_paths_build(const struct seep_graph *graph, uint32_t avoid, struct seep_paths *out) {
+  *out = (struct seep_paths){.graph = graph};
+  out->via = seep_pages_map(graph->node_count * sizeof *out->via);
+  out->order = seep_pages_map(graph->node_count * sizeof *out->order);
+  if (out->via == NULL || out->order == NULL) {
+    seep_paths_free(out);
+    return false;
+  }
+  search_breadth_first(out, avoid);
+  return true;
+}
+
+void seep_paths_free(struct seep_paths *paths) {
+  if (paths->via != NULL) seep_pages_unmap(paths->via, paths->graph->node_count * sizeof *paths->via);
+  if (paths->order != NULL) seep_pages_unmap(paths->order, paths->graph->node_count * sizeof *paths->order);
+  *paths = (struct seep_paths){0};
+}
+
+uint32_t seep_graph_edge_owner(const struct seep_graph *graph, uint32_t edge) {
+  uint32_t low = 0, high = graph->node_count; /* first_edge[low] <= edge < first_edge[high] */
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (graph->first_edge[middle] <= edge) low = middle;
+    else high = middle;
+  }
+  return low;
+}
