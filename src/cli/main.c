@@ -20,6 +20,23 @@ static const struct seep_verb verbs[] = {
      "  --by line|function|type|stack|state\n"
      "  --json              schema 1, for programs\n",
      seep_verb_show},
+    {"heap", "heap FILE [OPTIONS]", "what a heap snapshot has in it: types, what holds the most, alike objects, the ledger",
+     "  -n N                rows (default 30; all with --json)\n"
+     "  --state NAME        of this Lua state alone: its name or number (default: all)\n"
+     "  --json              schema 1, for programs\n",
+     seep_verb_heap},
+    {"path", "path FILE WHAT [OPTIONS]", "why something in a heap snapshot is alive: paths from roots",
+     "WHAT is one of\n"
+     "  0x55d0c0ffee10      the object at that address\n"
+     "  '#1234'             the node of that number\n"
+     "  '_G.app.listeners'  a path as heap prints it; [*] stands for every entry\n"
+     "  table               a type: the objects of it that retain the most\n"
+     "  app.lua:12          functions defined there and, after a recording, what was allocated there\n"
+     "  'some text'         strings with that content, or else strings that contain it\n\n"
+     "  -n N                paths, or objects (default 5; all with --json)\n"
+     "  --state NAME        in this Lua state alone: its name or number (default: all)\n"
+     "  --json              schema 1, for programs\n",
+     seep_verb_path},
 };
 
 static int print_help(FILE *out) {

@@ -20,7 +20,15 @@ static FILE *open_text(char **text, size_t *size_bytes) {
   return out;
 }
 
-static void print_bytes(const char *bytes, size_t count, FILE *out) { fwrite(bytes, 1, count, out); }
+/* A zero byte would end the text. */
+static void print_byte(char byte, FILE *out) {
+  if (byte == '\0') fputs("\\0", out);
+  else fputc(byte, out);
+}
+
+static void print_bytes(const char *bytes, size_t count, FILE *out) {
+  for (size_t i = 0; i < count; i++) print_byte(bytes[i], out);
+}
 
 static void print_name(const struct seep_graph *graph, uint32_t text, FILE *out) {
   struct seep_graph_text view = seep_graph_text(graph, text);
@@ -42,7 +50,7 @@ static void print_quoted(struct seep_graph_text text, uint32_t most_bytes, FILE 
   for (uint32_t i = 0; i < count; i++) {
     if (text.bytes[i] == '"' || text.bytes[i] == '\\') fputc('\\', out);
     if (text.bytes[i] == '\n') fputs("\\n", out);
-    else fputc(text.bytes[i], out);
+    else print_byte(text.bytes[i], out);
   }
   fputs(count < text.length_bytes ? "…\"" : "\"", out);
 }
@@ -313,16 +321,14 @@ static void print_first(const struct part *part, FILE *out) {
   print_part(&shown, out);
 }
 
-char *seep_path_text(const struct seep_paths *paths, uint32_t node, const struct seep_namer *namer) {
-  char *text = NULL;
-  size_t size_bytes, count = 0;
+/* Prints a path; true when it is the root's own, which has no text. */
+static bool print_path(const struct seep_paths *paths, uint32_t node, const struct seep_namer *namer, FILE *out) {
+  size_t count = 0;
   uint32_t start = node;
   uint64_t left_out = 0;
-  if (paths->via[node] == SEEP_VIA_NONE) return seep_must_copy("(unreachable)");
   struct part *parts = collect_parts(paths, node, namer, &count, &start);
-  FILE *out = open_text(&text, &size_bytes);
   const char *begin = seep_path_start_text(paths->graph, start);
-  fputs(start == SEEP_NODE_ROOT && count == 0 ? "root" : begin, out);
+  fputs(begin, out);
   for (size_t i = count; i-- > 0;) {
     if (parts[i].text == NULL) {
       left_out += parts[i].times;
@@ -334,7 +340,28 @@ char *seep_path_text(const struct seep_paths *paths, uint32_t node, const struct
     else print_part(&parts[i], out);
     free(parts[i].text);
   }
-  fclose(out);
   free(parts);
+  return begin[0] == '\0' && count == 0;
+}
+
+char *seep_path_text(const struct seep_paths *paths, uint32_t node, const struct seep_namer *namer) {
+  char *text = NULL;
+  size_t size_bytes;
+  if (paths->via[node] == SEEP_VIA_NONE) return seep_must_copy("(unreachable)");
+  FILE *out = open_text(&text, &size_bytes);
+  if (print_path(paths, node, namer, out)) fputs("root", out);
+  fclose(out);
+  return text;
+}
+
+char *seep_path_text_through(const struct seep_paths *paths, uint32_t edge, uint32_t node, const struct seep_namer *namer) {
+  char *text = NULL;
+  size_t size_bytes;
+  FILE *out = open_text(&text, &size_bytes);
+  struct part last = {.text = step_text(paths->graph, edge, node, namer), .times = 1};
+  if (print_path(paths, seep_graph_edge_owner(paths->graph, edge), namer, out)) print_first(&last, out);
+  else print_part(&last, out);
+  free(last.text);
+  fclose(out);
   return text;
 }

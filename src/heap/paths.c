@@ -67,3 +67,49 @@ uint32_t seep_graph_edge_owner(const struct seep_graph *graph, uint32_t edge) {
   }
   return low;
 }
+
+/* -- What refers to a node ----------------------------------------------------------- */
+
+static bool leads_to(const struct seep_graph *graph, uint32_t edge, uint32_t node) {
+  return graph->target[edge] == node || (seep_edge_names_node(graph->edge_kind[edge]) && graph->edge_name[edge] == node);
+}
+
+static bool holds(const struct seep_graph *graph, uint32_t edge, uint32_t node) {
+  uint32_t held[2];
+  uint32_t count = seep_graph_holds(graph, edge, held);
+  return (count > 0 && held[0] == node) || (count > 1 && held[1] == node);
+}
+
+/* Counts the owner's references to the node; the first that holds is in *found. */
+static void count_references(const struct seep_paths *without, uint32_t owner, uint32_t node, struct seep_referrers *out,
+                             uint32_t *found) {
+  const struct seep_graph *graph = without->graph;
+  for (uint32_t edge = graph->first_edge[owner]; edge < graph->first_edge[owner + 1]; edge++) {
+    if (!leads_to(graph, edge, node)) continue;
+    bool is_holding = holds(graph, edge, node);
+    if (is_holding && without->via[owner] == SEEP_VIA_NONE) out->unreachable++;
+    else if (!is_holding) out->weak++;
+    else if (out->holding++, *found == SEEP_VIA_NONE) *found = edge;
+  }
+}
+
+bool seep_paths_referrers(const struct seep_paths *without, uint32_t node, uint32_t limit, struct seep_referrers *out) {
+  const struct seep_graph *graph = without->graph;
+  *out = (struct seep_referrers){.holding = 0};
+  for (uint32_t i = 0; i < without->reached; i++) {
+    uint32_t edge = SEEP_VIA_NONE;
+    count_references(without, without->order[i], node, out, &edge);
+    if (edge == SEEP_VIA_NONE || (limit != 0 && out->edges.count >= limit)) continue;
+    uint32_t *place = seep_array_push(&out->edges, sizeof *place);
+    if (place == NULL) {
+      seep_array_free(&out->edges);
+      return false;
+    }
+    *place = edge;
+  }
+  for (uint32_t owner = 0; owner < graph->node_count; owner++) {
+    uint32_t edge = SEEP_VIA_NONE;
+    if (without->via[owner] == SEEP_VIA_NONE && owner != node) count_references(without, owner, node, out, &edge);
+  }
+  return true;
+}

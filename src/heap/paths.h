@@ -30,6 +30,14 @@ void seep_paths_free(struct seep_paths *paths);
 /* The node whose edge this is. */
 uint32_t seep_graph_edge_owner(const struct seep_graph *graph, uint32_t edge);
 
+/* What refers to a node: edges that hold it, at most one per owner and at most `limit` of them (0: all), those with
+ * the shortest paths first. `without` are paths built to avoid `node`, so that none leads through it. */
+struct seep_referrers {
+  struct seep_array edges;                 /* uint32_t */
+  uint64_t holding, weak, unreachable;     /* how many references of each sort there are in all */
+};
+bool seep_paths_referrers(const struct seep_paths *without, uint32_t node, uint32_t limit, struct seep_referrers *out);
+
 /* Names of functions for people, if whoever calls knows any: returns a string to be freed, or NULL. `file` as shown. */
 struct seep_namer {
   char *(*function_name)(void *data, const char *file, uint32_t line);
@@ -42,6 +50,9 @@ struct seep_namer {
 /* "_G.app.listeners[17]", "registry → package.loaded.cache.get → entries[\"x\"]", "main thread → local 'buffer' of
  * worker (app.lua:12)". Long paths are shortened in the middle, repeated steps are counted: "_G.list(.next)×2999999". */
 char *seep_path_text(const struct seep_paths *paths, uint32_t node, const struct seep_namer *namer);
+
+/* The same by way of `edge`, which leads to `node`. */
+char *seep_path_text_through(const struct seep_paths *paths, uint32_t edge, uint32_t node, const struct seep_namer *namer);
 
 /* One edge as it continues a path to `node`: ".listeners", "[17]", " → metatable". */
 void seep_path_print_step(const struct seep_graph *graph, uint32_t edge, uint32_t node, const struct seep_namer *namer,
