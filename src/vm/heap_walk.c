@@ -30,7 +30,9 @@ bool seep_heap_is_candidate(uintptr_t address, uintptr_t word) {
 
 bool seep_heap_identify(struct seep_image *image, uintptr_t address, struct seep_heap_state *out) {
   uintptr_t word;
-  if (!seep_image_read_segments(image, address, &word, sizeof word)) return false;
+  const void *bytes = seep_image_view(image, address, sizeof word);
+  if (bytes == NULL) return false;
+  memcpy(&word, bytes, sizeof word);
   const struct seep_heap_vm *vm;
   for (uint32_t i = 0; (vm = vm_number(i)) != NULL; i++) {
     if ((uintptr_t)vm->global_link != word - address) continue;

@@ -49,10 +49,11 @@ const struct seep_segment *seep_image_segment(const struct seep_image *image, ui
 }
 
 /* Whether every chunk that the bytes touch is there. */
-static bool all_present(const struct seep_segment *segment, size_t at, size_t size_bytes) {
+static bool all_present(const struct seep_segment *segment, uintptr_t address, size_t size_bytes) {
   if (segment->present == NULL || size_bytes == 0) return true;
-  for (size_t chunk = at / SEEP_CHUNK_BYTES; chunk <= (at + size_bytes - 1) / SEEP_CHUNK_BYTES; chunk++) {
-    if (!seep_chunk_present(segment->present, chunk)) return false;
+  size_t last = seep_chunk_index(segment, address + size_bytes - 1);
+  for (size_t chunk = seep_chunk_index(segment, address); chunk <= last; chunk++) {
+    if (segment->present[chunk] != SEEP_CHUNK_PRESENT) return false;
   }
   return true;
 }
@@ -60,10 +61,9 @@ static bool all_present(const struct seep_segment *segment, size_t at, size_t si
 const void *seep_image_view_elsewhere(struct seep_image *image, uintptr_t address, size_t size_bytes) {
   const struct seep_segment *segment = seep_image_segment(image, address);
   if (segment == NULL || size_bytes > segment->end - address) return NULL;
-  size_t at = address - segment->begin;
-  if (segment->bytes != NULL && all_present(segment, at, size_bytes)) {
+  if (segment->bytes != NULL && all_present(segment, address, size_bytes)) {
     image->last = segment;
-    return segment->bytes + at;
+    return segment->bytes + (address - segment->begin);
   }
   return image->fetch == NULL ? NULL : image->fetch(image, segment, address, size_bytes);
 }
@@ -71,8 +71,7 @@ const void *seep_image_view_elsewhere(struct seep_image *image, uintptr_t addres
 bool seep_image_read_segments(const struct seep_image *image, uintptr_t address, void *out, size_t size_bytes) {
   const struct seep_segment *segment = seep_image_segment(image, address);
   if (segment == NULL || segment->bytes == NULL || size_bytes > segment->end - address) return false;
-  size_t at = address - segment->begin;
-  if (!all_present(segment, at, size_bytes)) return false;
-  memcpy(out, segment->bytes + at, size_bytes);
+  if (!all_present(segment, address, size_bytes)) return false;
+  memcpy(out, segment->bytes + (address - segment->begin), size_bytes);
   return true;
 }

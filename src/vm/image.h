@@ -21,12 +21,13 @@
 struct seep_segment {
   uintptr_t begin, end;
   const char *bytes;        /* what stands at `begin`; NULL: mapped, but its content is not to be had */
-  const uint64_t *present;  /* a bit for each chunk: whether its content is there yet; NULL: all of it is */
+  const uint8_t *present;   /* for each chunk of addresses that the segment touches: SEEP_CHUNK_PRESENT when its
+                               content is there; NULL: all of it is */
   uint8_t access;           /* enum seep_segment_access */
 };
 enum seep_segment_access { SEEP_SEGMENT_WRITABLE = 1, SEEP_SEGMENT_EXECUTABLE = 2 };
 
-enum { SEEP_CHUNK_BYTES = 65536 };
+enum { SEEP_CHUNK_BYTES = 65536, SEEP_CHUNK_PRESENT = 1 };
 
 struct seep_image {
   /* Copies size bytes at `address` to `out`; false when they are not there. */
@@ -54,8 +55,9 @@ bool seep_image_read_segments(const struct seep_image *image, uintptr_t address,
 
 const void *seep_image_view_elsewhere(struct seep_image *image, uintptr_t address, size_t size_bytes);
 
-SEEP_ALWAYS_INLINE bool seep_chunk_present(const uint64_t *present, size_t chunk) {
-  return (present[chunk / 64] >> chunk % 64 & 1) != 0;
+/* Where a chunk stands in `present`. */
+SEEP_ALWAYS_INLINE size_t seep_chunk_index(const struct seep_segment *segment, uintptr_t address) {
+  return address / SEEP_CHUNK_BYTES - segment->begin / SEEP_CHUNK_BYTES;
 }
 
 /* The bytes at `address` as they lie in the image, good for as long as the image; NULL when they are not there
@@ -66,9 +68,9 @@ SEEP_ALWAYS_INLINE const void *seep_image_view(struct seep_image *image, uintptr
                   size_bytes <= segment->end - address && segment->bytes != NULL)) {
     size_t at = address - segment->begin;
     if (SEEP_LIKELY(segment->present == NULL)) return segment->bytes + at;
-    size_t chunk = at / SEEP_CHUNK_BYTES;
-    if (SEEP_LIKELY((at + size_bytes - 1) / SEEP_CHUNK_BYTES == chunk && size_bytes != 0 &&
-                    seep_chunk_present(segment->present, chunk))) {
+    size_t chunk = seep_chunk_index(segment, address);
+    if (SEEP_LIKELY(size_bytes != 0 && segment->present[chunk] == SEEP_CHUNK_PRESENT &&
+                    seep_chunk_index(segment, address + size_bytes - 1) == chunk)) {
       return segment->bytes + at;
     }
   }
