@@ -20,6 +20,12 @@ static const struct seep_verb verbs[] = {
      "  --by line|function|type|stack|state\n"
      "  --json              schema 1, for programs\n",
      seep_verb_show},
+    {"snapshot", "snapshot PID|CORE [OPTIONS]", "the heap of a running process or of a core file: what holds the memory",
+     "  -o FILE             the snapshot (default seepline.<program>.<pid>.heap.seep)\n"
+     "  -n N                rows (default 10; all with --json)\n"
+     "  --json              schema 1, for programs\n\n"
+     "The process is only read, and stopped for as long as its Lua memory is copied.\n",
+     seep_verb_snapshot},
     {"heap", "heap FILE [OPTIONS]", "what a heap snapshot has in it: types, what holds the most, alike objects, the ledger",
      "  -n N                rows (default 30; all with --json)\n"
      "  --state NAME        of this Lua state alone: its name or number (default: all)\n"

@@ -19,6 +19,7 @@ struct seep_verb {
 int seep_verb_heap(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_path(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_run(const struct seep_verb *verb, int argc, char **argv);
+int seep_verb_snapshot(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_show(const struct seep_verb *verb, int argc, char **argv);
 
 /* Prints one line to stderr, "seepline VERB: …", and returns `status`. */
