@@ -167,17 +167,27 @@ void seep_core_image_close(struct seep_core_image *image) {
 
 /* -- Searching ------------------------------------------------------------------------ */
 
+/* Word by word, from copies: in a damaged file words need not be aligned. False when the visitor has enough. */
+static bool search_segment(const struct seep_segment *segment, bool (*visit)(void *context, uintptr_t address), void *context) {
+  enum { BLOCK_WORDS = 8192 };
+  uintptr_t words[BLOCK_WORDS];
+  for (uintptr_t begin = seep_round_up(segment->begin, 8); begin + 8 <= segment->end; begin += sizeof words) {
+    size_t count = segment->end - begin < sizeof words ? (segment->end - begin) / 8 : BLOCK_WORDS;
+    memcpy(words, segment->bytes + (begin - segment->begin), count * 8);
+    for (size_t i = 0; i < count; i++) {
+      if (SEEP_UNLIKELY(seep_heap_is_candidate(begin + i * 8, &words[i], i)) && !visit(context, begin + i * 8)) return false;
+    }
+  }
+  return true;
+}
+
 uint64_t seep_core_image_search(struct seep_core_image *image, bool (*visit)(void *context, uintptr_t address),
                                 void *context) {
   const struct seep_segment *segments = image->segments.items;
   uint64_t searched = 0;
   for (size_t i = 0; i < image->segments.count; i++) {
     if (segments[i].bytes == NULL || (segments[i].access & SEEP_SEGMENT_WRITABLE) == 0) continue;
-    for (uintptr_t at = seep_round_up(segments[i].begin, 8); at + 8 <= segments[i].end; at += 8) {
-      uintptr_t word;
-      memcpy(&word, segments[i].bytes + (at - segments[i].begin), sizeof word);
-      if (SEEP_UNLIKELY(seep_heap_is_candidate(at, word)) && !visit(context, at)) return searched;
-    }
+    if (!search_segment(&segments[i], visit, context)) return searched;
     searched += segments[i].end - segments[i].begin;
   }
   return searched;

@@ -32,8 +32,16 @@ static struct seep_window *window_of(struct seep_process_image *image, uintptr_t
   return NULL;
 }
 
-static uint8_t *chunk_state(struct seep_window *window, uintptr_t address) {
+static uint8_t *chunk_state(const struct seep_window *window, uintptr_t address) {
   return &window->present[address / SEEP_CHUNK_BYTES - window->begin / SEEP_CHUNK_BYTES];
+}
+
+static void set_chunk_state(struct seep_window *window, uintptr_t address, uint8_t state) {
+  size_t chunk = address / SEEP_CHUNK_BYTES - window->begin / SEEP_CHUNK_BYTES;
+  window->present[chunk] = state;
+  if (window->low == window->high) window->low = window->high = chunk;
+  if (chunk < window->low) window->low = chunk;
+  if (chunk >= window->high) window->high = chunk + 1;
 }
 
 static void *reserve(size_t size_bytes) {
@@ -233,15 +241,11 @@ static const void *fetch(struct seep_image *base, const struct seep_segment *seg
   batch.count = 0;
   size_t at = segment_behind(image, round_down(address));
   for (uintptr_t chunk = round_down(address); chunk < address + size_bytes; chunk += SEEP_CHUNK_BYTES) {
-    uint8_t *state = chunk_state(window, chunk);
-    if (*state == SEEP_CHUNK_PRESENT) continue;
-    if (image->frozen) {
-      image->wanted_chunks += *state != CHUNK_WANTED;
-      *state = CHUNK_WANTED;
-    } else {
-      add_chunk(&batch, window, chunk, &at);
-      *state = SEEP_CHUNK_PRESENT;
-    }
+    uint8_t state = *chunk_state(window, chunk);
+    if (state == SEEP_CHUNK_PRESENT) continue;
+    if (!image->frozen) add_chunk(&batch, window, chunk, &at);
+    if (image->frozen) image->wanted_chunks += state != CHUNK_WANTED;
+    set_chunk_state(window, chunk, image->frozen ? CHUNK_WANTED : SEEP_CHUNK_PRESENT);
   }
   if (image->frozen) return NULL;
   copy_batch(&batch);
@@ -290,14 +294,20 @@ void seep_process_image_close(struct seep_process_image *image) {
 
 /* -- Freezing ------------------------------------------------------------------------- */
 
-/* Segments larger than this are copied where they were asked for, and next to that; smaller ones whole. */
-enum { WHOLE_MAX_BYTES = 16 << 20, NEIGHBOURS = 2 };
+/* A segment is copied whole if it is small, or if at least a quarter of it was asked for: then what is new lies
+ * anywhere in it. Of others what was asked for is copied, and what lies next to that. */
+enum { WHOLE_MAX_BYTES = 16 << 20, WHOLE_FROM_PART = 4, NEIGHBOURS = 2 };
 
 static bool was_asked_for(uint8_t state) { return state == SEEP_CHUNK_PRESENT || state == CHUNK_WANTED; }
 
 /* Marks as wanted what lies next to what was asked for: new objects come to lie there. */
-static void widen_segment(uint8_t *states, size_t count, bool whole) {
+static void widen_segment(struct seep_window *window, const struct seep_segment *segment, bool whole) {
   enum { CHUNK_NEXT_TO_IT = 3 };
+  uint8_t *states = chunk_state(window, segment->begin);
+  size_t count = seep_chunk_index(segment, segment->end - 1) + 1, asked = 0;
+  for (size_t c = 0; c < count; c++) asked += was_asked_for(states[c]);
+  if (asked == 0) return;
+  whole |= asked * WHOLE_FROM_PART >= count;
   for (size_t c = 0; c < count; c++) {
     if (!was_asked_for(states[c])) continue;
     size_t from = whole || c < NEIGHBOURS ? 0 : c - NEIGHBOURS;
@@ -308,16 +318,16 @@ static void widen_segment(uint8_t *states, size_t count, bool whole) {
     if (whole) break;
   }
   for (size_t c = 0; c < count; c++) {
-    if (states[c] == CHUNK_NEXT_TO_IT) states[c] = CHUNK_WANTED;
+    if (states[c] == CHUNK_NEXT_TO_IT) set_chunk_state(window, segment->begin + c * SEEP_CHUNK_BYTES, CHUNK_WANTED);
   }
 }
 
 static void widen(struct seep_process_image *image, bool all) {
   struct seep_segment *segments = image->segments.items;
   for (size_t i = 0; i < image->segments.count; i++) {
-    if (segments[i].bytes == NULL || (segments[i].access & SEEP_SEGMENT_WRITABLE) == 0) continue;
-    bool whole = all || segments[i].end - segments[i].begin <= WHOLE_MAX_BYTES;
-    widen_segment((uint8_t *)(uintptr_t)segments[i].present, seep_chunk_index(&segments[i], segments[i].end - 1) + 1, whole);
+    struct seep_window *window = window_of(image, segments[i].begin);
+    if (segments[i].bytes == NULL || window == NULL || (segments[i].access & SEEP_SEGMENT_WRITABLE) == 0) continue;
+    widen_segment(window, &segments[i], all || segments[i].end - segments[i].begin <= WHOLE_MAX_BYTES);
   }
 }
 
@@ -326,8 +336,7 @@ typedef void chunk_visit(void *context, struct seep_window *window, uintptr_t ch
 static void visit_asked(struct seep_process_image *image, chunk_visit *visit, void *context) {
   for (uint32_t i = 0; i < image->window_count; i++) {
     struct seep_window *window = &image->windows[i];
-    size_t count = (window->end - window->begin) / SEEP_CHUNK_BYTES;
-    for (size_t c = 0; c < count; c++) {
+    for (size_t c = window->low; c < window->high; c++) {
       if (was_asked_for(window->present[c])) visit(context, window, window->begin + c * SEEP_CHUNK_BYTES, &window->present[c]);
     }
   }
@@ -394,6 +403,14 @@ enum seep_status seep_process_image_freeze(struct seep_process_image *image, boo
   return status;
 }
 
+void seep_process_image_forget(struct seep_process_image *image) {
+  for (uint32_t i = 0; i < image->window_count; i++) {
+    struct seep_window *window = &image->windows[i];
+    memset(window->present + window->low, CHUNK_ABSENT, window->high - window->low);
+    window->low = window->high = 0;
+  }
+}
+
 /* -- Searching ------------------------------------------------------------------------ */
 
 enum { BLOCK_BYTES = 1 << 20, PAGES_PER_BLOCK = BLOCK_BYTES / 4096 };
@@ -420,7 +437,7 @@ static bool search_block(struct seep_process_image *image, uintptr_t begin, size
   ssize_t got = process_vm_readv(image->pid, &local, 1, &remote, 1, 0);
   for (size_t i = 0; got > 0 && i < (size_t)got / sizeof words[0]; i++) {
     uintptr_t address = begin + i * sizeof words[0];
-    if (SEEP_UNLIKELY(seep_heap_is_candidate(address, words[i])) && !visit(context, address)) return false;
+    if (SEEP_UNLIKELY(seep_heap_is_candidate(address, &words[i], i)) && !visit(context, address)) return false;
   }
   return true;
 }

@@ -26,6 +26,7 @@ struct seep_window {
   uintptr_t begin, end;
   char *bytes;
   uint8_t *present;   /* a byte for each chunk */
+  size_t low, high;   /* chunks from low up to high may be other than absent */
 };
 
 struct seep_process_image {
@@ -49,6 +50,10 @@ void seep_process_image_close(struct seep_process_image *image);
  * on. With `all`, copies all writable memory of the mappings in which anything was asked for. SEEP_E_NOT_FOUND: the
  * process has ended. */
 enum seep_status seep_process_image_freeze(struct seep_process_image *image, bool all, struct seep_error *error);
+
+/* Forgets what was copied while the process ran, so that it is copied afresh when it is asked for again. Nothing that
+ * was viewed is good any more. Not after a freeze. */
+void seep_process_image_forget(struct seep_process_image *image);
 
 /* Calls `visit` for each aligned word of writable private memory that may lead to a Lua state (vm/objects.h
  * seep_heap_is_candidate), until it returns false. The process goes on meanwhile. Returns how many bytes were

@@ -33,6 +33,20 @@ static bool take_candidate(void *context, uintptr_t address) {
   return states->count < SEEP_SNAPSHOT_STATES_MAX;
 }
 
+/* The same in a process that runs: what is read at different moments need not agree, so that a state may take several
+ * looks. */
+static bool take_running_candidate(void *context, uintptr_t address) {
+  enum { LOOKS_MAX = 20 };
+  struct states *states = context;
+  uint32_t before = states->count;
+  bool goes_on = true;
+  for (int look = 0; look < LOOKS_MAX && goes_on && states->count == before; look++) {
+    seep_process_image_forget((struct seep_process_image *)states->image);
+    goes_on = take_candidate(states, address);
+  }
+  return goes_on;
+}
+
 static enum seep_status say_none(const struct seep_releases *releases, const char *what, uint64_t searched_bytes,
                                  struct seep_error *error) {
   char searched[16], names[256] = "";
@@ -113,7 +127,7 @@ static enum seep_status read_graphs(struct states *states, const struct seep_rel
     taken->damage_count += read.damage_count;
   }
   if (taken->snapshot.graph_count > 0) return SEEP_OK;
-  return seep_error_set(error, SEEP_E_NOT_FOUND, "the Lua states were closed while they were being read");
+  return seep_error_set(error, SEEP_E_NOT_FOUND, "the program closed its Lua states, ended, or turned into another one meanwhile");
 }
 
 /* -- Processes ----------------------------------------------------------------------------- */
@@ -169,11 +183,10 @@ static enum seep_status freeze_and_read(struct seep_process_image *image, struct
   for (;;) {
     bool last = ++taken->freezes >= FREEZES_MAX;
     enum seep_status status = seep_process_image_freeze(image, last, error);
-    if (status == SEEP_OK) {
-      taken->snapshot.info.taken_wall_ns = seep_clock_wall_ns();
-      status = read_graphs(states, releases, taken, error);
-    }
-    if (status != SEEP_OK || image->wanted_chunks == 0 || last) return status;
+    if (status != SEEP_OK) return status;
+    taken->snapshot.info.taken_wall_ns = seep_clock_wall_ns();
+    status = read_graphs(states, releases, taken, error);
+    if (image->wanted_chunks == 0 || last) return status;
     drop_graphs(taken);
   }
 }
@@ -185,7 +198,7 @@ static enum seep_status take_process(pid_t pid, struct seep_process_image *image
   snprintf(what, sizeof what, "process %d", (int)pid);
   states->image = &image->image;
   states->count = 0;
-  taken->searched_bytes = seep_process_image_search(image, take_candidate, states);
+  taken->searched_bytes = seep_process_image_search(image, take_running_candidate, states);
   seep_find_releases(&image->image, read_process_block, image, &releases);
   if (states->count == 0) return say_none(&releases, what, taken->searched_bytes, error);
   read_for_nothing(states);

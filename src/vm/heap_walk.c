@@ -16,14 +16,20 @@ static const struct seep_heap_vm *vm_number(uint32_t i) {
   return i < seep_luajit_heap_count ? &seep_luajit_heaps[i] : NULL;
 }
 
+static bool has_thread_tag(const struct seep_heap_vm *vm, const uintptr_t *word, size_t before) {
+  if (before * sizeof *word < vm->thread_global) return true; /* not to be seen */
+  const uint8_t *thread = (const uint8_t *)word - vm->thread_global;
+  return thread[vm->thread_tag_at] == vm->thread_tag;
+}
+
 /* The distances of all layouts; few differ. */
-bool seep_heap_is_candidate(uintptr_t address, uintptr_t word) {
+bool seep_heap_is_candidate(uintptr_t address, const uintptr_t *word, size_t before) {
   enum { LEAST = 64, MOST = 256 };
-  uintptr_t distance = word - address;
+  uintptr_t distance = *word - address;
   if (SEEP_LIKELY(distance < LEAST || distance > MOST)) return false;
   const struct seep_heap_vm *vm;
   for (uint32_t i = 0; (vm = vm_number(i)) != NULL; i++) {
-    if ((uintptr_t)vm->global_link == distance) return true;
+    if ((uintptr_t)vm->global_link == distance && has_thread_tag(vm, word, before)) return true;
   }
   return false;
 }

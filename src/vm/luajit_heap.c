@@ -469,6 +469,10 @@ static void read_roots(struct seep_walk *walk, const char *thread, const char *g
   walk->found->globals = seep_at_pointer(thread, LJ_L_ENV);
   seep_walk_edge(walk, SEEP_ROOT_NUMBER, walk->found->globals, SEEP_EDGE_GLOBALS, 0);
   read_gc_roots(walk, global);
+  if (layout->g_vmthref != 0) {
+    uintptr_t thread_of_vm = seep_at_pointer(global, layout->g_vmthref);
+    seep_walk_edge(walk, SEEP_ROOT_NUMBER, thread_of_vm, SEEP_EDGE_OTHER, seep_walk_text(walk, "the VM's own thread"));
+  }
 }
 
 static void read_ledger(struct seep_walk *walk, const char *global) {
@@ -529,7 +533,12 @@ static bool is_code(const struct seep_image *image, uintptr_t address) {
   return segment == NULL || (segment->access & SEEP_SEGMENT_EXECUTABLE) != 0;
 }
 
-/* The names of metamethods are where they should be, and the first of the metamethods that follow them. */
+/* What must be code, whatever else is not known of the image. */
+static bool is_in_code(const struct seep_image *image, uintptr_t address) {
+  return seep_image_segment(image, address) != NULL && is_code(image, address);
+}
+
+/* The names of metamethods are where they should be. */
 static bool names_fit(struct seep_image *image, const struct seep_luajit_heap *layout, const char *global) {
   static const char *const names[] = {"__index", "__newindex", "__gc", "__mode"};
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(names); i++) {
@@ -556,9 +565,9 @@ static bool jit_fits(struct seep_image *image, const struct seep_heap_state *sta
   const char *gg = seep_image_view(image, state->main_thread, layout->gg_bytes);
   if (gg == NULL) return false;
   const char *jit = gg + layout->gg_jit;
-  if (seep_at_pointer(jit, LJ_J_K64) != tobit && seep_at_pointer(jit, LJ_J_K64 + 8) != tobit) return false;
-  uintptr_t last = seep_at_pointer(gg, layout->gg_dispatch + (layout->dispatch_count - 1) * sizeof(uintptr_t));
-  return last != 0 && last < 1ULL << 47 && is_code(image, last) && is_code(image, seep_at_pointer(gg, layout->gg_dispatch));
+  const char *dispatch = gg + layout->gg_dispatch;
+  return seep_at_pointer(jit, layout->jit_tobit) == tobit && is_in_code(image, seep_at_pointer(dispatch, 0)) &&
+         is_in_code(image, seep_at_pointer(dispatch, (layout->dispatch_count - 1) * sizeof(uintptr_t)));
 }
 
 static bool fits(struct seep_image *image, const struct seep_heap_state *state) {
@@ -576,29 +585,25 @@ static bool fits(struct seep_image *image, const struct seep_heap_state *state) 
 }
 
 static const struct seep_luajit_heap of_2021 = {
-    .thread_bytes = 96, .gg_bytes = 6240, .gg_jit = 824, .gg_dispatch = 4064, .dispatch_count = 243, .g_uvhead = 280,
-    .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 38, .cts_bytes = 472, .cts_finalizer = 32,
+    .thread_bytes = 96, .gg_bytes = 6240, .gg_jit = 824, .gg_dispatch = 4064, .dispatch_count = 243, .jit_tobit = 304, .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 38, .cts_bytes = 472, .cts_finalizer = 32,
     .cts_cbid = 192, .cts_sizeid = 200};
 static const struct seep_luajit_heap of_openresty = {
-    .thread_bytes = 112, .gg_bytes = 6296, .gg_jit = 848, .gg_dispatch = 4120, .dispatch_count = 243, .g_uvhead = 280,
-    .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 38, .cts_bytes = 520, .cts_finalizer = 32,
+    .thread_bytes = 112, .gg_bytes = 6296, .gg_jit = 848, .gg_dispatch = 4120, .dispatch_count = 243, .jit_tobit = 304, .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 38, .cts_bytes = 520, .cts_finalizer = 32,
     .cts_cbid = 240, .cts_sizeid = 248};
 static const struct seep_luajit_heap of_2024 = {
-    .thread_bytes = 96, .gg_bytes = 6248, .gg_jit = 832, .gg_dispatch = 4072, .dispatch_count = 243, .g_uvhead = 280,
-    .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 39, .cts_bytes = 464, .cts_cbid = 184,
+    .thread_bytes = 96, .gg_bytes = 6248, .gg_jit = 832, .gg_dispatch = 4072, .dispatch_count = 243, .jit_tobit = 304, .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 39, .cts_bytes = 464, .cts_cbid = 184,
     .cts_sizeid = 192};
 static const struct seep_luajit_heap of_early_2026 = {
-    .thread_bytes = 96, .gg_bytes = 6272, .gg_jit = 840, .gg_dispatch = 4096, .dispatch_count = 243, .g_uvhead = 288,
-    .g_cur_L = 376, .g_ctype_state = 392, .g_gcroot = 432, .gcroot_count = 39, .cts_bytes = 464, .cts_cbid = 184,
+    .thread_bytes = 96, .gg_bytes = 6272, .gg_jit = 840, .gg_dispatch = 4096, .dispatch_count = 243, .jit_tobit = 312, .g_vmthref = 280, .g_cur_L = 376, .g_ctype_state = 392, .g_gcroot = 432, .gcroot_count = 39, .cts_bytes = 464, .cts_cbid = 184,
     .cts_sizeid = 192};
 static const struct seep_luajit_heap of_2026 = {
-    .thread_bytes = 96, .gg_bytes = 6384, .gg_jit = 840, .gg_dispatch = 4096, .dispatch_count = 257, .g_uvhead = 288,
-    .g_cur_L = 376, .g_ctype_state = 392, .g_gcroot = 432, .gcroot_count = 39, .cts_bytes = 464, .cts_cbid = 184,
+    .thread_bytes = 96, .gg_bytes = 6384, .gg_jit = 840, .gg_dispatch = 4096, .dispatch_count = 257, .jit_tobit = 312, .g_vmthref = 280, .g_cur_L = 376, .g_ctype_state = 392, .g_gcroot = 432, .gcroot_count = 39, .cts_bytes = 464, .cts_cbid = 184,
     .cts_sizeid = 192};
 
 #define HEAP(release_text, layout_of, thread_size)                                                                    \
   {.family = "LuaJIT 2.1", .releases = release_text, .layout = &(layout_of),                                          \
-   .global_link = (thread_size) - LJ_L_GLREF, .thread_global = LJ_L_GLREF, .fits = fits, .read = read_heap}
+   .global_link = (thread_size) - LJ_L_GLREF, .thread_global = LJ_L_GLREF, .thread_tag_at = LJ_O_TYPE, \
+   .thread_tag = LJ_THREAD, .fits = fits, .read = read_heap}
 
 const struct seep_heap_vm seep_luajit_heaps[] = {
     HEAP("2.1 of 2021 to 2023", of_2021, 96),

@@ -12,7 +12,9 @@ struct seep_luajit_heap {
   uint16_t thread_bytes;            /* sizeof(lua_State), and where global_State is in GG_State */
   uint16_t gg_bytes, gg_jit;        /* GG_State, and where jit_State is in it */
   uint16_t gg_dispatch, dispatch_count;
-  uint16_t g_uvhead, g_cur_L, g_ctype_state, g_gcroot, gcroot_count;
+  uint16_t jit_tobit;               /* of a known constant in jit_State */
+  uint16_t g_vmthref;               /* 2026: a thread of the VM's own */
+  uint16_t g_cur_L, g_ctype_state, g_gcroot, gcroot_count;
   uint16_t cts_bytes, cts_finalizer, cts_cbid, cts_sizeid; /* finalizer: 0 where it is a root */
 };
 
@@ -40,7 +42,7 @@ enum {
   LJ_TRACE_BYTES = 120, LJ_TRACE_NSNAP = 10, LJ_TRACE_NINS = 12, LJ_TRACE_IR = 32, LJ_TRACE_NK = 40,
   LJ_TRACE_NSNAPMAP = 44, LJ_TRACE_STARTPT = 64, LJ_TRACE_NUMBER = 104, LJ_TRACE_LINK = 106,
   LJ_TRACE_NEXTROOT = 110, LJ_TRACE_NEXTSIDE = 112, LJ_SNAP_BYTES = 12, LJ_SNAPENTRY_BYTES = 4, LJ_IR_BYTES = 8,
-  LJ_J_FLAGS = 168, LJ_J_K64 = 304, LJ_J_IRTOPLIM = 336, LJ_J_IRBOTLIM = 340, LJ_J_SIZESNAP = 348,
+  LJ_J_IRTOPLIM = 336, LJ_J_IRBOTLIM = 340, LJ_J_SIZESNAP = 348,
   LJ_J_SIZESNAPMAP = 368, LJ_J_TRACE = 384, LJ_J_SIZETRACE = 396, LJ_J_BYTES = 400,
   LJ_CTYPE_BYTES = 24, LJ_CTYPE_SIZE = 4, LJ_CTYPE_NAME = 16, LJ_CTS_TOP = 8, LJ_CTS_SIZETAB = 12,
 };

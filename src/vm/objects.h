@@ -148,9 +148,10 @@ struct seep_heap_found {
 const char *seep_heap_vm_family(const struct seep_heap_vm *vm);
 const char *seep_heap_vm_releases(const struct seep_heap_vm *vm);
 
-/* Whether the 8 bytes `word` at `address` may be a main thread's pointer to its global state: a first, cheap
- * test for every word of an image. */
-bool seep_heap_is_candidate(uintptr_t address, uintptr_t word);
+/* Whether the word at `address` may be a main thread's pointer to its global state: a first, cheap test for every
+ * aligned word of an image. `word` points to a copy of it, behind which nothing and before which `before` more words of
+ * the image can be read; with at least 3 of them the test lets hardly anything else pass. */
+bool seep_heap_is_candidate(uintptr_t address, const uintptr_t *word, size_t before);
 
 /* Whether they are: then *out is that state. All that a state's anchors must satisfy is checked: pointers in both
  * directions, allocator, collector's state, string table, stack, registry, and the heads of its lists. */
