@@ -403,12 +403,16 @@ enum seep_status seep_process_image_freeze(struct seep_process_image *image, boo
   return status;
 }
 
-void seep_process_image_forget(struct seep_process_image *image) {
-  for (uint32_t i = 0; i < image->window_count; i++) {
+enum seep_status seep_process_image_thaw(struct seep_process_image *image, bool forget, struct seep_error *error) {
+  for (uint32_t i = 0; forget && i < image->window_count; i++) {
     struct seep_window *window = &image->windows[i];
     memset(window->present + window->low, CHUNK_ABSENT, window->high - window->low);
     window->low = window->high = 0;
   }
+  image->frozen = false;
+  enum seep_status status = read_maps(image, error);
+  if (status == SEEP_OK) place_segments(image);
+  return status;
 }
 
 /* -- Searching ------------------------------------------------------------------------ */
@@ -429,20 +433,23 @@ static bool block_is_used(int pagemap, uintptr_t begin, size_t size_bytes) {
   return false;
 }
 
-/* False when the visitor has enough. */
+/* False when there is no room for another one. */
 static bool search_block(struct seep_process_image *image, uintptr_t begin, size_t size_bytes, uintptr_t *words,
-                         seep_candidate_visit *visit, void *context) {
+                         struct seep_array *candidates) {
   struct iovec local = {.iov_base = words, .iov_len = size_bytes};
   struct iovec remote = {.iov_base = (void *)begin, .iov_len = size_bytes};
   ssize_t got = process_vm_readv(image->pid, &local, 1, &remote, 1, 0);
   for (size_t i = 0; got > 0 && i < (size_t)got / sizeof words[0]; i++) {
     uintptr_t address = begin + i * sizeof words[0];
-    if (SEEP_UNLIKELY(seep_heap_is_candidate(address, &words[i], i)) && !visit(context, address)) return false;
+    if (SEEP_LIKELY(!seep_heap_is_candidate(address, &words[i], i))) continue;
+    uintptr_t *candidate = candidates->count == SEEP_CANDIDATES_MAX ? NULL : seep_array_push(candidates, sizeof *candidate);
+    if (candidate == NULL) return false;
+    *candidate = address;
   }
   return true;
 }
 
-uint64_t seep_process_image_search(struct seep_process_image *image, seep_candidate_visit *visit, void *context) {
+uint64_t seep_process_image_search(struct seep_process_image *image, struct seep_array *candidates) {
   char path[64];
   uint64_t searched = 0;
   uintptr_t *words = reserve(BLOCK_BYTES);
@@ -456,7 +463,7 @@ uint64_t seep_process_image_search(struct seep_process_image *image, seep_candid
     for (uintptr_t at = segments[i].begin; goes_on && at < segments[i].end; at += BLOCK_BYTES) {
       size_t size = segments[i].end - at < BLOCK_BYTES ? segments[i].end - at : BLOCK_BYTES;
       if (!block_is_used(pagemap, at, size)) continue;
-      goes_on = search_block(image, at, size, words, visit, context);
+      goes_on = search_block(image, at, size, words, candidates);
       searched += size;
     }
   }

@@ -7,7 +7,8 @@
  *
  * Life: open → read at will (chunks are copied as they are asked for, and the process changes meanwhile: nothing read
  * now may be believed) → freeze (the process is stopped, everything that was asked for so far is copied again, and it
- * goes on) → read: what is there is one moment. What is not there is refused and noted; freeze again if anything was.
+ * goes on) → read: what is there is one moment. What is not there is refused and noted; if anything was, thaw, read at
+ * will, and freeze again.
  *
  * Stopping: PTRACE_SEIZE and PTRACE_INTERRUPT for every thread, without PTRACE_O_EXITKILL: if we die, the kernel lets
  * all of them go on. Signals that arrive meanwhile are passed on. Not thread safe. */
@@ -51,14 +52,14 @@ void seep_process_image_close(struct seep_process_image *image);
  * process has ended. */
 enum seep_status seep_process_image_freeze(struct seep_process_image *image, bool all, struct seep_error *error);
 
-/* Forgets what was copied while the process ran, so that it is copied afresh when it is asked for again. Nothing that
- * was viewed is good any more. Not after a freeze. */
-void seep_process_image_forget(struct seep_process_image *image);
+/* Looks again at what is mapped now, and lets chunks be copied from the running process again; what has been copied
+ * stays, unless `forget`. Nothing that was viewed before is good any more. */
+enum seep_status seep_process_image_thaw(struct seep_process_image *image, bool forget, struct seep_error *error);
 
-/* Calls `visit` for each aligned word of writable private memory that may lead to a Lua state (vm/objects.h
- * seep_heap_is_candidate), until it returns false. The process goes on meanwhile. Returns how many bytes were
- * searched. */
-typedef bool seep_candidate_visit(void *context, uintptr_t address);
-uint64_t seep_process_image_search(struct seep_process_image *image, seep_candidate_visit *visit, void *context);
+/* Fills `candidates` (uintptr_t, added to what is there) with the address of each aligned word of writable memory that
+ * may lead to a Lua state (vm/objects.h seep_heap_is_candidate), at most SEEP_CANDIDATES_MAX. The process goes on
+ * meanwhile. Returns how many bytes were searched. */
+enum { SEEP_CANDIDATES_MAX = 1 << 20 };
+uint64_t seep_process_image_search(struct seep_process_image *image, struct seep_array *candidates);
 
 #endif

@@ -33,18 +33,28 @@ static bool take_candidate(void *context, uintptr_t address) {
   return states->count < SEEP_SNAPSHOT_STATES_MAX;
 }
 
-/* The same in a process that runs: what is read at different moments need not agree, so that a state may take several
- * looks. */
-static bool take_running_candidate(void *context, uintptr_t address) {
+/* In a process that runs, what is read at different moments need not agree, and memory is mapped meanwhile: a state may
+ * take several looks. */
+static bool take_running_candidate(struct seep_process_image *image, struct states *states, uintptr_t address) {
   enum { LOOKS_MAX = 20 };
-  struct states *states = context;
   uint32_t before = states->count;
   bool goes_on = true;
   for (int look = 0; look < LOOKS_MAX && goes_on && states->count == before; look++) {
-    seep_process_image_forget((struct seep_process_image *)states->image);
+    if (seep_process_image_thaw(image, true, NULL) != SEEP_OK) return false;
     goes_on = take_candidate(states, address);
   }
   return goes_on;
+}
+
+static uint64_t find_running_states(struct seep_process_image *image, struct states *states) {
+  struct seep_array candidates = {0};
+  uint64_t searched_bytes = seep_process_image_search(image, &candidates);
+  const uintptr_t *addresses = candidates.items;
+  for (size_t i = 0; i < candidates.count; i++) {
+    if (!take_running_candidate(image, states, addresses[i])) break;
+  }
+  seep_array_free(&candidates);
+  return searched_bytes;
 }
 
 static enum seep_status say_none(const struct seep_releases *releases, const char *what, uint64_t searched_bytes,
@@ -93,13 +103,17 @@ static void no_ledger(struct seep_object_sink *sink, const char *name, int64_t b
   (void)sink, (void)name, (void)bytes;
 }
 
-static void read_for_nothing(struct states *states) {
+/* Returns how much damage was met. */
+static uint64_t read_for_nothing(struct states *states) {
   struct seep_object_sink sink = {.node = no_node, .edge = no_edge, .name = no_text, .string = no_text, .shape = no_shape,
                                   .place = no_place, .local = no_local, .ledger = no_ledger};
+  uint64_t damage = 0;
   for (uint32_t i = 0; i < states->count; i++) {
     struct seep_heap_found found;
-    seep_heap_read(states->image, &states->found[i], &sink, &found, NULL);
+    if (seep_heap_read(states->image, &states->found[i], &sink, &found, NULL) != SEEP_OK) damage++;
+    damage += found.damage_count;
   }
+  return damage;
 }
 
 /* -- Graphs ------------------------------------------------------------------------------ */
@@ -174,15 +188,27 @@ static void describe_process(pid_t pid, struct seep_taken_heap *taken) {
   name_program(name, read_file("/proc/%d/comm", pid, name, sizeof name), taken);
 }
 
-/* Freezes and reads until nothing was missing: what the process had allocated between our looking and its stopping may
- * lie where nothing of interest was before. The last time all that it could be is copied. */
+/* Finds out which memory the heaps lie in, while the process runs. A list that is changed under our eyes leads astray; what
+ * was copied stays, so that another try gets further. */
+static enum seep_status explore(struct seep_process_image *image, struct states *states, struct seep_error *error) {
+  enum { TRIES_MAX = 4 };
+  for (int try = 0; try < TRIES_MAX; try++) {
+    enum seep_status status = seep_process_image_thaw(image, false, error);
+    if (status != SEEP_OK || read_for_nothing(states) == 0) return status;
+  }
+  return SEEP_OK;
+}
+
+/* Explores, freezes and reads until nothing was missing: what the process had allocated between our looking and its
+ * stopping may lie where nothing of interest was before. The last time all that it could be is copied. */
 static enum seep_status freeze_and_read(struct seep_process_image *image, struct states *states,
                                         const struct seep_releases *releases, struct seep_taken_heap *taken,
                                         struct seep_error *error) {
-  enum { FREEZES_MAX = 4 };
+  enum { FREEZES_MAX = 5 };
   for (;;) {
     bool last = ++taken->freezes >= FREEZES_MAX;
-    enum seep_status status = seep_process_image_freeze(image, last, error);
+    enum seep_status status = explore(image, states, error);
+    if (status == SEEP_OK) status = seep_process_image_freeze(image, last, error);
     if (status != SEEP_OK) return status;
     taken->snapshot.info.taken_wall_ns = seep_clock_wall_ns();
     status = read_graphs(states, releases, taken, error);
@@ -198,10 +224,9 @@ static enum seep_status take_process(pid_t pid, struct seep_process_image *image
   snprintf(what, sizeof what, "process %d", (int)pid);
   states->image = &image->image;
   states->count = 0;
-  taken->searched_bytes = seep_process_image_search(image, take_running_candidate, states);
+  taken->searched_bytes = find_running_states(image, states);
   seep_find_releases(&image->image, read_process_block, image, &releases);
   if (states->count == 0) return say_none(&releases, what, taken->searched_bytes, error);
-  read_for_nothing(states);
   enum seep_status status = freeze_and_read(image, states, &releases, taken, error);
   taken->snapshot.info.pause_ns = image->pause_ns;
   return status;
