@@ -112,21 +112,31 @@ static const struct seep_puc_heap lua_5_2_0 = {
     .t_node = 32, .t_lastfree = 40, .t_metatable = 16, .t_sizearray = 56, .cl_nupvalues = 11, .cl_isC = 10,
 };
 
+#define COMMON_OF_5_1                                                                                                \
+  .version = 51, .tag_proto = 9, .tag_upvalue = 10, .white_bits = 0x3, .fixed_bit = 0x20, .finalized_bit = 8,        \
+  .last_gcstate = 4, .strings_in_table = true, .L_G = 32, .L_top = 16, .L_ci = 40, .L_stack = 64,                    \
+  .L_stack_last = 56, .L_stacksize = 88, .L_openupval = 152, .L_base_ci = 80, .L_status = 10, .L_size_ci = 92,       \
+  .L_gt = 120, .L_savedpc = 48, .thread_bytes = 184, .state_bytes = 616, .global_behind = 184, .ci_func = 8,         \
+  .ci_top = 16, .ci_savedpc = 24, .ci_size = 40, .g_frealloc = 16, .g_total = 120, .g_white = 32,                    \
+  .g_gcstate = 33, .g_objects = 40, .g_tobefnz = 80, .g_string_slots = 12, .g_buffer_bytes = 104,                    \
+  .g_registry = 160, .g_mainthread = 176, .g_mt = 224, .g_tmname = 296, .t_flags = 10, .node_bytes = 40,             \
+  .n_key = 16, .n_key_tag = 24, .ts_size = 24, .ts_length = 16, .udata_bytes = 40, .u_metatable = 16,                \
+  .u_length = 32, .u_env = 24, .proto_bytes = 120, .p_k = 16, .p_sizek = 76, .p_code = 24, .p_sizecode = 80,         \
+  .p_p = 32, .p_sizep = 88, .p_sizelineinfo = 84, .p_locvars = 48, .p_sizelocvars = 92, .p_upvalues = 56,            \
+  .p_sizeupvalues = 72, .p_source = 64, .p_linedefined = 96, .lineinfo_bytes = 4, .upvaldesc_bytes = 8,              \
+  .cl_nupvalues = 11, .cl_proto = 32, .cl_upvalues = 40, .cl_isC = 10, .cl_env = 24, .upval_bytes = 40,              \
+  .uv_v = 16, .uv_value = 24
+
 static const struct seep_puc_heap lua_5_1 = {
-    .version = 51, .tag_proto = 9, .tag_upvalue = 10, .white_bits = 0x3, .fixed_bit = 0x20, .finalized_bit = 8,
-    .last_gcstate = 4, .strings_in_table = true, .L_G = 32, .L_top = 16, .L_ci = 40, .L_stack = 64,
-    .L_stack_last = 56, .L_stacksize = 88, .L_openupval = 152, .L_base_ci = 80, .L_status = 10, .L_size_ci = 92,
-    .L_gt = 120, .L_savedpc = 48, .thread_bytes = 184, .state_bytes = 616, .global_behind = 184, .ci_func = 8,
-    .ci_top = 16, .ci_savedpc = 24, .ci_size = 40, .g_frealloc = 16, .g_total = 120, .g_white = 32,
-    .g_gcstate = 33, .g_objects = 40, .g_tobefnz = 80, .g_string_slots = 12, .g_buffer_bytes = 104,
-    .g_registry = 160, .g_mainthread = 176, .g_mt = 224, .g_tmname = 296, .table_bytes = 64, .t_flags = 10,
-    .t_lsizenode = 11, .t_array = 24, .t_node = 32, .t_lastfree = 40, .t_metatable = 16, .t_sizearray = 56,
-    .node_bytes = 40, .n_key = 16, .n_key_tag = 24, .ts_size = 24, .ts_length = 16, .udata_bytes = 40,
-    .u_metatable = 16, .u_length = 32, .u_env = 24, .proto_bytes = 120, .p_k = 16, .p_sizek = 76, .p_code = 24,
-    .p_sizecode = 80, .p_p = 32, .p_sizep = 88, .p_sizelineinfo = 84, .p_locvars = 48, .p_sizelocvars = 92,
-    .p_upvalues = 56, .p_sizeupvalues = 72, .p_source = 64, .p_linedefined = 96, .lineinfo_bytes = 4,
-    .upvaldesc_bytes = 8, .cl_nupvalues = 11, .cl_proto = 32, .cl_upvalues = 40, .cl_isC = 10, .cl_env = 24,
-    .upval_bytes = 40, .uv_v = 16, .uv_value = 24,
+    COMMON_OF_5_1,
+    .table_bytes = 64, .t_lsizenode = 11, .t_array = 24, .t_node = 32, .t_lastfree = 40, .t_metatable = 16,
+    .t_sizearray = 56,
+};
+
+static const struct seep_puc_heap lua_5_1_5_of_redis = {
+    COMMON_OF_5_1,
+    .table_bytes = 72, .t_lsizenode = 16, .t_array = 32, .t_node = 40, .t_lastfree = 48, .t_metatable = 24,
+    .t_sizearray = 64,
 };
 
 /* -- What makes a state ---------------------------------------------------------------- */
@@ -244,5 +254,6 @@ const struct seep_heap_vm seep_puc_heaps[] = {
     HEAP("2", "5.2.1 to 5.2.3", lua_5_2_1, 184, 24),
     HEAP("2", "5.2.0", lua_5_2_0, 184, 24),
     HEAP("1", "5.1 to 5.1.5", lua_5_1, 152, 32),
+    HEAP("1", "5.1.5 of Redis 7", lua_5_1_5_of_redis, 152, 32),
 };
 const uint32_t seep_puc_heap_count = SEEP_ARRAY_SIZE(seep_puc_heaps);
