@@ -21,15 +21,15 @@ $(BUILD)/test/%: test/unit/%.c $(UNIT_OBJECTS)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) -lcmocka $(COMMAND_LIBS) -ldl -lpthread
 
 # A module that reads the heap of the interpreter it is loaded into: one for each Lua.
-PROBE_OBJECTS := $(call object,$(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcard src/vm/*heap*.c) \
-  src/vm/image.c $(wildcard src/heap/graph*.c) src/heap/image_graph.c src/reach/maps.c src/reach/self_image.c)
+PROBE_OBJECTS := $(call object,$(wildcard src/base/*.c) $(wildcard src/vm/*heap*.c) \
+  src/vm/image.c $(wildcard src/heap/graph*.c) src/heap/image_graph.c src/heap/snapshot_write.c src/reach/maps.c src/reach/self_image.c)
 PROBES := $(if $(INCLUDE),$(BUILD)/test/probe-given.so,$(patsubst %,$(BUILD)/test/probe-%.so,lua5.1 lua5.2 lua5.3 lua5.4 luajit))
 $(BUILD)/test/probe-given.so: PROBE_FLAGS = -I$(INCLUDE)
 $(BUILD)/test/probe-%.so: PROBE_FLAGS = $(shell pkg-config --cflags $*)
 $(BUILD)/test/probe-%.so: test/heap/probe.c $(PROBE_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,link)
-	$(Q)$(CC) $(CFLAGS_ALL) $(PROBE_FLAGS) $(LDFLAGS_ALL) -shared -Wl,-z,nodelete -o $@ $< $(PROBE_OBJECTS)
+	$(Q)$(CC) $(CFLAGS_ALL) $(PROBE_FLAGS) $(LDFLAGS_ALL) -shared -Wl,-z,nodelete -o $@ $< $(PROBE_OBJECTS) -lzstd
 
 PROVE = CMOCKA_MESSAGE_OUTPUT=TAP BUILD=$(abspath $(BUILD)) LUA=$(LUA) INCLUDE=$(INCLUDE) \
   prove --timer -j 2 -I test/lib --ext .t

@@ -43,6 +43,11 @@ static const struct seep_verb verbs[] = {
      "  --state NAME        in this Lua state alone: its name or number (default: all)\n"
      "  --json              schema 1, for programs\n",
      seep_verb_path},
+    {"diff", "diff A B [OPTIONS]", "what grew between two heap snapshots (by path, type and line) or two captures (by call stack)",
+     "  -n N                rows (default 30; all with --json)\n"
+     "  --state NAME        of this Lua state alone: its name or number (snapshots)\n"
+     "  --json              schema 1, for programs\n",
+     seep_verb_diff},
 };
 
 static int print_help(FILE *out) {

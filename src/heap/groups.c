@@ -227,6 +227,7 @@ static void print_group(const struct seep_graph *graph, const struct seep_groups
   for (uint32_t at = number; at != SEEP_GROUP_NONE && count <= DEPTH_MAX; at = seep_groups_at(groups, at)->parent) way[count++] = at;
   while (count-- > 0) {
     const struct seep_group *group = seep_groups_at(groups, way[count]);
+    if (group->recursive) fputc('(', out);
     switch (group->step) {
       case SEEP_STEP_START: fputs(seep_path_start_text(graph, group->node), out); break;
       case SEEP_STEP_ANY: fputs("[*]", out); break;
@@ -234,7 +235,7 @@ static void print_group(const struct seep_graph *graph, const struct seep_groups
       case SEEP_STEP_SILENT: break;
       default: seep_path_print_step(graph, group->edge, group->node, namer, out);
     }
-    if (group->recursive) fputs("…", out);
+    if (group->recursive) fputs(")+", out);
   }
 }
 

@@ -5,7 +5,7 @@
  * (paths.h). A step through an array entry, an entry with an object as its key,
  * or a field of a table that is a collection is `[*]`; every other step keeps its
  * name. A step that occurred before on the way leads back to that group, so the
- * nodes of a list or tree are one group (`_G.list.next`, recursive), and the
+ * nodes of a list or tree are one group (`_G.list(.next)+`), and the
  * number of groups depends on the program, not on its data.
  * A group's hash depends on its path's names and kinds alone: the same path in
  * another snapshot has the same hash. */
@@ -47,7 +47,7 @@ SEEP_ALWAYS_INLINE const struct seep_group *seep_groups_at(const struct seep_gro
   return (const struct seep_group *)groups->groups.items + group;
 }
 
-/* "_G.app.listeners[*]"; to be freed. */
+/* "_G.app.listeners[*]", "_G.list(.next)+.value"; to be freed. */
 char *seep_group_text(const struct seep_graph *graph, const struct seep_groups *groups, uint32_t group,
                       const struct seep_namer *namer);
 

@@ -198,6 +198,7 @@ static void print_local(const struct seep_graph *graph, uint32_t edge, const str
   print_name(graph, local->name, out);
   fprintf(out, "' of %s", name);
   if (line != 0) fprintf(out, " (%s:%u)", file, line);
+  else if (strcmp(file, "[C]") != 0) fprintf(out, " (%s)", file);
   free(name);
   free(file);
 }

@@ -28,10 +28,11 @@ static int compare_types(const void *a, const void *b) {
   return compare_numbers(((const struct seep_type_sum *)a)->bytes, ((const struct seep_type_sum *)b)->bytes);
 }
 
-uint32_t seep_heap_types(const struct seep_graph *graph, struct seep_type_sum out[]) {
+uint32_t seep_heap_types(const struct seep_graph *graph, bool with_garbage, struct seep_type_sum out[]) {
   struct seep_type_sum sums[SEEP_NODE_KIND_COUNT] = {{0}};
   uint32_t used = 0;
   for (uint32_t node = 1; node < graph->node_count; node++) {
+    if (!with_garbage && (graph->flags[node] & SEEP_NODE_UNREACHABLE) != 0) continue;
     sums[graph->kind[node]].count++;
     sums[graph->kind[node]].bytes += seep_graph_size(graph, node);
   }
@@ -219,6 +220,7 @@ bool seep_heap_duplicates(const struct seep_graph *graph, struct seep_array *out
   size_t kept = 0;
   *out = (struct seep_array){0};
   for (uint32_t node = 1; done && node < graph->node_count; node++) {
+    if ((graph->flags[node] & SEEP_NODE_UNREACHABLE) != 0) continue;
     if (graph->kind[node] == SEEP_NODE_STRING && graph->info[node] != 0) done = count_string(graph, node, &known, out);
   }
   seep_map_clear(&known);

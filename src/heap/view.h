@@ -19,14 +19,14 @@ void seep_heap_view_free(struct seep_heap_view *view);
 
 /* -- What is read from it ------------------------------------------------------------ */
 
-/* Objects of one kind, reachable or not. */
+/* Objects of one kind. */
 struct seep_type_sum {
   const char *type;
   uint64_t count, bytes;
 };
 
-/* Largest first; returns how many of the SEEP_NODE_KIND_COUNT entries are in use. */
-uint32_t seep_heap_types(const struct seep_graph *graph, struct seep_type_sum out[]);
+/* Largest first; returns how many of the SEEP_NODE_KIND_COUNT entries are in use. `with_garbage`: unreachable ones too. */
+uint32_t seep_heap_types(const struct seep_graph *graph, bool with_garbage, struct seep_type_sum out[]);
 
 /* The nodes that hold the most: those that nothing but a root, _G, the registry, package.loaded or the main thread
  * dominates. Largest retained size first; `out` is an array of uint32_t, to be freed. False when there is no memory. */
@@ -55,7 +55,7 @@ SEEP_ALWAYS_INLINE uint64_t seep_duplicate_wasted(const struct seep_duplicate *d
   return duplicate->bytes - duplicate->bytes / duplicate->count;
 }
 
-/* Those that exist more than once, by the bytes that one copy would save. */
+/* Those that are reachable and exist more than once, by the bytes that one copy would save. */
 bool seep_heap_duplicates(const struct seep_graph *graph, struct seep_array *out);
 
 #endif

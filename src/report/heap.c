@@ -1,6 +1,6 @@
 /* `heap` for people: where a heap's bytes are and what holds them. Names from the
  * program are escaped. */
-#include "report/heap.h"
+#include "report/heap_parts.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,11 +13,23 @@ enum { GATHERINGS_SHOWN = 5, SHARE_OF_ROWS = 3 };
 
 /* -- Pieces ------------------------------------------------------------------------- */
 
-static void print_escaped(char *text, FILE *out) {
-  char *printable = seep_text_printable(text);
-  fputs(printable, out);
-  free(printable);
+void seep_print_owned(FILE *out, char *text) {
+  seep_print_escaped(out, text);
   free(text);
+}
+
+void seep_print_byte_change(FILE *out, int64_t bytes) {
+  char text[16], whole[24];
+  seep_text_bytes(bytes < 0 ? (uint64_t)-bytes : (uint64_t)bytes, text);
+  snprintf(whole, sizeof whole, "%s%s", bytes > 0 ? "+" : bytes < 0 ? "-" : "", text);
+  fprintf(out, "%10s", whole);
+}
+
+void seep_print_count_change(FILE *out, int64_t count) {
+  char text[32], whole[40];
+  seep_text_count(count < 0 ? (uint64_t)-count : (uint64_t)count, text);
+  snprintf(whole, sizeof whole, "%s%s", count > 0 ? "+" : count < 0 ? "-" : "", text);
+  fprintf(out, "%12s", whole);
 }
 
 static const char *bytes_text(uint64_t size_bytes, char buffer[16]) {
@@ -42,8 +54,7 @@ static void print_more(size_t shown, size_t count, FILE *out) {
   if (shown < count) fprintf(out, "  %s more (-n for more)\n", count_text(count - shown, text));
 }
 
-char *seep_heap_site_text(const struct seep_graph *graph, uint32_t node) {
-  const struct seep_graph_site *site = seep_graph_site(graph, node);
+char *seep_heap_site_text(const struct seep_graph *graph, const struct seep_graph_site *site) {
   if (site == NULL) return NULL;
   struct seep_graph_text file = seep_graph_text(graph, site->file);
   return site->line == 0 ? seep_must_format("%.*s", (int)file.kept_bytes, file.bytes)
@@ -73,7 +84,7 @@ static void print_taken(const struct seep_snapshot_info *info, FILE *out) {
 }
 
 void seep_report_heap_heading(const struct seep_heap_report *report, FILE *out) {
-  print_escaped(seep_heap_command_text(report->info), out);
+  seep_print_owned(out, seep_heap_command_text(report->info));
   fprintf(out, "  (%s", report->view_count > 0 ? report->views[0].graph->release : "no Lua state");
   print_taken(report->info, out);
   fputs(")\n", out);
@@ -97,7 +108,7 @@ static void print_totals(const struct seep_graph *graph, FILE *out) {
 
 static void print_types(const struct seep_graph *graph, FILE *out) {
   struct seep_type_sum types[SEEP_NODE_KIND_COUNT];
-  uint32_t count = seep_heap_types(graph, types);
+  uint32_t count = seep_heap_types(graph, true, types);
   char bytes[16], objects[32];
   fprintf(out, "\n%10s %12s  %s\n", "BYTES", "OBJECTS", "TYPE");
   for (uint32_t i = 0; i < count; i++) {
@@ -112,16 +123,16 @@ static void print_gathering(const struct seep_heap_report *report, const struct 
   uint64_t all = retained[SEEP_NODE_ROOT];
   fprintf(out, "  %2.0f %% (%s) is held by ", all == 0 ? 0.0 : 100.0 * (double)retained[gathering->node] / (double)all,
           bytes_text(retained[gathering->node], bytes));
-  print_escaped(seep_path_text(&view->paths, gathering->node, report->namer), out);
+  seep_print_owned(out, seep_path_text(&view->paths, gathering->node, report->namer));
   if (gathering->point != gathering->node) {
     fprintf(out, ",\n       and gathers at ");
-    print_escaped(seep_path_text(&view->paths, gathering->point, report->namer), out);
+    seep_print_owned(out, seep_path_text(&view->paths, gathering->point, report->namer));
   }
   if (gathering->group != SEEP_GROUP_NONE && gathering->group_count > 1) {
     const struct seep_group *group = seep_groups_at(&view->groups, gathering->group);
     fprintf(out, ":\n       %s %ss, %s, as ", count_text(gathering->group_count, count), seep_node_kind_name(group->kind),
             bytes_text(gathering->group_bytes, bytes));
-    print_escaped(seep_group_text(view->graph, &view->groups, gathering->group, report->namer), out);
+    seep_print_owned(out, seep_group_text(view->graph, &view->groups, gathering->group, report->namer));
   }
   fputc('\n', out);
 }
@@ -139,13 +150,13 @@ static void print_gatherings(const struct seep_heap_report *report, const struct
 
 static void print_dominator(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node, FILE *out) {
   char retained[16], self[16];
-  char *site = seep_heap_site_text(view->graph, node);
+  char *site = seep_heap_site_text(view->graph, seep_graph_site(view->graph, node));
   fprintf(out, "%10s %10s  %-9s ", bytes_text(view->dominators.retained[node], retained),
           bytes_text(seep_graph_size(view->graph, node), self), seep_node_kind_name(view->graph->kind[node]));
-  print_escaped(seep_path_text(&view->paths, node, report->namer), out);
+  seep_print_owned(out, seep_path_text(&view->paths, node, report->namer));
   if (site != NULL) {
     fputs("  allocated at ", out);
-    print_escaped(site, out);
+    seep_print_owned(out, site);
   }
   fputc('\n', out);
 }
@@ -170,7 +181,7 @@ static void print_groups(const struct seep_heap_report *report, const struct see
     const struct seep_group *group = seep_groups_at(&view->groups, number);
     fprintf(out, "%10s %10s %12s  %-9s ", bytes_text(group->retained_bytes, retained), bytes_text(group->self_bytes, self),
             count_text(group->count, count), seep_node_kind_name(group->kind));
-    print_escaped(seep_group_text(view->graph, &view->groups, number, report->namer), out);
+    seep_print_owned(out, seep_group_text(view->graph, &view->groups, number, report->namer));
     fputc('\n', out);
   }
   print_more(shown, groups.count, out);
@@ -186,9 +197,9 @@ static void print_duplicates(const struct seep_heap_report *report, const struct
   for (size_t i = 0; i < shown; i++) {
     const struct seep_duplicate *duplicate = (struct seep_duplicate *)duplicates.items + i;
     fprintf(out, "%10s %12s  ", bytes_text(seep_duplicate_wasted(duplicate), wasted), count_text(duplicate->count, count));
-    print_escaped(seep_node_text(view->graph, duplicate->node, report->namer), out);
+    seep_print_owned(out, seep_node_text(view->graph, duplicate->node, report->namer));
     fputs(", at ", out);
-    print_escaped(seep_path_text(&view->paths, duplicate->node, report->namer), out);
+    seep_print_owned(out, seep_path_text(&view->paths, duplicate->node, report->namer));
     fputc('\n', out);
   }
   print_more(shown, duplicates.count, out);
@@ -205,7 +216,7 @@ static void print_slack(const struct seep_heap_report *report, const struct seep
     uint32_t number = ((uint32_t *)groups.items)[i];
     const struct seep_group *group = seep_groups_at(&view->groups, number);
     fprintf(out, "%10s %12s  ", bytes_text(group->slack_bytes, slack), count_text(group->count, count));
-    print_escaped(seep_group_text(view->graph, &view->groups, number, report->namer), out);
+    seep_print_owned(out, seep_group_text(view->graph, &view->groups, number, report->namer));
     fputc('\n', out);
   }
   print_more(shown, groups.count, out);
@@ -216,7 +227,7 @@ static void print_ledger_line(int64_t bytes, const char *name, FILE *out) {
   char text[32];
   seep_text_count(bytes < 0 ? (uint64_t)-bytes : (uint64_t)bytes, text);
   fprintf(out, "%s%*s  ", bytes < 0 ? "-" : " ", 18, text);
-  print_escaped(seep_must_copy(name), out);
+  seep_print_owned(out, seep_must_copy(name));
   fputc('\n', out);
 }
 

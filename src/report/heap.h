@@ -36,8 +36,12 @@ void seep_report_path(const struct seep_heap_report *report, const struct seep_p
 bool seep_report_path_json(const struct seep_heap_report *report, const struct seep_path_answer *answers,
                            uint32_t answer_count, FILE *out);
 
+/* `diff` of two snapshots: states are paired by name, and if each has one, these two. */
+void seep_report_heap_diff(const struct seep_heap_report *before, const struct seep_heap_report *after, FILE *out);
+bool seep_report_heap_diff_json(const struct seep_heap_report *before, const struct seep_heap_report *after, FILE *out);
+
 /* Where a node was allocated, "app.lua:12"; NULL when it is not known. To be freed. */
-char *seep_heap_site_text(const struct seep_graph *graph, uint32_t node);
+char *seep_heap_site_text(const struct seep_graph *graph, const struct seep_graph_site *site);
 
 /* The program's arguments joined by spaces, valid UTF-8. To be freed. */
 char *seep_heap_command_text(const struct seep_snapshot_info *info);

@@ -1,7 +1,7 @@
 /* `heap --json`: schema 1 of DESIGN.md. With several states the figures at the top
  * are sums, `vm` is the first state's, and dominators, groups and the like say whose
  * they are; `states` has each for itself. */
-#include "report/heap.h"
+#include "report/heap_json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,7 @@
 #include "base/text.h"
 #include "report/json_parts.h"
 
-/* Takes the text over. */
-static void put_text(json_t *object, const char *key, char *text) {
+void seep_json_put_owned(json_t *object, const char *key, char *text) {
   char *valid = seep_text_utf8(text, strlen(text));
   seep_json_put(object, key, json_string(valid));
   free(valid);
@@ -22,7 +21,7 @@ static json_t *ledger_array(const struct seep_graph *graph) {
   json_t *array = json_array();
   for (size_t i = 0; i < graph->ledger.count; i++) {
     json_t *object = json_object();
-    put_text(object, "name", seep_must_copy(line[i].name));
+    seep_json_put_owned(object, "name", seep_must_copy(line[i].name));
     seep_json_put(object, "bytes", json_integer(line[i].bytes));
     if (json_array_append_new(array, object) != 0) abort();
   }
@@ -61,7 +60,7 @@ static json_t *types_array(const struct seep_heap_view *views, uint32_t view_cou
   uint32_t used = 0;
   json_t *array = json_array();
   for (uint32_t i = 0; i < view_count; i++) {
-    uint32_t count = seep_heap_types(views[i].graph, more);
+    uint32_t count = seep_heap_types(views[i].graph, true, more);
     for (uint32_t j = 0; j < count; j++) {
       uint32_t at = 0;
       while (at < used && strcmp(sums[at].type, more[j].type) != 0) at++;
@@ -85,9 +84,9 @@ static json_t *state_object(const struct seep_heap_view *view) {
   struct totals totals = {0};
   json_t *object = json_object();
   add_totals(&totals, graph);
-  put_text(object, "name", seep_must_copy(graph->name));
-  put_text(object, "vm", seep_must_copy(graph->family));
-  put_text(object, "release", seep_must_copy(graph->release));
+  seep_json_put_owned(object, "name", seep_must_copy(graph->name));
+  seep_json_put_owned(object, "vm", seep_must_copy(graph->family));
+  seep_json_put_owned(object, "release", seep_must_copy(graph->release));
   put_totals(object, &totals);
   seep_json_put(object, "types", types_array(view, 1));
   seep_json_put(object, "ledger", ledger_array(graph));
@@ -106,53 +105,51 @@ static void put_states(json_t *root, const struct seep_heap_report *report) {
   seep_json_put(root, "types", types_array(report->views, report->view_count));
 }
 
-static void put_head(json_t *root, const struct seep_heap_report *report) {
+void seep_heap_json_head(json_t *root, const struct seep_heap_report *report) {
   const struct seep_snapshot_info *info = report->info;
-  seep_json_put(root, "schema", json_integer(1));
-  if (report->view_count > 0) put_text(root, "vm", seep_must_copy(report->views[0].graph->family));
+  if (report->view_count > 0) seep_json_put_owned(root, "vm", seep_must_copy(report->views[0].graph->family));
   seep_json_put(root, "pid", seep_json_integer(info->pid));
-  put_text(root, "command", seep_heap_command_text(info));
-  seep_json_put(root, "taken_s", json_real((double)(info->taken_wall_ns / 1000000u) / 1e3));
+  seep_json_put_owned(root, "command", seep_heap_command_text(info));
+  seep_json_put(root, "taken", seep_json_time(info->taken_wall_ns));
   if ((info->flags & SEEP_SNAPSHOT_FROM_CORE) == 0) seep_json_put(root, "pause_ms", json_real((double)(info->pause_ns / 1000u) / 1e3));
 }
 
 /* -- Rows: written one by one, because there can be very many ----------------------------------- */
 
-struct rows {
-  const struct seep_heap_report *report;
-  FILE *out;
-  bool done, first;
-};
-
-static void begin_rows(struct rows *rows, const char *key) {
+void seep_json_rows_begin(struct seep_json_rows *rows, const char *key) {
   if (rows->done) rows->done = fprintf(rows->out, ",\"%s\":[", key) > 0;
   rows->first = true;
 }
 
-static void write_row(struct rows *rows, const struct seep_heap_view *view, json_t *object) {
-  if (rows->report->view_count > 1) put_text(object, "state", seep_must_copy(view->graph->name));
+void seep_json_rows_add(struct seep_json_rows *rows, json_t *object) {
   if (rows->done && !rows->first) rows->done = fputc(',', rows->out) != EOF;
   rows->first = false;
   if (rows->done) rows->done = seep_json_write(object, rows->out);
   else json_decref(object);
 }
 
-static void end_rows(struct rows *rows) {
+void seep_json_rows_end(struct seep_json_rows *rows) {
   if (rows->done) rows->done = fputc(']', rows->out) != EOF;
 }
 
-static size_t limited(const struct rows *rows, size_t count) {
+/* A row of one state; says which when there are several. */
+static void write_row(struct seep_json_rows *rows, const struct seep_heap_view *view, json_t *object) {
+  if (rows->report->view_count > 1) seep_json_put_owned(object, "state", seep_must_copy(view->graph->name));
+  seep_json_rows_add(rows, object);
+}
+
+static size_t limited(const struct seep_json_rows *rows, size_t count) {
   return rows->report->limit != 0 && rows->report->limit < count ? rows->report->limit : count;
 }
 
 static json_t *node_object(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node) {
   json_t *object = json_object();
-  char *site = seep_heap_site_text(view->graph, node);
-  put_text(object, "path", seep_path_text(&view->paths, node, report->namer));
+  char *site = seep_heap_site_text(view->graph, seep_graph_site(view->graph, node));
+  seep_json_put_owned(object, "path", seep_path_text(&view->paths, node, report->namer));
   seep_json_put(object, "type", json_string(seep_node_kind_name(view->graph->kind[node])));
   seep_json_put(object, "self_bytes", seep_json_integer(seep_graph_size(view->graph, node)));
   seep_json_put(object, "retained_bytes", seep_json_integer(view->dominators.retained[node]));
-  if (site != NULL) put_text(object, "site", site);
+  if (site != NULL) seep_json_put_owned(object, "site", site);
   seep_json_put(object, "node", seep_json_integer(node));
   return object;
 }
@@ -160,7 +157,7 @@ static json_t *node_object(const struct seep_heap_report *report, const struct s
 static json_t *group_object(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t number) {
   const struct seep_group *group = seep_groups_at(&view->groups, number);
   json_t *object = json_object();
-  put_text(object, "path", seep_group_text(view->graph, &view->groups, number, report->namer));
+  seep_json_put_owned(object, "path", seep_group_text(view->graph, &view->groups, number, report->namer));
   seep_json_put(object, "type", json_string(seep_node_kind_name(group->kind)));
   seep_json_put(object, "count", seep_json_integer(group->count));
   seep_json_put(object, "self_bytes", seep_json_integer(group->self_bytes));
@@ -169,7 +166,7 @@ static json_t *group_object(const struct seep_heap_report *report, const struct 
   return object;
 }
 
-static void write_dominators(struct rows *rows, const struct seep_heap_view *view) {
+static void write_dominators(struct seep_json_rows *rows, const struct seep_heap_view *view) {
   struct seep_array dominators;
   if (!seep_heap_dominators(view, &dominators)) abort();
   for (size_t i = 0; i < limited(rows, dominators.count); i++) {
@@ -178,7 +175,7 @@ static void write_dominators(struct rows *rows, const struct seep_heap_view *vie
   seep_array_free(&dominators);
 }
 
-static void write_groups(struct rows *rows, const struct seep_heap_view *view) {
+static void write_groups(struct seep_json_rows *rows, const struct seep_heap_view *view) {
   struct seep_array groups;
   if (!seep_heap_groups(view, &groups)) abort();
   for (size_t i = 0; i < limited(rows, groups.count); i++) {
@@ -187,7 +184,7 @@ static void write_groups(struct rows *rows, const struct seep_heap_view *view) {
   seep_array_free(&groups);
 }
 
-static void write_slack(struct rows *rows, const struct seep_heap_view *view) {
+static void write_slack(struct seep_json_rows *rows, const struct seep_heap_view *view) {
   struct seep_array groups;
   if (!seep_heap_slack(view, &groups)) abort();
   for (size_t i = 0; i < limited(rows, groups.count); i++) {
@@ -196,15 +193,15 @@ static void write_slack(struct rows *rows, const struct seep_heap_view *view) {
   seep_array_free(&groups);
 }
 
-static void write_gatherings(struct rows *rows, const struct seep_heap_view *view) {
+static void write_gatherings(struct seep_json_rows *rows, const struct seep_heap_view *view) {
   struct seep_array dominators, gatherings;
   if (!seep_heap_dominators(view, &dominators) || !seep_heap_gatherings(view, &dominators, &gatherings)) abort();
   for (size_t i = 0; i < gatherings.count; i++) {
     const struct seep_gathering *gathering = (struct seep_gathering *)gatherings.items + i;
     json_t *object = node_object(rows->report, view, gathering->node);
-    put_text(object, "gathers_at", seep_path_text(&view->paths, gathering->point, rows->report->namer));
+    seep_json_put_owned(object, "gathers_at", seep_path_text(&view->paths, gathering->point, rows->report->namer));
     if (gathering->group != SEEP_GROUP_NONE) {
-      put_text(object, "as", seep_group_text(view->graph, &view->groups, gathering->group, rows->report->namer));
+      seep_json_put_owned(object, "as", seep_group_text(view->graph, &view->groups, gathering->group, rows->report->namer));
       seep_json_put(object, "count", seep_json_integer(gathering->group_count));
       seep_json_put(object, "bytes", seep_json_integer(gathering->group_bytes));
     }
@@ -214,7 +211,7 @@ static void write_gatherings(struct rows *rows, const struct seep_heap_view *vie
   seep_array_free(&dominators);
 }
 
-static void write_duplicates(struct rows *rows, const struct seep_heap_view *view) {
+static void write_duplicates(struct seep_json_rows *rows, const struct seep_heap_view *view) {
   struct seep_array duplicates;
   if (!seep_heap_duplicates(view->graph, &duplicates)) abort();
   for (size_t i = 0; i < limited(rows, duplicates.count); i++) {
@@ -227,22 +224,23 @@ static void write_duplicates(struct rows *rows, const struct seep_heap_view *vie
     seep_json_put(object, "length", seep_json_integer(text.length_bytes));
     seep_json_put(object, "count", seep_json_integer(duplicate->count));
     seep_json_put(object, "wasted_bytes", seep_json_integer(seep_duplicate_wasted(duplicate)));
-    put_text(object, "path", seep_path_text(&view->paths, duplicate->node, rows->report->namer));
+    seep_json_put_owned(object, "path", seep_path_text(&view->paths, duplicate->node, rows->report->namer));
     write_row(rows, view, object);
   }
   seep_array_free(&duplicates);
 }
 
-static void write_section(struct rows *rows, const char *key, void (*write)(struct rows *, const struct seep_heap_view *)) {
-  begin_rows(rows, key);
+static void write_section(struct seep_json_rows *rows, const char *key, void (*write)(struct seep_json_rows *, const struct seep_heap_view *)) {
+  seep_json_rows_begin(rows, key);
   for (uint32_t i = 0; i < rows->report->view_count; i++) write(rows, &rows->report->views[i]);
-  end_rows(rows);
+  seep_json_rows_end(rows);
 }
 
 bool seep_report_heap_json(const struct seep_heap_report *report, FILE *out) {
-  struct rows rows = {.report = report, .out = out};
+  struct seep_json_rows rows = {.report = report, .out = out};
   json_t *root = json_object();
-  put_head(root, report);
+  seep_json_put(root, "schema", json_integer(1));
+  seep_heap_json_head(root, report);
   put_states(root, report);
   rows.done = seep_json_write_open(root, out);
   write_section(&rows, "dominators", write_dominators);
@@ -277,12 +275,12 @@ static json_t *found_object(const struct seep_heap_report *report, const struct 
   json_t *object = node_object(report, view, node);
   char address[24];
   snprintf(address, sizeof address, "0x%llx", (unsigned long long)graph->address[node]);
-  put_text(object, "what", seep_node_text(graph, node, report->namer));
+  seep_json_put_owned(object, "what", seep_node_text(graph, node, report->namer));
   seep_json_put(object, "address", json_string(address));
   seep_json_put(object, "reachable", json_boolean((graph->flags[node] & (SEEP_NODE_UNREACHABLE | SEEP_NODE_PENDING)) == 0));
   uint32_t dominator = view->dominators.dominator[node];
   if (dominator != SEEP_NODE_NONE && node != SEEP_NODE_ROOT) {
-    put_text(object, "dominator", seep_path_text(&view->paths, dominator, report->namer));
+    seep_json_put_owned(object, "dominator", seep_path_text(&view->paths, dominator, report->namer));
   }
   if (!with_paths) return object;
   struct seep_referrers referrers;
@@ -295,20 +293,21 @@ static json_t *found_object(const struct seep_heap_report *report, const struct 
 
 bool seep_report_path_json(const struct seep_heap_report *report, const struct seep_path_answer *answers,
                            uint32_t answer_count, FILE *out) {
-  struct rows rows = {.report = report, .out = out};
+  struct seep_json_rows rows = {.report = report, .out = out};
   json_t *root = json_object();
   size_t found = 0;
-  put_head(root, report);
+  seep_json_put(root, "schema", json_integer(1));
+  seep_heap_json_head(root, report);
   for (uint32_t i = 0; i < answer_count; i++) found += answers[i].nodes.count;
   seep_json_put(root, "found", seep_json_integer(found));
   rows.done = seep_json_write_open(root, out);
-  begin_rows(&rows, "objects");
+  seep_json_rows_begin(&rows, "objects");
   for (uint32_t i = 0; i < answer_count; i++) {
     size_t shown = limited(&rows, answers[i].nodes.count);
     for (size_t j = 0; j < shown; j++) {
       write_row(&rows, answers[i].view, found_object(report, answers[i].view, ((uint32_t *)answers[i].nodes.items)[j], found == 1));
     }
   }
-  end_rows(&rows);
+  seep_json_rows_end(&rows);
   return rows.done && fputs("}\n", out) != EOF && fflush(out) == 0;
 }

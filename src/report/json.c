@@ -92,7 +92,7 @@ static json_t *row_object(const struct seep_profile *profile, const struct seep_
   return object;
 }
 
-static json_t *started(uint64_t wall_ns) {
+json_t *seep_json_time(uint64_t wall_ns) {
   char text[32];
   time_t seconds = (time_t)(wall_ns / 1000000000u);
   struct tm utc;
@@ -107,7 +107,7 @@ static void put_head(json_t *root, const struct seep_profile *profile) {
   seep_json_put(root, "mode", json_string("exact"));
   seep_json_put(root, "pid", seep_json_integer(profile->pid));
   seep_json_put(root, "command", json_string(profile->command));
-  seep_json_put(root, "started", started(profile->started_wall_ns));
+  seep_json_put(root, "started", seep_json_time(profile->started_wall_ns));
   if (profile->duration_s >= 0) seep_json_put(root, "duration_s", json_real(round(profile->duration_s * 1e6) / 1e6));
   seep_json_put(root, "complete", json_boolean(profile->complete));
   if (profile->running) seep_json_put(root, "running", json_true());

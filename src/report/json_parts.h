@@ -10,6 +10,9 @@
 
 json_t *seep_json_integer(uint64_t value);
 
+/* "2026-11-25T10:00:00Z", from nanoseconds since 1970. */
+json_t *seep_json_time(uint64_t wall_ns);
+
 /* Puts `value`, which it takes over, under `key`. */
 void seep_json_put(json_t *object, const char *key, json_t *value);
 

@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "report/parts.h"
 #include "report/report.h"
 
 enum { PLACE_COLUMNS = 44, CALLERS_SHOWN = 5 };
 
-static void print_escaped(FILE *out, const char *text) {
+void seep_print_escaped(FILE *out, const char *text) {
   char *printable = seep_text_printable(text);
   fputs(printable, out);
   free(printable);
@@ -17,20 +18,20 @@ static void print_escaped(FILE *out, const char *text) {
 
 /* -- Heading ----------------------------------------------------------------- */
 
-static void print_size(FILE *out, uint64_t size_bytes) {
+void seep_print_size(FILE *out, uint64_t size_bytes) {
   char text[16];
   seep_text_bytes(size_bytes, text);
   fputs(text, out);
 }
 
-static void print_count(FILE *out, uint64_t count, const char *one, const char *many) {
+void seep_print_count(FILE *out, uint64_t count, const char *one, const char *many) {
   char text[32];
   seep_text_count(count, text);
   fprintf(out, "%s %s", text, count == 1 ? one : many);
 }
 
-static void print_program(const struct seep_profile *profile, FILE *out) {
-  print_escaped(out, profile->command);
+static void print_command(const struct seep_profile *profile, FILE *out) {
+  seep_print_escaped(out, profile->command);
   if (profile->state_count > 0) fprintf(out, "  (%s, exact", profile->states[0].release);
   else fprintf(out, "  (no Lua state");
   if (profile->duration_s >= 0) fprintf(out, ", %.1f s", profile->duration_s);
@@ -45,38 +46,42 @@ static void print_condition(const struct seep_profile *profile, FILE *out) {
   }
   if (profile->problem[0] != '\0') {
     fputs("incomplete: ", out);
-    print_escaped(out, profile->problem);
+    seep_print_escaped(out, profile->problem);
     fputc('\n', out);
   }
 }
 
-static void print_collections(const struct seep_profile *profile, FILE *out) {
+void seep_print_program(const struct seep_profile *profile, FILE *out) {
+  print_command(profile, out);
+  print_condition(profile, out);
+}
+
+void seep_print_collections(const struct seep_profile *profile, FILE *out) {
   const struct seep_profile_state *totals = &profile->totals;
-  fputs("; ", out);
-  print_count(out, totals->epochs, "full collection", "full collections");
+  seep_print_count(out, totals->epochs, "full collection", "full collections");
   if (totals->minor_collections > 0) {
     fputs(", ", out);
-    print_count(out, totals->minor_collections, "minor one", "minor ones");
+    seep_print_count(out, totals->minor_collections, "minor one", "minor ones");
   }
 }
 
 static void print_totals(const struct seep_profile *profile, FILE *out) {
   const struct seep_counters *counters = &profile->totals.counters;
-  print_size(out, counters->live_bytes);
+  seep_print_size(out, counters->live_bytes);
   fputs(" live in ", out);
-  print_count(out, counters->live_count, "block", "blocks");
+  seep_print_count(out, counters->live_count, "block", "blocks");
   if (profile->state_count == 1) {
     fputs(" (peak ", out);
-    print_size(out, profile->totals.peak_bytes);
+    seep_print_size(out, profile->totals.peak_bytes);
     fputc(')', out);
   } else {
     fputs(" of ", out);
-    print_count(out, profile->state_count, "Lua state", "Lua states");
+    seep_print_count(out, profile->state_count, "Lua state", "Lua states");
   }
   fputs("; allocated ", out);
-  print_size(out, counters->alloc_bytes);
-  fputs(" in all", out);
-  print_collections(profile, out);
+  seep_print_size(out, counters->alloc_bytes);
+  fputs(" in all; ", out);
+  seep_print_collections(profile, out);
   fputc('\n', out);
 }
 
@@ -88,9 +93,9 @@ static void print_ledger(const struct seep_profile *profile, FILE *out) {
     return;
   }
   fputs("The VM's own count is ", out);
-  print_size(out, vm);
+  seep_print_size(out, vm);
   fprintf(out, ": %s", live > vm ? "" : "it counts ");
-  print_size(out, live > vm ? live - vm : vm - live);
+  seep_print_size(out, live > vm ? live - vm : vm - live);
   fputs(live > vm ? " were allocated by C code outside that count.\n" : " more than was allocated here.\n", out);
 }
 
@@ -138,31 +143,30 @@ static bool same_place(const struct seep_profile_frame *a, const struct seep_pro
   return a->line == b->line && strcmp(a->file, b->file) == 0 && strcmp(a->function, b->function) == 0;
 }
 
-/* "Server:join :158", with the file where it changes. */
-static void print_caller(const struct seep_profile_frame *frame, const char *file_before, FILE *out) {
+void seep_print_caller(const struct seep_profile_frame *frame, const char *file_before, FILE *out) {
   if (strncmp(frame->function, "function <", 10) != 0) {
-    print_escaped(out, frame->function);
+    seep_print_escaped(out, frame->function);
     fputc(' ', out);
   }
-  if (file_before == NULL || strcmp(file_before, frame->file) != 0) print_escaped(out, base_name(frame->file));
+  if (file_before == NULL || strcmp(file_before, frame->file) != 0) seep_print_escaped(out, base_name(frame->file));
   fprintf(out, ":%u", frame->line);
 }
 
 /* The callers, innermost first, without C functions in between; the first Lua
  * frame stands in the row itself. Repeated ones (recursion) are told once. */
-static void print_callers(const struct seep_profile_row *row, FILE *out) {
+void seep_print_callers(const struct seep_profile_frame *const *frames, uint32_t count, const char *file,
+                        FILE *out) {
   uint32_t told = 0, lua_frames = 0;
   const struct seep_profile_frame *last = NULL;
-  const char *file = row->file;
-  for (uint32_t i = 0; i < row->frame_count; i++) {
-    const struct seep_profile_frame *frame = row->frames[i];
+  for (uint32_t i = 0; i < count; i++) {
+    const struct seep_profile_frame *frame = frames[i];
     if (!is_told(frame) || lua_frames++ == 0 || (last != NULL && same_place(last, frame))) continue;
     if (told == CALLERS_SHOWN) {
       fputs(" ← …", out);
       break;
     }
     fputs(told++ == 0 ? "              called from " : " ← ", out);
-    print_caller(frame, file, out);
+    seep_print_caller(frame, file, out);
     file = frame->file;
     last = frame;
   }
@@ -182,9 +186,9 @@ static void print_row(const struct seep_profile *profile, const struct seep_prof
   free(place);
   fputs("  ", out);
   if (profile->by == SEEP_BY_STATE) fprintf(out, "state %u  ", row->state);
-  print_escaped(out, row->function == NULL ? "" : row->function);
+  seep_print_escaped(out, row->function == NULL ? "" : row->function);
   fputc('\n', out);
-  print_callers(row, out);
+  seep_print_callers(row->frames, row->frame_count, row->file, out);
 }
 
 static bool any_inexact(const struct seep_profile *profile, uint32_t count) {
@@ -195,8 +199,7 @@ static bool any_inexact(const struct seep_profile *profile, uint32_t count) {
 }
 
 void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE *out) {
-  print_program(profile, out);
-  print_condition(profile, out);
+  seep_print_program(profile, out);
   print_totals(profile, out);
   uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
   if (count > 0) {
@@ -206,7 +209,7 @@ void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE 
   for (uint32_t i = 0; i < count; i++) print_row(profile, &profile->rows[i], out);
   fputc('\n', out);
   if (count < profile->row_count) {
-    print_count(out, profile->row_count - count, "more row", "more rows");
+    seep_print_count(out, profile->row_count - count, "more row", "more rows");
     fputs(" (-n for more). ", out);
   }
   fputs("SURVIVORS: live bytes that two or more full collections have spared.\n", out);
@@ -214,7 +217,7 @@ void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE 
     fputs("~ the line is near: this VM does not say which of some neighbouring instructions allocated.\n", out);
   }
   if (profile->totals.dropped > 0) {
-    print_count(out, profile->totals.dropped, "allocation", "allocations");
+    seep_print_count(out, profile->totals.dropped, "allocation", "allocations");
     fputs(" past the limits were charged to their line alone.\n", out);
   }
   print_ledger(profile, out);

@@ -3,18 +3,22 @@
  *   local probe = require-like loadlib, on the main thread
  *   probe.check(name)        objects and ledger add up to the VM's count to the byte; a full collection frees exactly
  *                            what the graph calls unreachable
- *   probe.paths()            every edge with a name, as lines (for tests of names)
+ *   probe.edges()            every edge with a name, as lines (for tests of names)
+ *   probe.snapshot(path)     writes a snapshot file
  *
  * Prints one line for each check: "ok NAME objects=N …" or "not ok NAME: why". */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "base/clock.h"
 #include "heap/image_graph.h"
+#include "heap/snapshot.h"
 #include "reach/self_image.h"
 
 static lua_State *main_thread;
@@ -241,6 +245,20 @@ static int print_edges(lua_State *L) {
   return 0;
 }
 
+/* -- A snapshot file, as `seepline snapshot` would make one -------------------------------- */
+
+static int write_snapshot(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct seep_image_graph read;
+  struct seep_error error = {{0}};
+  struct seep_snapshot_info info = {.pid = (uint32_t)getpid(), .taken_wall_ns = seep_clock_wall_ns(), .pause_ns = 1234567,
+                                    .command_bytes = 12, .command = "lua\0test.lua"};
+  if (!read_graph(L, &read, &error)) return luaL_error(L, "%s", error.text);
+  enum seep_status status = seep_snapshot_write(path, &info, &read.graph, 1, &error);
+  seep_graph_free(&read.graph);
+  return status == SEEP_OK ? 0 : luaL_error(L, "%s", error.text);
+}
+
 /* A userdata with as many bytes and user values as asked for, and a metatable. */
 static int new_userdata(lua_State *L) {
   size_t bytes = (size_t)luaL_checknumber(L, 1);
@@ -272,7 +290,7 @@ int luaopen_probe(lua_State *L) {
   static const struct {
     const char *name;
     lua_CFunction function;
-  } functions[] = {{"check", check}, {"edges", print_edges}, {"userdata", new_userdata}, {"closure", new_closure}, {"noop", noop}};
+  } functions[] = {{"check", check}, {"edges", print_edges}, {"snapshot", write_snapshot}, {"userdata", new_userdata}, {"closure", new_closure}, {"noop", noop}};
   main_thread = L;
   setvbuf(stdout, NULL, _IOLBF, 4096);
   lua_newtable(L);
