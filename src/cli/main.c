@@ -48,6 +48,11 @@ static const struct seep_verb verbs[] = {
      "  --state NAME        of this Lua state alone: its name or number (snapshots)\n"
      "  --json              schema 1, for programs\n",
      seep_verb_diff},
+    {"export", "export FILE --format heapsnapshot [-o OUT]", "a heap snapshot for Chrome DevTools (Memory, Load) or memlab",
+     "  --format heapsnapshot\n"
+     "  -o OUT              (default: stdout)\n"
+     "  --state NAME        of this Lua state: its name or number (needed when there are several)\n",
+     seep_verb_export},
 };
 
 static int print_help(FILE *out) {

@@ -17,6 +17,7 @@ struct seep_verb {
 };
 
 int seep_verb_diff(const struct seep_verb *verb, int argc, char **argv);
+int seep_verb_export(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_heap(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_path(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_run(const struct seep_verb *verb, int argc, char **argv);

@@ -122,15 +122,22 @@ static void search_from(struct search *search, uint32_t number) {
   }
 }
 
-/* The root's edges lead to what is reachable and to finalizers that wait; the VM also keeps what will need one. */
+static void search_below_root(struct search *search, uint32_t node) {
+  if (meet(search, node, 0)) search_from(search, search->count - 1);
+}
+
+/* The root's edges lead to what is reachable and to finalizers that wait; the VM also keeps what will need one. The
+ * global table has been met by then: this is one more way to it. */
 static void search_all(struct search *search) {
   const struct seep_graph *graph = search->graph;
   const uint8_t held = SEEP_NODE_PENDING | SEEP_NODE_FINALIZER;
   add_number(search, SEEP_NODE_ROOT, 0);
   search_from(search, 0);
+  if (graph->marks.globals < graph->node_count && (graph->flags[graph->marks.globals] & SEEP_NODE_UNREACHABLE) == 0) {
+    search_below_root(search, graph->marks.globals);
+  }
   for (uint32_t node = 1; node < graph->node_count; node++) {
-    if ((graph->flags[node] & held) != held) continue;
-    if (meet(search, node, 0)) search_from(search, search->count - 1);
+    if ((graph->flags[node] & held) == held) search_below_root(search, node);
   }
 }
 

@@ -3,7 +3,9 @@
  * Node d dominates n if every way from the root to n leads through d: without d,
  * the collector would free n. The nearest such node is n's *dominator*; together
  * they form a tree. What a node *retains* is the sum of sizes in its subtree.
- * What ephemerons and pending finalizers hold counts as graph_mark.c has it: a
+ * Where the state has a global table, the root is taken to hold it itself, as names
+ * begin there: else the registry, in which 5.2 and later keep it, would be said to
+ * retain the program. What ephemerons and pending finalizers hold counts as graph_mark.c has it: a
  * value belongs to its key, and the root holds what waits for a finalizer.
  *
  * Nearly linear for any shape of heap (the search tree of a list of millions is

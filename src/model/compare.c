@@ -12,11 +12,18 @@ static uint64_t hash_text(uint64_t hash, const char *text) {
   return hash;
 }
 
+/* What a function is called in both captures. A Lua function is known by where it is defined: its name comes from a
+ * source file that may have changed since. A C function without a name is called by its address. */
+static const char *steady_name(const struct seep_profile_frame *frame) {
+  if (frame->kind != SEEP_FUNCTION_C) return "";
+  return strstr(frame->function, " at 0x") != NULL ? "" : frame->function;
+}
+
 static uint64_t hash_row(const struct seep_profile_row *row) {
   uint64_t hash = seep_mix64((uint64_t)row->type + 1);
   for (uint32_t i = 0; i < row->frame_count; i++) {
     const struct seep_profile_frame *frame = row->frames[i];
-    hash = hash_text(hash_text(hash, frame->file), frame->function);
+    hash = hash_text(hash_text(hash, frame->file), steady_name(frame));
     hash = seep_mix64(hash + ((uint64_t)frame->line << 32) + frame->line_defined);
   }
   if (row->frame_count == 0) hash = seep_mix64(hash_text(hash, row->file) + row->line);

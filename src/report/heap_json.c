@@ -281,6 +281,7 @@ static json_t *found_object(const struct seep_heap_report *report, const struct 
   uint32_t dominator = view->dominators.dominator[node];
   if (dominator != SEEP_NODE_NONE && node != SEEP_NODE_ROOT) {
     seep_json_put_owned(object, "dominator", seep_path_text(&view->paths, dominator, report->namer));
+    seep_json_put(object, "dominator_node", seep_json_integer(dominator));
   }
   if (!with_paths) return object;
   struct seep_referrers referrers;

@@ -7,7 +7,6 @@
 #include "heap/dominators.h"
 #include "heap/graph_build.h"
 
-static const struct seep_graph_mark_addresses no_marks = {0};
 enum { OBJECTS_MAX = 48 };
 
 static uint64_t address_of(uint64_t object) { return object * 48; }
@@ -16,9 +15,12 @@ static void begin(struct seep_graph_builder *builder) {
   seep_graph_builder_init(builder, "state 1", "Lua 5.4", "Lua 5.4.4");
 }
 
-static void finish(struct seep_graph_builder *builder, struct seep_graph *graph) {
-  assert_int_equal(seep_graph_builder_finish(builder, &no_marks, 0, graph, NULL), SEEP_OK);
+static void finish_with_globals(struct seep_graph_builder *builder, uint64_t globals, struct seep_graph *graph) {
+  struct seep_graph_mark_addresses marks = {.globals = globals};
+  assert_int_equal(seep_graph_builder_finish(builder, &marks, 0, graph, NULL), SEEP_OK);
 }
+
+static void finish(struct seep_graph_builder *builder, struct seep_graph *graph) { finish_with_globals(builder, 0, graph); }
 
 static void make_random(struct unit_random *random, struct seep_graph *graph) {
   static const uint8_t kinds[] = {
@@ -40,7 +42,7 @@ static void make_random(struct unit_random *random, struct seep_graph *graph) {
     if (from == 0) kind = unit_random_below(random, 4) == 0 ? SEEP_EDGE_FINALIZER : SEEP_EDGE_OTHER;
     seep_graph_builder_edge(&builder, from, address_of(to), kind, address_of(1 + unit_random_below(random, objects - 1)));
   }
-  finish(&builder, graph);
+  finish_with_globals(&builder, unit_random_below(random, 2) == 0 ? 0 : address_of(1), graph);
 }
 
 /* What is reached when `without` is not there (SEEP_NODE_NONE: all are). */
@@ -48,6 +50,10 @@ static void reach(const struct seep_graph *graph, uint32_t without, bool reached
   memset(reached, 0, OBJECTS_MAX * sizeof *reached);
   if (without == SEEP_NODE_ROOT) return;
   reached[SEEP_NODE_ROOT] = true;
+  uint32_t globals = graph->marks.globals;
+  if (globals != SEEP_NODE_NONE && globals != without && (graph->flags[globals] & SEEP_NODE_UNREACHABLE) == 0) {
+    reached[globals] = true;
+  }
   for (uint32_t i = 1; i < graph->node_count; i++) {
     bool is_root = (graph->flags[i] & SEEP_NODE_PENDING) != 0 && (graph->flags[i] & SEEP_NODE_FINALIZER) != 0;
     if (is_root && i != without) reached[i] = true;
