@@ -269,15 +269,11 @@ static char *step_text(const struct seep_graph *graph, uint32_t edge, uint32_t n
   return text;
 }
 
-/* A run of equal steps is one part: they are counted while the path is walked from its end. */
+/* A run of like steps (paths.h) is one part. */
 struct part {
   char *text;
   uint64_t times;
 };
-
-static bool same_step(const struct seep_graph *graph, uint32_t a, uint32_t b) {
-  return graph->edge_kind[a] == graph->edge_kind[b] && graph->edge_name[a] == graph->edge_name[b];
-}
 
 static void print_part(const struct part *part, FILE *out) {
   if (part->times > REPEATS_TOLD) {
@@ -293,21 +289,17 @@ static struct part *collect_parts(const struct seep_paths *paths, uint32_t node,
   const struct seep_graph *graph = paths->graph;
   struct part *parts = NULL;
   size_t used = 0, capacity = 0;
-  uint32_t before = SEEP_VIA_NONE;
   for (uint32_t via = paths->via[node]; via < SEEP_VIA_START; via = paths->via[node]) {
-    bool silent = (graph->edge_kind[via] & SEEP_EDGE_KIND_MASK) == SEEP_EDGE_UPVALUE_VALUE;
-    if (!silent && before != SEEP_VIA_NONE && same_step(graph, via, before)) {
-      parts[used - 1].times++;
-    } else if (!silent) {
+    bool is_silent = (graph->edge_kind[via] & SEEP_EDGE_KIND_MASK) == SEEP_EDGE_UPVALUE_VALUE;
+    if (!is_silent) {
       if (used == capacity) parts = seep_must_grow(parts, (capacity = capacity * 2 + 16) * sizeof *parts);
       if (used >= STEPS_HEAD + STEPS_TAIL) {
         free(parts[used - STEPS_HEAD].text);
         parts[used - STEPS_HEAD].text = NULL;
       }
-      parts[used++] = (struct part){.text = step_text(graph, via, node, namer), .times = 1};
-      before = via;
+      parts[used++] = (struct part){.text = step_text(graph, via, node, namer), .times = paths->run_length[node]};
     }
-    node = seep_graph_edge_owner(graph, via);
+    node = paths->run_above[node];
   }
   *count = used;
   *start = node;

@@ -3,15 +3,23 @@
 
 #include <string.h>
 
-static void reach(struct seep_paths *paths, uint32_t node, uint32_t via) {
+static bool is_like(const struct seep_graph *graph, uint32_t a, uint32_t b) {
+  return a < SEEP_VIA_START && b < SEEP_VIA_START && graph->edge_kind[a] == graph->edge_kind[b] &&
+         graph->edge_name[a] == graph->edge_name[b];
+}
+
+static void reach(struct seep_paths *paths, uint32_t node, uint32_t via, uint32_t owner) {
   if (paths->via[node] != SEEP_VIA_NONE) return;
+  bool goes_on = is_like(paths->graph, via, paths->via[owner]);
   paths->via[node] = via;
+  paths->run_above[node] = goes_on ? paths->run_above[owner] : owner;
+  paths->run_length[node] = goes_on ? paths->run_length[owner] + 1 : 1;
   paths->order[paths->reached++] = node;
 }
 
 static void start_at(struct seep_paths *paths, uint32_t node, uint32_t avoid) {
   if (node >= paths->graph->node_count || node == avoid) return;
-  if ((paths->graph->flags[node] & SEEP_NODE_UNREACHABLE) == 0) reach(paths, node, SEEP_VIA_START);
+  if ((paths->graph->flags[node] & SEEP_NODE_UNREACHABLE) == 0) reach(paths, node, SEEP_VIA_START, node);
 }
 
 static void follow(struct seep_paths *paths, uint32_t node, uint32_t avoid) {
@@ -20,7 +28,7 @@ static void follow(struct seep_paths *paths, uint32_t node, uint32_t avoid) {
     uint32_t held[2];
     uint32_t count = seep_graph_holds(graph, edge, held);
     for (uint32_t i = 0; i < count; i++) {
-      if (held[i] != avoid) reach(paths, held[i], edge);
+      if (held[i] != avoid) reach(paths, held[i], edge, node);
     }
   }
 }
@@ -44,7 +52,9 @@ bool seep_paths_build(const struct seep_graph *graph, uint32_t avoid, struct see
   *out = (struct seep_paths){.graph = graph};
   out->via = seep_pages_map(graph->node_count * sizeof *out->via);
   out->order = seep_pages_map(graph->node_count * sizeof *out->order);
-  if (out->via == NULL || out->order == NULL) {
+  out->run_above = seep_pages_map(graph->node_count * sizeof *out->run_above);
+  out->run_length = seep_pages_map(graph->node_count * sizeof *out->run_length);
+  if (out->via == NULL || out->order == NULL || out->run_above == NULL || out->run_length == NULL) {
     seep_paths_free(out);
     return false;
   }
@@ -53,8 +63,10 @@ bool seep_paths_build(const struct seep_graph *graph, uint32_t avoid, struct see
 }
 
 void seep_paths_free(struct seep_paths *paths) {
-  if (paths->via != NULL) seep_pages_unmap(paths->via, paths->graph->node_count * sizeof *paths->via);
-  if (paths->order != NULL) seep_pages_unmap(paths->order, paths->graph->node_count * sizeof *paths->order);
+  uint32_t *arrays[] = {paths->via, paths->order, paths->run_above, paths->run_length};
+  for (size_t i = 0; i < SEEP_ARRAY_SIZE(arrays); i++) {
+    if (arrays[i] != NULL) seep_pages_unmap(arrays[i], paths->graph->node_count * sizeof *arrays[i]);
+  }
   *paths = (struct seep_paths){0};
 }
 

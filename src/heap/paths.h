@@ -4,7 +4,7 @@
  * that names begin with (_G, then package.loaded, then the root), so a path is
  * the shortest that begins at one of them. A path is read backwards: each node
  * has the edge by which it was reached first.
- * Memory: 8 bytes a node, private pages; texts are from malloc. */
+ * Memory: 16 bytes a node, private pages; texts are from malloc. */
 #ifndef SEEP_PATHS_H
 #define SEEP_PATHS_H
 
@@ -19,6 +19,9 @@ struct seep_paths {
   const struct seep_graph *graph;
   uint32_t *via;     /* by node: edge, or one of the above */
   uint32_t *order;   /* nodes as they were reached: nearest first */
+  /* Steps that are like the one before them (the `next` of a list) make a run: the node above the run that ends here,
+   * and how many steps it has. So the path to the end of a long list is told at once. */
+  uint32_t *run_above, *run_length;
   uint32_t reached;
 };
 
