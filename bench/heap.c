@@ -83,13 +83,16 @@ static void make_session(struct maker *maker, uint64_t session) {
     field(maker, node, 2, place(maker, event + 1));
     field(maker, node, 3, place(maker, next_random(maker) % maker->objects));
   }
-  uint32_t cache = seep_graph_builder_node(&maker->builder, place(maker, first + 7), SEEP_NODE_TABLE, 56, 0, SEEP_NODE_WEAK_TABLE);
+  uint32_t cache =
+      seep_graph_builder_node(&maker->builder, place(maker, first + 7), SEEP_NODE_TABLE, 56, 0, SEEP_NODE_WEAK_TABLE);
   for (uint64_t i = 0; i < 4; i++) {
-    seep_graph_builder_edge(&maker->builder, cache, place(maker, first + 8 + 4 * i), SEEP_EDGE_INDEX | SEEP_EDGE_WEAK, i + 1);
+    seep_graph_builder_edge(&maker->builder, cache, place(maker, first + 8 + 4 * i), SEEP_EDGE_INDEX | SEEP_EDGE_WEAK,
+                            i + 1);
   }
   uint32_t upvalue = seep_graph_builder_node(&maker->builder, place(maker, first + 6), SEEP_NODE_UPVALUE, 40, 0, 0);
   seep_graph_builder_edge(&maker->builder, upvalue, place(maker, first), SEEP_EDGE_UPVALUE_VALUE, 0);
-  uint32_t closure = seep_graph_builder_node(&maker->builder, place(maker, first + 5), SEEP_NODE_LUA_FUNCTION, 40, 0, 0);
+  uint32_t closure =
+      seep_graph_builder_node(&maker->builder, place(maker, first + 5), SEEP_NODE_LUA_FUNCTION, 40, 0, 0);
   seep_graph_builder_edge(&maker->builder, closure, place(maker, first + 6), SEEP_EDGE_UPVALUE, 0);
   string(maker, place(maker, first + 4), "user-%llu@example.org", session);
   string(maker, place(maker, first + 3), "name %llu", session);
@@ -183,7 +186,8 @@ int main(int argc, char **argv) {
   free(maker.place);
   uint64_t state_bytes = 0;
   start = cpu_seconds();
-  if (seep_graph_builder_finish(&maker.builder, &(struct seep_graph_mark_addresses){0}, state_bytes, &graph, &error) != SEEP_OK) {
+  if (seep_graph_builder_finish(&maker.builder, &(struct seep_graph_mark_addresses){0}, state_bytes, &graph, &error) !=
+      SEEP_OK) {
     fprintf(stderr, "%s\n", error.text);
     return 1;
   }

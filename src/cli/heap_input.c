@@ -55,7 +55,8 @@ static char *list_names(const struct seep_snapshot *snapshot) {
   return list;
 }
 
-static int build_views(const struct seep_verb *verb, const char *path, const char *state, struct seep_heap_input *input) {
+static int build_views(const struct seep_verb *verb, const char *path, const char *state,
+                       struct seep_heap_input *input) {
   struct seep_error error = {{0}};
   const struct seep_snapshot *snapshot = &input->snapshot;
   input->views = seep_must_alloc(snapshot->graph_count * sizeof *input->views);
@@ -79,8 +80,10 @@ static int read_snapshot(const struct seep_verb *verb, const char *path, struct 
   if (seep_snapshot_read(path, out, &error) == SEEP_OK) return SEEP_DONE;
   if (!seep_snapshot_is_one(path) && seep_reader_open(path, &capture, NULL) == SEEP_OK) {
     seep_reader_close(capture);
-    return seep_verb_fail(verb, SEEP_FAILED, "%s is a capture: it knows who allocated, not what holds it (seepline show and leaks "
-                          "read it); seepline snapshot PID -o FILE takes a heap snapshot", path);
+    return seep_verb_fail(verb, SEEP_FAILED,
+                          "%s is a capture: it knows who allocated, not what holds it (seepline show and leaks "
+                          "read it); seepline snapshot PID -o FILE takes a heap snapshot",
+                          path);
   }
   return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
 }
@@ -97,8 +100,11 @@ int seep_heap_input_open(const struct seep_verb *verb, const char *path, const s
   }
   out->names = seep_names_new(out->snapshot.info.taken_wall_ns);
   out->namer = (struct seep_namer){.function_name = function_name, .data = out->names};
-  out->report = (struct seep_heap_report){.info = &out->snapshot.info, .views = out->views, .view_count = out->view_count,
-                                          .namer = &out->namer, .limit = options->limited ? options->limit : default_limit};
+  out->report = (struct seep_heap_report){.info = &out->snapshot.info,
+                                          .views = out->views,
+                                          .view_count = out->view_count,
+                                          .namer = &out->namer,
+                                          .limit = options->limited ? options->limit : default_limit};
   return SEEP_DONE;
 }
 

@@ -30,7 +30,8 @@ struct seep_heap_input {
   struct seep_heap_report report;  /* refers to the above */
 };
 
-/* Opens and analyses. SEEP_DONE, or SEEP_FAILED after a message. To be closed after success. The input must not move. */
+/* Opens and analyses. SEEP_DONE, or SEEP_FAILED after a message. To be closed after success. The input must not move.
+ */
 int seep_heap_input_open(const struct seep_verb *verb, const char *path, const struct seep_heap_options *options,
                          uint32_t default_limit, struct seep_heap_input *out);
 void seep_heap_input_close(struct seep_heap_input *input);

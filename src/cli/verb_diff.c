@@ -61,7 +61,8 @@ int seep_verb_diff(const struct seep_verb *verb, int argc, char **argv) {
   struct seep_heap_options options;
   bool helped;
   int first;
-  int status = seep_heap_options_read(verb, argc, argv, 2, "it takes two snapshots, or two captures", &options, &first, &helped);
+  int status =
+      seep_heap_options_read(verb, argc, argv, 2, "it takes two snapshots, or two captures", &options, &first, &helped);
   if (helped || status != SEEP_DONE) return status;
   bool a_is_snapshot = seep_snapshot_is_one(argv[first]), b_is_snapshot = seep_snapshot_is_one(argv[first + 1]);
   if (a_is_snapshot && b_is_snapshot) return diff_snapshots(verb, argv + first, &options);
@@ -69,6 +70,7 @@ int seep_verb_diff(const struct seep_verb *verb, int argc, char **argv) {
     return seep_verb_fail(verb, SEEP_FAILED, "%s is a heap snapshot and %s is none: it takes two of the same sort",
                           argv[first + (a_is_snapshot ? 0 : 1)], argv[first + (a_is_snapshot ? 1 : 0)]);
   }
-  if (options.state != NULL) return seep_verb_fail(verb, SEEP_WRONG_USAGE, "--state is for heap snapshots; these are captures");
+  if (options.state != NULL)
+    return seep_verb_fail(verb, SEEP_WRONG_USAGE, "--state is for heap snapshots; these are captures");
   return diff_captures(verb, argv + first, &options);
 }

@@ -42,20 +42,26 @@ static int export_heapsnapshot(const struct seep_verb *verb, const char *path, c
   if (status != SEEP_DONE) return status;
   FILE *out = NULL;
   if (input.view_count > 1) {
-    status = seep_verb_fail(verb, SEEP_FAILED, "%s has %u Lua states, the format has one: choose with --state (seepline heap names them)", path, input.view_count);
+    status = seep_verb_fail(verb, SEEP_FAILED,
+                            "%s has %u Lua states, the format has one: choose with --state (seepline heap names them)",
+                            path, input.view_count);
   } else if ((out = open_out(verb, request->out)) == NULL) {
     status = SEEP_FAILED;
   } else {
     status = close_out(verb, request->out, out, seep_report_heapsnapshot(&input.views[0], &input.namer, out, &clamped));
   }
-  if (clamped > 0) seep_verb_fail(verb, 0, "%llu objects are larger than the format can say: they are shown with 4 GiB", (unsigned long long)clamped);
+  if (clamped > 0)
+    seep_verb_fail(verb, 0, "%llu objects are larger than the format can say: they are shown with 4 GiB",
+                   (unsigned long long)clamped);
   seep_heap_input_close(&input);
   return status;
 }
 
 int seep_verb_export(const struct seep_verb *verb, int argc, char **argv) {
-  static const struct option options[] = {{"format", required_argument, NULL, 'f'}, {"state", required_argument, NULL, 's'},
-                                          {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {{"format", required_argument, NULL, 'f'},
+                                          {"state", required_argument, NULL, 's'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
   struct request request = {.format = NULL};
   int option;
   while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {

@@ -20,8 +20,8 @@ static int find(const struct seep_verb *verb, const struct seep_heap_input *inpu
   return *answer_count > 0 ? SEEP_DONE : seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
 }
 
-static void answer(const struct seep_heap_input *input, const struct seep_path_answer *answers, uint32_t count, bool json,
-                   bool *written) {
+static void answer(const struct seep_heap_input *input, const struct seep_path_answer *answers, uint32_t count,
+                   bool json, bool *written) {
   if (json) *written = seep_report_path_json(&input->report, answers, count, stdout);
   else seep_report_path(&input->report, answers, count, stdout);
 }
@@ -32,7 +32,8 @@ int seep_verb_path(const struct seep_verb *verb, int argc, char **argv) {
   bool helped, written = true;
   uint32_t answer_count;
   int first;
-  int status = seep_heap_options_read(verb, argc, argv, 2, "it takes a snapshot, and what to look for in it", &options, &first, &helped);
+  int status = seep_heap_options_read(verb, argc, argv, 2, "it takes a snapshot, and what to look for in it", &options,
+                                      &first, &helped);
   if (helped || status != SEEP_DONE) return status;
   status = seep_heap_input_open(verb, argv[first], &options, options.json ? 0 : PATHS_DEFAULT, &input);
   if (status != SEEP_DONE) return status;

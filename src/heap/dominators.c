@@ -68,7 +68,8 @@ static bool is_leaf(const struct seep_graph *graph, uint32_t node) {
 static bool meet(struct search *search, uint32_t node, uint32_t number) {
   uint32_t known = search->number[node];
   if (known != 0) {
-    if (known != 1 && known - 1 != number && search->parent[known - 1] != number) note_reference(search, known - 1, number);
+    if (known != 1 && known - 1 != number && search->parent[known - 1] != number)
+      note_reference(search, known - 1, number);
     return false;
   }
   add_number(search, node, number);
@@ -182,7 +183,8 @@ static uint32_t least_label(struct link *links, struct seep_array *way, uint32_t
 }
 
 /* semidominator[number] for all; `links` is scratch. */
-static bool find_semidominators(struct search *search, const uint32_t *sorted, struct link *links, uint32_t *semidominator) {
+static bool find_semidominators(struct search *search, const uint32_t *sorted, struct link *links,
+                                uint32_t *semidominator) {
   struct seep_array way = {0};
   bool failed = false;
   for (uint32_t number = 0; number < search->count; number++) {

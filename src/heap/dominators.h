@@ -20,7 +20,7 @@ struct seep_dominators {
   uint32_t reached;     /* how many nodes are reachable or pending, the root included */
   uint32_t *dominator;  /* by node; the root's is the root, that of an unreachable node SEEP_NODE_NONE */
   uint64_t *retained;   /* by node, bytes; of an unreachable node its own size */
-  uint32_t *order;      /* the reached nodes: each comes after its dominator, and a subtree's nodes stand near each other */
+  uint32_t *order; /* the reached nodes: each comes after its dominator, and a subtree's nodes stand near each other */
 };
 
 /* False when there is no memory. On success *out is to be freed. */

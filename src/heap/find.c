@@ -41,8 +41,9 @@ static enum seep_status find_address(struct finder *finder) {
     if (at > highest) highest = at;
   }
   if (found(finder)) return SEEP_OK;
-  return seep_error_set(finder->error, SEEP_E_NOT_FOUND, "no object begins at %s; objects of this state lie from 0x%llx to 0x%llx",
-                        finder->what, (unsigned long long)lowest, (unsigned long long)highest);
+  return seep_error_set(finder->error, SEEP_E_NOT_FOUND,
+                        "no object begins at %s; objects of this state lie from 0x%llx to 0x%llx", finder->what,
+                        (unsigned long long)lowest, (unsigned long long)highest);
 }
 
 static enum seep_status find_number(struct finder *finder) {
@@ -53,7 +54,8 @@ static enum seep_status find_number(struct finder *finder) {
     return seep_error_set(finder->error, SEEP_E_USAGE, "%s is no node number", finder->what);
   }
   if (number >= finder->graph->node_count) {
-    return seep_error_set(finder->error, SEEP_E_NOT_FOUND, "there is no node %s: they go up to #%u", finder->what, finder->graph->node_count - 1);
+    return seep_error_set(finder->error, SEEP_E_NOT_FOUND, "there is no node %s: they go up to #%u", finder->what,
+                          finder->graph->node_count - 1);
   }
   add(finder, (uint32_t)number);
   return SEEP_OK;
@@ -132,7 +134,8 @@ static bool matches_key(const struct seep_graph *graph, uint32_t edge, const str
   switch (kind) {
     case SEEP_EDGE_FIELD:
       if (key->is_any || key->is_number) return key->is_any;
-      return name != SEEP_NODE_NONE && graph->kind[name] == SEEP_NODE_STRING && has_content(graph, graph->info[name], key->text);
+      return name != SEEP_NODE_NONE && graph->kind[name] == SEEP_NODE_STRING &&
+             has_content(graph, graph->info[name], key->text);
     case SEEP_EDGE_INDEX: return key->is_any || (key->is_number && key->number == name);
     case SEEP_EDGE_ENTRY: return key->is_any;
     case SEEP_EDGE_ENTRY_TEXT: return key->is_any || has_content(graph, name, key->text);
@@ -193,10 +196,12 @@ static enum seep_status find_path(struct finder *finder, uint32_t start, size_t 
     seep_array_free(finder->out);
     *finder->out = next;
     if (read == 0) {
-      return seep_error_set(finder->error, SEEP_E_NOT_FOUND, "%.*s is there, but the path does not go on with %s", (int)at, what, what + at);
+      return seep_error_set(finder->error, SEEP_E_NOT_FOUND, "%.*s is there, but the path does not go on with %s",
+                            (int)at, what, what + at);
     }
     if (nodes == 0) {
-      return seep_error_set(finder->error, SEEP_E_NOT_FOUND, "%.*s has no %.*s that is an object", (int)at, what, (int)read, what + at);
+      return seep_error_set(finder->error, SEEP_E_NOT_FOUND, "%.*s has no %.*s that is an object", (int)at, what,
+                            (int)read, what + at);
     }
     at += read;
   }
@@ -227,7 +232,8 @@ static bool is_file(const char *file, const char *wanted, size_t length) {
   return file_length == length || file[file_length - length - 1] == '/';
 }
 
-static bool is_defined_at(const struct seep_graph *graph, uint32_t node, const char *file, size_t length, uint32_t line) {
+static bool is_defined_at(const struct seep_graph *graph, uint32_t node, const char *file, size_t length,
+                          uint32_t line) {
   uint8_t kind = graph->kind[node];
   if (kind != SEEP_NODE_LUA_FUNCTION && kind != SEEP_NODE_PROTO && kind != SEEP_NODE_TRACE) return false;
   if (seep_graph_place(graph, graph->info[node])->line != line) return false;
@@ -237,7 +243,8 @@ static bool is_defined_at(const struct seep_graph *graph, uint32_t node, const c
   return is_it;
 }
 
-static bool is_allocated_at(const struct seep_graph *graph, uint32_t node, const char *file, size_t length, uint32_t line) {
+static bool is_allocated_at(const struct seep_graph *graph, uint32_t node, const char *file, size_t length,
+                            uint32_t line) {
   const struct seep_graph_site *site = seep_graph_site(graph, node);
   if (site == NULL || site->line != line) return false;
   struct seep_graph_text text = seep_graph_text(graph, site->file);
@@ -274,7 +281,8 @@ static void find_string(struct finder *finder, const char *wanted, bool whole) {
   size_t length = strlen(wanted);
   for (uint32_t node = 1; node < graph->node_count; node++) {
     if (graph->kind[node] != SEEP_NODE_STRING) continue;
-    bool is_it = whole ? has_content(graph, graph->info[node], wanted) : contains(seep_graph_text(graph, graph->info[node]), wanted, length);
+    bool is_it = whole ? has_content(graph, graph->info[node], wanted)
+                       : contains(seep_graph_text(graph, graph->info[node]), wanted, length);
     if (is_it) add(finder, node);
   }
 }
@@ -290,12 +298,16 @@ static enum seep_status find_text(struct finder *finder) {
   free(wanted);
   if (found(finder)) return SEEP_OK;
   if (colon != NULL && !quoted) {
-    return seep_error_set(finder->error, SEEP_E_NOT_FOUND, "no function of this state is defined at %s%s, and no string contains that",
-                          finder->what, finder->graph->site == NULL ? " (there was no recording, so lines of allocation are not known)"
-                                                                    : ", and nothing that is left was allocated there");
+    return seep_error_set(finder->error, SEEP_E_NOT_FOUND,
+                          "no function of this state is defined at %s%s, and no string contains that", finder->what,
+                          finder->graph->site == NULL
+                              ? " (there was no recording, so lines of allocation are not known)"
+                              : ", and nothing that is left was allocated there");
   }
-  return seep_error_set(finder->error, SEEP_E_NOT_FOUND, "nothing here is called %s: it is no address (0x…), node (#…), path (_G.…), "
-                        "type, file:line, and no string contains it", finder->what);
+  return seep_error_set(finder->error, SEEP_E_NOT_FOUND,
+                        "nothing here is called %s: it is no address (0x…), node (#…), path (_G.…), "
+                        "type, file:line, and no string contains it",
+                        finder->what);
 }
 
 /* -- All -------------------------------------------------------------------------------------- */
@@ -320,7 +332,8 @@ enum seep_status seep_heap_find(const struct seep_heap_view *view, const char *w
   else if (is_type(what)) status = find_type(&finder);
   else status = find_text(&finder);
   if (finder.failed) status = seep_error_set(error, SEEP_E_MEMORY, "there is no memory to look for %s", what);
-  if (status == SEEP_OK && out->count > 0) qsort_r(out->items, out->count, sizeof(uint32_t), compare_retained, view->dominators.retained);
+  if (status == SEEP_OK && out->count > 0)
+    qsort_r(out->items, out->count, sizeof(uint32_t), compare_retained, view->dominators.retained);
   if (status != SEEP_OK) seep_array_free(out);
   return status;
 }

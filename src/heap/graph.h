@@ -135,7 +135,8 @@ const struct seep_graph_local *seep_graph_local(const struct seep_graph *graph, 
 /* The site of a node, or NULL when it is not known. */
 const struct seep_graph_site *seep_graph_site(const struct seep_graph *graph, uint32_t node);
 
-/* The words for kinds in tables and JSON: "table", "string", "function", …; those of enum seep_type where there is one. */
+/* The words for kinds in tables and JSON: "table", "string", "function", …; those of enum seep_type where there is one.
+ */
 const char *seep_node_kind_name(uint8_t kind);
 
 /* The hash by which texts are compared. */

@@ -183,8 +183,8 @@ static bool reserve_node(struct seep_graph_builder *builder, size_t count) {
          seep_array_reserve(&builder->first_edges, count + 1, sizeof(uint32_t));
 }
 
-uint32_t seep_graph_builder_node(struct seep_graph_builder *builder, uint64_t address, uint8_t kind, uint64_t size_bytes,
-                                 uint32_t info, uint8_t flags) {
+uint32_t seep_graph_builder_node(struct seep_graph_builder *builder, uint64_t address, uint8_t kind,
+                                 uint64_t size_bytes, uint32_t info, uint8_t flags) {
   struct seep_graph *graph = &builder->graph;
   uint32_t node = graph->node_count;
   if (node == COUNT_MAX) fail(builder, SEEP_E_FORMAT, "more objects than 32 bits can number");
@@ -241,7 +241,8 @@ void seep_graph_builder_edge(struct seep_graph_builder *builder, uint32_t from, 
 
 void seep_graph_builder_edge_to_node(struct seep_graph_builder *builder, uint32_t from, uint32_t target, uint8_t kind,
                                      uint64_t name) {
-  add_edge(builder, from, (struct seep_pending_edge){.target = target | (uint64_t)kind << 48 | SEEP_PENDING_NODE, .name = name});
+  add_edge(builder, from,
+           (struct seep_pending_edge){.target = target | (uint64_t)kind << 48 | SEEP_PENDING_NODE, .name = name});
 }
 
 /* -- Finish -------------------------------------------------------------------- */
@@ -260,11 +261,13 @@ static uint8_t checked_kind(uint8_t kind) {
 }
 
 /* Finds an edge's nodes. False when it leads nowhere. An entry whose value is not found still holds its key. */
-static bool resolve(struct finisher *finisher, uint32_t from, struct seep_pending_edge edge, struct seep_graph_extra *out) {
+static bool resolve(struct finisher *finisher, uint32_t from, struct seep_pending_edge edge,
+                    struct seep_graph_extra *out) {
   struct seep_graph *graph = finisher->graph;
   uint64_t target = edge.target & SEEP_PENDING_ADDRESS;
   uint8_t kind = checked_kind((uint8_t)(edge.target >> 48));
-  uint32_t node = (edge.target & SEEP_PENDING_NODE) != 0 ? (uint32_t)target : seep_graph_index_find(&finisher->index, target);
+  uint32_t node =
+      (edge.target & SEEP_PENDING_NODE) != 0 ? (uint32_t)target : seep_graph_index_find(&finisher->index, target);
   uint32_t name = (uint32_t)edge.name;
   if (seep_edge_names_node(kind)) name = seep_graph_index_find(&finisher->index, edge.name);
   if (node >= graph->node_count) {
@@ -358,7 +361,8 @@ static bool resolve_strays(struct finisher *finisher) {
 }
 
 /* Puts each extra behind its node's edges. `next` has room for a number per node. */
-static void merge(const struct seep_graph *old, struct seep_graph *graph, const struct seep_array *extras, uint32_t *next) {
+static void merge(const struct seep_graph *old, struct seep_graph *graph, const struct seep_array *extras,
+                  uint32_t *next) {
   const struct seep_graph_extra *extra = extras->items;
   uint32_t added = 0;
   for (size_t i = 0; i < extras->count; i++) next[extra[i].from]++;

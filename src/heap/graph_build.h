@@ -44,8 +44,8 @@ void seep_graph_builder_free(struct seep_graph_builder *builder);
 /* Adds an object and returns its number. `address` 0: nothing refers to it by address. `size_bytes` is all
  * that a collection of it would give back. `flags`: SEEP_NODE_FINALIZER, SEEP_NODE_WEAK_TABLE.
  * SEEP_NODE_NONE after a failure. An address that was there before keeps its first node. */
-uint32_t seep_graph_builder_node(struct seep_graph_builder *builder, uint64_t address, uint8_t kind, uint64_t size_bytes,
-                                 uint32_t info, uint8_t flags);
+uint32_t seep_graph_builder_node(struct seep_graph_builder *builder, uint64_t address, uint8_t kind,
+                                 uint64_t size_bytes, uint32_t info, uint8_t flags);
 
 /* More bytes for a node that was added before: a part that was found later. */
 void seep_graph_builder_grow_node(struct seep_graph_builder *builder, uint32_t node, uint64_t size_bytes);

@@ -39,7 +39,8 @@ static struct seep_group *group_at(struct seep_groups *groups, uint32_t group) {
 static bool is_collection(const struct seep_graph *graph, uint32_t node) {
   uint32_t kinds[SEEP_NODE_KIND_COUNT] = {0}, fields = 0, most = 0;
   const struct seep_graph_marks *marks = &graph->marks;
-  if (graph->kind[node] != SEEP_NODE_TABLE || node == marks->globals || node == marks->loaded || node == marks->registry) {
+  if (graph->kind[node] != SEEP_NODE_TABLE || node == marks->globals || node == marks->loaded ||
+      node == marks->registry) {
     return false;
   }
   for (uint32_t edge = graph->first_edge[node]; edge < graph->first_edge[node + 1]; edge++) {
@@ -85,7 +86,8 @@ static struct step step_along(const struct seep_graph *graph, uint32_t edge, uin
   if (is_key) step.kind = SEEP_STEP_KEYS;
   else if (is_any) step.kind = SEEP_STEP_ANY;
   else if (kind == SEEP_EDGE_UPVALUE_VALUE) step.kind = SEEP_STEP_SILENT;
-  step.label = step.kind == SEEP_STEP_NAMED ? seep_mix64(name_hash(graph, kind, graph->edge_name[edge]) + kind) : step.kind;
+  step.label =
+      step.kind == SEEP_STEP_NAMED ? seep_mix64(name_hash(graph, kind, graph->edge_name[edge]) + kind) : step.kind;
   return step;
 }
 
@@ -137,7 +139,8 @@ static uint32_t group_behind(struct grouper *grouper, uint32_t parent, struct st
 static void group_start(struct grouper *grouper, uint32_t node) {
   const struct seep_graph *graph = grouper->graph;
   const char *name = seep_path_start_text(graph, node);
-  struct step step = {.edge = SEEP_VIA_START, .node = node, .kind = SEEP_STEP_START, .label = seep_graph_hash(name, strlen(name))};
+  struct step step = {
+      .edge = SEEP_VIA_START, .node = node, .kind = SEEP_STEP_START, .label = seep_graph_hash(name, strlen(name))};
   uint64_t key = step.label;
   uint32_t known = seep_map_get(&grouper->known, key, 0);
   if (known == 0) {
@@ -192,12 +195,14 @@ static void sum_up(struct grouper *grouper) {
     struct seep_group *group = group_at(grouper->out, number);
     group->count++;
     group->self_bytes += seep_graph_size(graph, node);
-    if (graph->kind[node] == SEEP_NODE_TABLE) group->slack_bytes += seep_graph_shape(graph, graph->info[node])->slack_bytes;
+    if (graph->kind[node] == SEEP_NODE_TABLE)
+      group->slack_bytes += seep_graph_shape(graph, graph->info[node])->slack_bytes;
     if (!is_within_group(grouper, node, number)) group->retained_bytes += grouper->dominators->retained[node];
   }
 }
 
-bool seep_groups_build(const struct seep_paths *paths, const struct seep_dominators *dominators, struct seep_groups *out) {
+bool seep_groups_build(const struct seep_paths *paths, const struct seep_dominators *dominators,
+                       struct seep_groups *out) {
   struct grouper grouper = {.paths = paths, .graph = paths->graph, .dominators = dominators, .out = out};
   *out = (struct seep_groups){.node_count = paths->graph->node_count};
   out->of_node = seep_pages_map(out->node_count * sizeof *out->of_node);
@@ -224,7 +229,8 @@ void seep_groups_free(struct seep_groups *groups) {
 static void print_group(const struct seep_graph *graph, const struct seep_groups *groups, uint32_t number,
                         const struct seep_namer *namer, FILE *out) {
   uint32_t way[DEPTH_MAX + 1], count = 0;
-  for (uint32_t at = number; at != SEEP_GROUP_NONE && count <= DEPTH_MAX; at = seep_groups_at(groups, at)->parent) way[count++] = at;
+  for (uint32_t at = number; at != SEEP_GROUP_NONE && count <= DEPTH_MAX; at = seep_groups_at(groups, at)->parent)
+    way[count++] = at;
   while (count-- > 0) {
     const struct seep_group *group = seep_groups_at(groups, way[count]);
     if (group->recursive) fputc('(', out);
@@ -248,7 +254,8 @@ char *seep_group_text(const struct seep_graph *graph, const struct seep_groups *
   if (out == NULL) abort();
   print_group(graph, groups, group, namer, out);
   fclose(out);
-  if (strncmp(text, arrow, sizeof arrow - 1) == 0) memmove(text, text + sizeof arrow - 1, size_bytes - (sizeof arrow - 1) + 1);
+  if (strncmp(text, arrow, sizeof arrow - 1) == 0)
+    memmove(text, text + sizeof arrow - 1, size_bytes - (sizeof arrow - 1) + 1);
   if (text[0] != '\0') return text;
   free(text);
   return seep_must_copy("root");

@@ -40,7 +40,8 @@ struct seep_groups {
 };
 
 /* False when there is no memory. To be freed. */
-bool seep_groups_build(const struct seep_paths *paths, const struct seep_dominators *dominators, struct seep_groups *out);
+bool seep_groups_build(const struct seep_paths *paths, const struct seep_dominators *dominators,
+                       struct seep_groups *out);
 void seep_groups_free(struct seep_groups *groups);
 
 SEEP_ALWAYS_INLINE const struct seep_group *seep_groups_at(const struct seep_groups *groups, uint32_t group) {

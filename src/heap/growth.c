@@ -35,7 +35,8 @@ static bool put_growth(struct seep_array *out, const struct item *before, const 
   if (memcmp(&before->amount, &after->amount, sizeof before->amount) == 0) return true;
   struct seep_growth *growth = seep_array_push(out, sizeof *growth);
   if (growth == NULL) return false;
-  *growth = (struct seep_growth){.before = before->number, .after = after->number, .was = before->amount, .is = after->amount};
+  *growth = (struct seep_growth){
+      .before = before->number, .after = after->number, .was = before->amount, .is = after->amount};
   return true;
 }
 
@@ -69,7 +70,8 @@ static bool match(struct seep_array *before, struct seep_array *after, struct se
 static bool list_groups(const struct seep_heap_view *view, struct seep_array *out) {
   for (uint32_t i = 0; view != NULL && i < view->groups.groups.count; i++) {
     const struct seep_group *group = seep_groups_at(&view->groups, i);
-    struct seep_amount amount = {.count = group->count, .self_bytes = group->self_bytes, .retained_bytes = group->retained_bytes};
+    struct seep_amount amount = {
+        .count = group->count, .self_bytes = group->self_bytes, .retained_bytes = group->retained_bytes};
     if (!add_item(out, group->hash, i, amount)) return false;
   }
   return true;
@@ -81,10 +83,12 @@ static uint64_t distance(uint64_t a, uint64_t b) { return a > b ? a - b : b - a;
 static bool is_telling(const struct seep_growth *growth) {
   uint64_t self = distance(growth->was.self_bytes, growth->is.self_bytes);
   if (growth->was.count > 1 || growth->is.count > 1) return true;
-  return growth->was.count != growth->is.count || self * 2 >= distance(growth->was.retained_bytes, growth->is.retained_bytes);
+  return growth->was.count != growth->is.count ||
+         self * 2 >= distance(growth->was.retained_bytes, growth->is.retained_bytes);
 }
 
-bool seep_growth_by_path(const struct seep_heap_view *before, const struct seep_heap_view *after, struct seep_array *out) {
+bool seep_growth_by_path(const struct seep_heap_view *before, const struct seep_heap_view *after,
+                         struct seep_array *out) {
   struct seep_array old = {0}, new = {0};
   size_t kept = 0;
   if (!list_groups(before, &old) || !list_groups(after, &new)) {
@@ -109,13 +113,15 @@ static bool list_types(const struct seep_heap_view *view, struct seep_array *out
   for (uint32_t i = 0; i < count; i++) {
     uint8_t kind = 0;
     while (strcmp(seep_node_kind_name(kind), types[i].type) != 0) kind++;
-    struct seep_amount amount = {.count = types[i].count, .self_bytes = types[i].bytes, .retained_bytes = types[i].bytes};
+    struct seep_amount amount = {
+        .count = types[i].count, .self_bytes = types[i].bytes, .retained_bytes = types[i].bytes};
     if (!add_item(out, kind, kind, amount)) return false;
   }
   return true;
 }
 
-bool seep_growth_by_type(const struct seep_heap_view *before, const struct seep_heap_view *after, struct seep_array *out) {
+bool seep_growth_by_type(const struct seep_heap_view *before, const struct seep_heap_view *after,
+                         struct seep_array *out) {
   struct seep_array old = {0}, new = {0};
   if (list_types(before, &old) && list_types(after, &new)) return match(&old, &new, out);
   seep_array_free(&old);

@@ -25,10 +25,12 @@ SEEP_ALWAYS_INLINE int64_t seep_growth_of(uint64_t was, uint64_t is) { return (i
 
 /* Groups of alike objects, and single objects that grew themselves (a string that is appended to, a table's array);
  * single objects that only hold more than before are left out: what they hold is told. */
-bool seep_growth_by_path(const struct seep_heap_view *before, const struct seep_heap_view *after, struct seep_array *out);
+bool seep_growth_by_path(const struct seep_heap_view *before, const struct seep_heap_view *after,
+                         struct seep_array *out);
 
 /* By type; retained is self here. Numbers are those of enum seep_node_kind, of one kind of that type. */
-bool seep_growth_by_type(const struct seep_heap_view *before, const struct seep_heap_view *after, struct seep_array *out);
+bool seep_growth_by_type(const struct seep_heap_view *before, const struct seep_heap_view *after,
+                         struct seep_array *out);
 
 /* A line at which objects of a snapshot were allocated. */
 struct seep_line {

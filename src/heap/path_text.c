@@ -36,7 +36,8 @@ static void print_name(const struct seep_graph *graph, uint32_t text, FILE *out)
 }
 
 static bool is_identifier(struct seep_graph_text text) {
-  if (text.kept_bytes == 0 || text.length_bytes != text.kept_bytes || isdigit((unsigned char)text.bytes[0])) return false;
+  if (text.kept_bytes == 0 || text.length_bytes != text.kept_bytes || isdigit((unsigned char)text.bytes[0]))
+    return false;
   for (uint32_t i = 0; i < text.kept_bytes; i++) {
     if (!isalnum((unsigned char)text.bytes[i]) && text.bytes[i] != '_') return false;
   }
@@ -66,7 +67,8 @@ char *seep_place_file(const struct seep_graph *graph, uint32_t place) {
     return seep_must_format("%.*s", (int)source.kept_bytes - 1, source.bytes + 1);
   }
   int shown = line_end != NULL ? (int)(line_end - source.bytes) : (int)source.kept_bytes;
-  return seep_must_format("[string \"%.*s%s\"]", shown, source.bytes, (uint64_t)shown < source.length_bytes ? "..." : "");
+  return seep_must_format("[string \"%.*s%s\"]", shown, source.bytes,
+                          (uint64_t)shown < source.length_bytes ? "..." : "");
 }
 
 char *seep_place_text(const struct seep_graph *graph, uint32_t place) {
@@ -218,11 +220,21 @@ static void print_named(const struct seep_graph *graph, uint32_t text, const cha
 
 /* What most kinds are called after the arrow; kinds that are not here have a case below. */
 static const char *const plain_steps[SEEP_EDGE_KIND_COUNT] = {
-    [SEEP_EDGE_KEY] = "key", [SEEP_EDGE_METATABLE] = "metatable", [SEEP_EDGE_OPEN_UPVALUE] = "open upvalue",
-    [SEEP_EDGE_FRAME] = "running function", [SEEP_EDGE_ENVIRONMENT] = "environment", [SEEP_EDGE_DEBUG_NAME] = "debug name",
-    [SEEP_EDGE_CACHE] = "last closure", [SEEP_EDGE_REGISTRY] = "registry", [SEEP_EDGE_MAIN_THREAD] = "main thread",
-    [SEEP_EDGE_GLOBALS] = "_G", [SEEP_EDGE_FINALIZER] = "finalizer to be called", [SEEP_EDGE_TRACE] = "trace",
-    [SEEP_EDGE_PART] = "part", [SEEP_EDGE_EPHEMERON_VALUE] = "value in a weak table", [SEEP_EDGE_PROTO] = "prototype",
+    [SEEP_EDGE_KEY] = "key",
+    [SEEP_EDGE_METATABLE] = "metatable",
+    [SEEP_EDGE_OPEN_UPVALUE] = "open upvalue",
+    [SEEP_EDGE_FRAME] = "running function",
+    [SEEP_EDGE_ENVIRONMENT] = "environment",
+    [SEEP_EDGE_DEBUG_NAME] = "debug name",
+    [SEEP_EDGE_CACHE] = "last closure",
+    [SEEP_EDGE_REGISTRY] = "registry",
+    [SEEP_EDGE_MAIN_THREAD] = "main thread",
+    [SEEP_EDGE_GLOBALS] = "_G",
+    [SEEP_EDGE_FINALIZER] = "finalizer to be called",
+    [SEEP_EDGE_TRACE] = "trace",
+    [SEEP_EDGE_PART] = "part",
+    [SEEP_EDGE_EPHEMERON_VALUE] = "value in a weak table",
+    [SEEP_EDGE_PROTO] = "prototype",
 };
 
 void seep_path_print_step(const struct seep_graph *graph, uint32_t edge, uint32_t node, const struct seep_namer *namer,
@@ -237,7 +249,11 @@ void seep_path_print_step(const struct seep_graph *graph, uint32_t edge, uint32_
     case SEEP_EDGE_FIELD: case SEEP_EDGE_ENTRY: print_key(graph, name, namer, out); return;
     case SEEP_EDGE_INDEX: fprintf(out, "[%u]", name); return;
     case SEEP_EDGE_ENTRY_TEXT: fputc('[', out); print_name(graph, name, out); fputc(']', out); return;
-    case SEEP_EDGE_TYPE_METATABLE: fputs(" → metatable of all ", out); print_name(graph, name, out); fputc('s', out); return;
+    case SEEP_EDGE_TYPE_METATABLE:
+      fputs(" → metatable of all ", out);
+      print_name(graph, name, out);
+      fputc('s', out);
+      return;
     case SEEP_EDGE_UPVALUE: print_named(graph, name, "upvalue", out); return;
     case SEEP_EDGE_UPVALUE_INDEX: fprintf(out, " → upvalue %u", name); return;
     case SEEP_EDGE_UPVALUE_VALUE: return;
@@ -347,7 +363,8 @@ char *seep_path_text(const struct seep_paths *paths, uint32_t node, const struct
   return text;
 }
 
-char *seep_path_text_through(const struct seep_paths *paths, uint32_t edge, uint32_t node, const struct seep_namer *namer) {
+char *seep_path_text_through(const struct seep_paths *paths, uint32_t edge, uint32_t node,
+                             const struct seep_namer *namer) {
   char *text = NULL;
   size_t size_bytes;
   FILE *out = open_text(&text, &size_bytes);

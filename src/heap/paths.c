@@ -83,7 +83,8 @@ uint32_t seep_graph_edge_owner(const struct seep_graph *graph, uint32_t edge) {
 /* -- What refers to a node ----------------------------------------------------------- */
 
 static bool leads_to(const struct seep_graph *graph, uint32_t edge, uint32_t node) {
-  return graph->target[edge] == node || (seep_edge_names_node(graph->edge_kind[edge]) && graph->edge_name[edge] == node);
+  return graph->target[edge] == node ||
+         (seep_edge_names_node(graph->edge_kind[edge]) && graph->edge_name[edge] == node);
 }
 
 static bool holds(const struct seep_graph *graph, uint32_t edge, uint32_t node) {
@@ -93,8 +94,8 @@ static bool holds(const struct seep_graph *graph, uint32_t edge, uint32_t node) 
 }
 
 /* Counts the owner's references to the node; the first that holds is in *found. */
-static void count_references(const struct seep_paths *without, uint32_t owner, uint32_t node, struct seep_referrers *out,
-                             uint32_t *found) {
+static void count_references(const struct seep_paths *without, uint32_t owner, uint32_t node,
+                             struct seep_referrers *out, uint32_t *found) {
   const struct seep_graph *graph = without->graph;
   for (uint32_t edge = graph->first_edge[owner]; edge < graph->first_edge[owner + 1]; edge++) {
     if (!leads_to(graph, edge, node)) continue;

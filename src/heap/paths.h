@@ -51,11 +51,13 @@ struct seep_namer {
  * terminal or JSON would not take are for the report to escape. */
 
 /* "_G.app.listeners[17]", "registry → package.loaded.cache.get → entries[\"x\"]", "main thread → local 'buffer' of
- * worker (app.lua:12)". Long paths are shortened in the middle, repeated steps are counted: "_G.list(.next)×2999999". */
+ * worker (app.lua:12)". Long paths are shortened in the middle, repeated steps are counted: "_G.list(.next)×2999999".
+ */
 char *seep_path_text(const struct seep_paths *paths, uint32_t node, const struct seep_namer *namer);
 
 /* The same by way of `edge`, which leads to `node`. */
-char *seep_path_text_through(const struct seep_paths *paths, uint32_t edge, uint32_t node, const struct seep_namer *namer);
+char *seep_path_text_through(const struct seep_paths *paths, uint32_t edge, uint32_t node,
+                             const struct seep_namer *namer);
 
 /* One edge as it continues a path to `node`: ".listeners", "[17]", " → metatable". */
 void seep_path_print_step(const struct seep_graph *graph, uint32_t edge, uint32_t node, const struct seep_namer *namer,

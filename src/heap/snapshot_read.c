@@ -36,7 +36,8 @@ static void fail(struct reader *reader, const char *what) {
 
 static void fail_memory(struct reader *reader) {
   if (reader->status != SEEP_OK) return;
-  reader->status = seep_error_set(reader->error, SEEP_E_MEMORY, "%s: there is no memory for this snapshot", reader->path);
+  reader->status =
+      seep_error_set(reader->error, SEEP_E_MEMORY, "%s: there is no memory for this snapshot", reader->path);
 }
 
 static bool is_failed(const struct reader *reader) { return reader->status != SEEP_OK; }
@@ -67,7 +68,8 @@ static void load_chunk(struct reader *reader) {
     fail(reader, "the checksum of this chunk is wrong");
     return;
   }
-  size_t size_bytes = ZSTD_decompressDCtx(reader->decompressor, reader->raw, SEEP_SNAPSHOT_CHUNK_RAW_MAX, reader->packed, header.packed_bytes);
+  size_t size_bytes = ZSTD_decompressDCtx(reader->decompressor, reader->raw, SEEP_SNAPSHOT_CHUNK_RAW_MAX,
+                                          reader->packed, header.packed_bytes);
   if (ZSTD_isError(size_bytes) || size_bytes != header.raw_bytes) {
     fail(reader, "this chunk cannot be unpacked");
     return;
@@ -88,7 +90,8 @@ static void begin_column(struct reader *reader, enum seep_column column) {
 }
 
 static void end_column(struct reader *reader) {
-  if (!is_failed(reader) && (reader->at != reader->raw_bytes || has_chunk(reader))) fail(reader, "a column has more than belongs to it");
+  if (!is_failed(reader) && (reader->at != reader->raw_bytes || has_chunk(reader)))
+    fail(reader, "a column has more than belongs to it");
 }
 
 /* Makes sure that a byte is there. */
@@ -229,9 +232,10 @@ static void get_meta(struct reader *reader, struct seep_graph *graph) {
     fail(reader, "a graph with no or too many nodes");
     return;
   }
-  graph->marks = (struct seep_graph_marks){
-      .globals = checked_mark(meta.globals, meta.node_count), .registry = checked_mark(meta.registry, meta.node_count),
-      .main_thread = checked_mark(meta.main_thread, meta.node_count), .loaded = checked_mark(meta.loaded, meta.node_count)};
+  graph->marks = (struct seep_graph_marks){.globals = checked_mark(meta.globals, meta.node_count),
+                                           .registry = checked_mark(meta.registry, meta.node_count),
+                                           .main_thread = checked_mark(meta.main_thread, meta.node_count),
+                                           .loaded = checked_mark(meta.loaded, meta.node_count)};
   graph->node_count = meta.node_count;
   graph->edge_count = meta.edge_count;
 }
@@ -316,7 +320,8 @@ static void get_edge_counts(struct reader *reader, struct seep_graph *graph) {
 
 static void check_edge_kind(struct reader *reader, uint8_t kind) {
   bool names_node = seep_edge_names_node(kind);
-  if ((kind & SEEP_EDGE_KIND_MASK) >= SEEP_EDGE_KIND_COUNT || (!names_node && (kind & (SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON)) != 0)) {
+  if ((kind & SEEP_EDGE_KIND_MASK) >= SEEP_EDGE_KIND_COUNT ||
+      (!names_node && (kind & (SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON)) != 0)) {
     fail(reader, "a reference of no known kind");
   }
 }
@@ -337,7 +342,8 @@ static void get_edges(struct reader *reader, struct seep_graph *graph) {
   begin_column(reader, SEEP_COLUMN_EDGE_KINDS);
   get_bytes(reader, graph->edge_kind, graph->edge_count);
   end_column(reader);
-  for (uint32_t edge = 0; edge < graph->edge_count && !is_failed(reader); edge++) check_edge_kind(reader, graph->edge_kind[edge]);
+  for (uint32_t edge = 0; edge < graph->edge_count && !is_failed(reader); edge++)
+    check_edge_kind(reader, graph->edge_kind[edge]);
   get_targets(reader, graph);
   begin_column(reader, SEEP_COLUMN_EDGE_NAMES);
   for (uint32_t edge = 0; edge < graph->edge_count && !is_failed(reader); edge++) {
@@ -370,8 +376,9 @@ static void check_header(struct reader *reader, struct seep_snapshot_header *hea
   } else if (header->byte_order != SEEP_SNAPSHOT_BYTE_ORDER) {
     fail(reader, "written by a machine with another byte order");
   } else if (header->version > SEEP_SNAPSHOT_VERSION) {
-    reader->status = seep_error_set(reader->error, SEEP_E_VERSION, "%s: a snapshot of format version %u; this seepline knows %d",
-                                    reader->path, header->version, SEEP_SNAPSHOT_VERSION);
+    reader->status =
+        seep_error_set(reader->error, SEEP_E_VERSION, "%s: a snapshot of format version %u; this seepline knows %d",
+                       reader->path, header->version, SEEP_SNAPSHOT_VERSION);
   } else if (seep_checksum(0, header, sizeof *header) != checksum) {
     fail(reader, "the checksum of the header is wrong");
   } else if (header->state_count == 0 || header->state_count > SEEP_SNAPSHOT_STATES_MAX ||
@@ -388,8 +395,12 @@ static void get_header(struct reader *reader, struct seep_snapshot *out) {
   }
   check_header(reader, &header);
   if (is_failed(reader)) return;
-  out->info = (struct seep_snapshot_info){.pid = header.pid, .flags = header.flags, .taken_wall_ns = header.taken_wall_ns,
-                                          .pause_ns = header.pause_ns, .run_id = header.run_id, .command_bytes = header.command_bytes};
+  out->info = (struct seep_snapshot_info){.pid = header.pid,
+                                          .flags = header.flags,
+                                          .taken_wall_ns = header.taken_wall_ns,
+                                          .pause_ns = header.pause_ns,
+                                          .run_id = header.run_id,
+                                          .command_bytes = header.command_bytes};
   memcpy(out->info.command, header.command, sizeof header.command);
   out->graph_count = header.state_count;
   reader->offset = sizeof header;
@@ -439,7 +450,8 @@ enum seep_status seep_snapshot_read(const char *path, struct seep_snapshot *out,
 }
 
 void seep_snapshot_free(struct seep_snapshot *snapshot) {
-  for (uint32_t i = 0; snapshot->graphs != NULL && i < snapshot->graph_count; i++) seep_graph_free(&snapshot->graphs[i]);
+  for (uint32_t i = 0; snapshot->graphs != NULL && i < snapshot->graph_count; i++)
+    seep_graph_free(&snapshot->graphs[i]);
   free(snapshot->graphs);
   *snapshot = (struct seep_snapshot){0};
 }

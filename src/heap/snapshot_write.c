@@ -35,8 +35,11 @@ static void flush_chunk(struct writer *writer) {
     writer->failed = true;
     return;
   }
-  struct seep_snapshot_chunk chunk = {.magic = SEEP_SNAPSHOT_CHUNK_MAGIC, .column = writer->column, .state = writer->state,
-                                      .raw_bytes = (uint32_t)writer->raw_bytes, .packed_bytes = (uint32_t)packed_bytes};
+  struct seep_snapshot_chunk chunk = {.magic = SEEP_SNAPSHOT_CHUNK_MAGIC,
+                                      .column = writer->column,
+                                      .state = writer->state,
+                                      .raw_bytes = (uint32_t)writer->raw_bytes,
+                                      .packed_bytes = (uint32_t)packed_bytes};
   chunk.checksum = seep_checksum(seep_checksum(0, &chunk, sizeof chunk), writer->packed, packed_bytes);
   writer->failed |= fwrite(&chunk, sizeof chunk, 1, writer->file) != 1 ||
                     fwrite(writer->packed, 1, packed_bytes, writer->file) != packed_bytes;
@@ -75,7 +78,8 @@ static inline void put_signed(struct writer *writer, int64_t value) {
   put_varint(writer, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
 }
 
-static void put_array(struct writer *writer, enum seep_column column, const struct seep_array *array, size_t item_bytes) {
+static void put_array(struct writer *writer, enum seep_column column, const struct seep_array *array,
+                      size_t item_bytes) {
   begin_column(writer, column);
   put_bytes(writer, array->items, array->count * item_bytes);
   end_column(writer);
@@ -132,7 +136,8 @@ static void put_nodes(struct writer *writer, const struct seep_graph *graph) {
   }
   end_column(writer);
   begin_column(writer, SEEP_COLUMN_NODE_SITES);
-  for (uint32_t node = 0; graph->site != NULL && node < graph->node_count; node++) put_varint(writer, graph->site[node]);
+  for (uint32_t node = 0; graph->site != NULL && node < graph->node_count; node++)
+    put_varint(writer, graph->site[node]);
   end_column(writer);
 }
 
@@ -209,7 +214,8 @@ enum seep_status seep_snapshot_write(const char *path, const struct seep_snapsho
   char *part = seep_must_format("%s.part", path);
   if (graph_count == 0 || graph_count > SEEP_SNAPSHOT_STATES_MAX) {
     free(part);
-    return seep_error_set(error, SEEP_E_USAGE, "a snapshot has from 1 to %d states, not %u", SEEP_SNAPSHOT_STATES_MAX, graph_count);
+    return seep_error_set(error, SEEP_E_USAGE, "a snapshot has from 1 to %d states, not %u", SEEP_SNAPSHOT_STATES_MAX,
+                          graph_count);
   }
   bool done = prepare(&writer) && (writer.file = create(part)) != NULL;
   if (done) {
@@ -221,7 +227,9 @@ enum seep_status seep_snapshot_write(const char *path, const struct seep_snapsho
     if (!done) unlink(part);
     errno = saved_errno;
   }
-  enum seep_status status = done ? SEEP_OK : seep_error_set(error, SEEP_E_SYSTEM, "%s: the snapshot cannot be written: %s", path, strerror(errno));
+  enum seep_status status =
+      done ? SEEP_OK
+           : seep_error_set(error, SEEP_E_SYSTEM, "%s: the snapshot cannot be written: %s", path, strerror(errno));
   free(part);
   free(writer.raw);
   free(writer.packed);

@@ -4,14 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum seep_status seep_heap_view_build(const struct seep_graph *graph, struct seep_heap_view *out, struct seep_error *error) {
+enum seep_status seep_heap_view_build(const struct seep_graph *graph, struct seep_heap_view *out,
+                                      struct seep_error *error) {
   *out = (struct seep_heap_view){.graph = graph};
   if (seep_dominators_compute(graph, &out->dominators) && seep_paths_build(graph, SEEP_NODE_NONE, &out->paths) &&
       seep_groups_build(&out->paths, &out->dominators, &out->groups)) {
     return SEEP_OK;
   }
   seep_heap_view_free(out);
-  return seep_error_set(error, SEEP_E_MEMORY, "%s: there is no memory to analyse %u objects", graph->name, graph->node_count);
+  return seep_error_set(error, SEEP_E_MEMORY, "%s: there is no memory to analyse %u objects", graph->name,
+                        graph->node_count);
 }
 
 void seep_heap_view_free(struct seep_heap_view *view) {
@@ -101,7 +103,8 @@ bool seep_heap_dominators(const struct seep_heap_view *view, struct seep_array *
 }
 
 /* Groups that have something of what they are ranked by. */
-static bool rank_groups(const struct seep_heap_view *view, uint64_t (*rank)(const struct seep_group *), struct seep_array *out) {
+static bool rank_groups(const struct seep_heap_view *view, uint64_t (*rank)(const struct seep_group *),
+                        struct seep_array *out) {
   struct seep_array ranked = {0};
   for (uint32_t i = 0; i < view->groups.groups.count; i++) {
     uint64_t bytes = rank(seep_groups_at(&view->groups, i));
@@ -113,14 +116,18 @@ static bool rank_groups(const struct seep_heap_view *view, uint64_t (*rank)(cons
   return take_numbers(&ranked, out);
 }
 
-static uint64_t retained_of_many(const struct seep_group *group) { return group->count < 2 ? 0 : group->retained_bytes; }
+static uint64_t retained_of_many(const struct seep_group *group) {
+  return group->count < 2 ? 0 : group->retained_bytes;
+}
 static uint64_t slack_of(const struct seep_group *group) { return group->slack_bytes; }
 
 bool seep_heap_groups(const struct seep_heap_view *view, struct seep_array *out) {
   return rank_groups(view, retained_of_many, out);
 }
 
-bool seep_heap_slack(const struct seep_heap_view *view, struct seep_array *out) { return rank_groups(view, slack_of, out); }
+bool seep_heap_slack(const struct seep_heap_view *view, struct seep_array *out) {
+  return rank_groups(view, slack_of, out);
+}
 
 /* -- Where memory gathers -------------------------------------------------------------------- */
 
@@ -171,7 +178,8 @@ static bool find_main_group(const struct seep_heap_view *view, struct seep_gathe
   return true;
 }
 
-bool seep_heap_gatherings(const struct seep_heap_view *view, const struct seep_array *dominators, struct seep_array *out) {
+bool seep_heap_gatherings(const struct seep_heap_view *view, const struct seep_array *dominators,
+                          struct seep_array *out) {
   const uint64_t *retained = view->dominators.retained;
   uint32_t *heaviest = find_heaviest(view);
   bool done = heaviest != NULL;
@@ -199,12 +207,14 @@ static int compare_duplicates(const void *a, const void *b) {
 }
 
 /* Counts a string with those of the same content. */
-static bool count_string(const struct seep_graph *graph, uint32_t node, struct seep_map *known, struct seep_array *all) {
+static bool count_string(const struct seep_graph *graph, uint32_t node, struct seep_map *known,
+                         struct seep_array *all) {
   struct seep_graph_text text = seep_graph_text(graph, graph->info[node]);
   uint32_t at = seep_map_get(known, text.hash, (uint32_t)text.length_bytes);
   if (at == 0) {
     struct seep_duplicate *first = seep_array_push(all, sizeof *first);
-    if (first == NULL || !seep_map_put(known, text.hash, (uint32_t)text.length_bytes, (uint32_t)all->count)) return false;
+    if (first == NULL || !seep_map_put(known, text.hash, (uint32_t)text.length_bytes, (uint32_t)all->count))
+      return false;
     *first = (struct seep_duplicate){.node = node};
     at = (uint32_t)all->count;
   }

@@ -14,7 +14,8 @@ struct seep_heap_view {
 };
 
 /* The graph must live as long. SEEP_E_MEMORY, or SEEP_OK: then to be freed. */
-enum seep_status seep_heap_view_build(const struct seep_graph *graph, struct seep_heap_view *out, struct seep_error *error);
+enum seep_status seep_heap_view_build(const struct seep_graph *graph, struct seep_heap_view *out,
+                                      struct seep_error *error);
 void seep_heap_view_free(struct seep_heap_view *view);
 
 /* -- What is read from it ------------------------------------------------------------ */
@@ -25,7 +26,8 @@ struct seep_type_sum {
   uint64_t count, bytes;
 };
 
-/* Largest first; returns how many of the SEEP_NODE_KIND_COUNT entries are in use. `with_garbage`: unreachable ones too. */
+/* Largest first; returns how many of the SEEP_NODE_KIND_COUNT entries are in use. `with_garbage`: unreachable ones too.
+ */
 uint32_t seep_heap_types(const struct seep_graph *graph, bool with_garbage, struct seep_type_sum out[]);
 
 /* The nodes that hold the most: those that nothing but a root, _G, the registry, package.loaded or the main thread
@@ -39,9 +41,11 @@ struct seep_gathering {
   uint32_t group;           /* of the children that make up most of the point, or SEEP_GROUP_NONE */
   uint64_t group_count, group_bytes;
 };
-bool seep_heap_gatherings(const struct seep_heap_view *view, const struct seep_array *dominators, struct seep_array *out);
+bool seep_heap_gatherings(const struct seep_heap_view *view, const struct seep_array *dominators,
+                          struct seep_array *out);
 
-/* Groups of at least two objects, by retained bytes: numbers of groups (uint32_t). By slack: of tables, those that have any. */
+/* Groups of at least two objects, by retained bytes: numbers of groups (uint32_t). By slack: of tables, those that have
+ * any. */
 bool seep_heap_groups(const struct seep_heap_view *view, struct seep_array *out);
 bool seep_heap_slack(const struct seep_heap_view *view, struct seep_array *out);
 

@@ -68,7 +68,8 @@ static int compare_changes(const void *a, const void *b) {
   return order != 0 ? order : (l->line > r->line) - (l->line < r->line);
 }
 
-static size_t put_change(struct seep_row_change *changes, size_t used, const struct sum *before, const struct sum *after) {
+static size_t put_change(struct seep_row_change *changes, size_t used, const struct sum *before,
+                         const struct sum *after) {
   static const struct sum nothing;
   if (before == NULL) before = &nothing;
   if (after == NULL) after = &nothing;
@@ -81,7 +82,8 @@ static size_t put_change(struct seep_row_change *changes, size_t used, const str
   return used + 1;
 }
 
-size_t seep_compare_rows(const struct seep_profile *before, const struct seep_profile *after, struct seep_row_change **out) {
+size_t seep_compare_rows(const struct seep_profile *before, const struct seep_profile *after,
+                         struct seep_row_change **out) {
   struct seep_map old_places = {0}, new_places = {0};
   struct sum *old, *new;
   uint32_t old_count = add_up(before, &old_places, &old), new_count = add_up(after, &new_places, &new);

@@ -12,6 +12,7 @@ struct seep_row_change {
 
 /* The rows that changed, those whose live bytes grew most first. Returns how many; *out is to be freed. Rows point
  * into the profiles. Ends the program when there is no memory. */
-size_t seep_compare_rows(const struct seep_profile *before, const struct seep_profile *after, struct seep_row_change **out);
+size_t seep_compare_rows(const struct seep_profile *before, const struct seep_profile *after,
+                         struct seep_row_change **out);
 
 #endif

@@ -31,7 +31,8 @@ static void print_change(const struct seep_row_change *change, FILE *out) {
   seep_print_callers((const struct seep_profile_frame *const *)row->frames, row->frame_count, row->file, out);
 }
 
-void seep_report_capture_diff(const struct seep_profile *before, const struct seep_profile *after, uint32_t limit, FILE *out) {
+void seep_report_capture_diff(const struct seep_profile *before, const struct seep_profile *after, uint32_t limit,
+                              FILE *out) {
   struct seep_row_change *changes;
   size_t count = seep_compare_rows(before, after, &changes), grown = 0, shown;
   fputs("A  ", out);
@@ -48,7 +49,8 @@ void seep_report_capture_diff(const struct seep_profile *before, const struct se
   if (shown > 0) fprintf(out, "\n%10s %12s %10s  %-9s %s\n", "LIVE", "BLOCKS", "SURVIVORS", "TYPE", "LINE, FUNCTION");
   for (size_t i = 0; i < shown; i++) print_change(&changes[i], out);
   if (grown == 0) fputs("nothing grew\n", out);
-  if (shown < grown) seep_print_count(out, grown - shown, "more row grew (-n for more)\n", "more rows grew (-n for more)\n");
+  if (shown < grown)
+    seep_print_count(out, grown - shown, "more row grew (-n for more)\n", "more rows grew (-n for more)\n");
   free(changes);
 }
 
@@ -78,11 +80,13 @@ static json_t *change_object(const struct seep_row_change *change) {
   seep_json_put(object, "live_growth_count", json_integer((json_int_t)change->live_count));
   seep_json_put(object, "survivor_growth_bytes", json_integer((json_int_t)change->survivor_bytes));
   seep_json_put(object, "in", json_string(change->before == NULL ? "b" : change->after == NULL ? "a" : "both"));
-  seep_json_put(object, "stack", seep_json_stack((const struct seep_profile_frame *const *)row->frames, row->frame_count));
+  seep_json_put(object, "stack",
+                seep_json_stack((const struct seep_profile_frame *const *)row->frames, row->frame_count));
   return object;
 }
 
-bool seep_report_capture_diff_json(const struct seep_profile *before, const struct seep_profile *after, uint32_t limit, FILE *out) {
+bool seep_report_capture_diff_json(const struct seep_profile *before, const struct seep_profile *after, uint32_t limit,
+                                   FILE *out) {
   struct seep_row_change *changes;
   size_t count = seep_compare_rows(before, after, &changes);
   json_t *root = json_object();

@@ -7,9 +7,11 @@
 
 #include "model/profile.h"
 
-void seep_report_capture_diff(const struct seep_profile *before, const struct seep_profile *after, uint32_t limit, FILE *out);
+void seep_report_capture_diff(const struct seep_profile *before, const struct seep_profile *after, uint32_t limit,
+                              FILE *out);
 
 /* False when writing failed. */
-bool seep_report_capture_diff_json(const struct seep_profile *before, const struct seep_profile *after, uint32_t limit, FILE *out);
+bool seep_report_capture_diff_json(const struct seep_profile *before, const struct seep_profile *after, uint32_t limit,
+                                   FILE *out);
 
 #endif

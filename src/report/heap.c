@@ -101,7 +101,8 @@ static void print_totals(const struct seep_graph *graph, FILE *out) {
             bytes_text(graph->unreachable_bytes, bytes), count_text(graph->unreachable_count, objects));
   }
   if (graph->pending_count > 0) {
-    fprintf(out, "; %s in %s held only until a finalizer has run", bytes_text(graph->pending_bytes, bytes), count_text(graph->pending_count, objects));
+    fprintf(out, "; %s in %s held only until a finalizer has run", bytes_text(graph->pending_bytes, bytes),
+            count_text(graph->pending_count, objects));
   }
   fputc('\n', out);
 }
@@ -112,7 +113,8 @@ static void print_types(const struct seep_graph *graph, FILE *out) {
   char bytes[16], objects[32];
   fprintf(out, "\n%10s %12s  %s\n", "BYTES", "OBJECTS", "TYPE");
   for (uint32_t i = 0; i < count; i++) {
-    fprintf(out, "%10s %12s  %s\n", bytes_text(types[i].bytes, bytes), count_text(types[i].count, objects), types[i].type);
+    fprintf(out, "%10s %12s  %s\n", bytes_text(types[i].bytes, bytes), count_text(types[i].count, objects),
+            types[i].type);
   }
 }
 
@@ -130,8 +132,8 @@ static void print_gathering(const struct seep_heap_report *report, const struct 
   }
   if (gathering->group != SEEP_GROUP_NONE && gathering->group_count > 1) {
     const struct seep_group *group = seep_groups_at(&view->groups, gathering->group);
-    fprintf(out, ":\n       %s %ss, %s, as ", count_text(gathering->group_count, count), seep_node_kind_name(group->kind),
-            bytes_text(gathering->group_bytes, bytes));
+    fprintf(out, ":\n       %s %ss, %s, as ", count_text(gathering->group_count, count),
+            seep_node_kind_name(group->kind), bytes_text(gathering->group_bytes, bytes));
     seep_print_owned(out, seep_group_text(view->graph, &view->groups, gathering->group, report->namer));
   }
   fputc('\n', out);
@@ -148,7 +150,8 @@ static void print_gatherings(const struct seep_heap_report *report, const struct
   seep_array_free(&gatherings);
 }
 
-static void print_dominator(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node, FILE *out) {
+static void print_dominator(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node,
+                            FILE *out) {
   char retained[16], self[16];
   char *site = seep_heap_site_text(view->graph, seep_graph_site(view->graph, node));
   fprintf(out, "%10s %10s  %-9s ", bytes_text(view->dominators.retained[node], retained),
@@ -175,12 +178,13 @@ static void print_groups(const struct seep_heap_report *report, const struct see
   char retained[16], self[16], count[32];
   if (!seep_heap_groups(view, &groups)) abort();
   size_t shown = rows_of(report, groups.count, false);
-  if (shown > 0) fprintf(out, "\n%10s %10s %12s  %-9s %s\n", "RETAINED", "SELF", "OBJECTS", "TYPE", "ALIKE, BEHIND ONE PATH");
+  if (shown > 0)
+    fprintf(out, "\n%10s %10s %12s  %-9s %s\n", "RETAINED", "SELF", "OBJECTS", "TYPE", "ALIKE, BEHIND ONE PATH");
   for (size_t i = 0; i < shown; i++) {
     uint32_t number = ((uint32_t *)groups.items)[i];
     const struct seep_group *group = seep_groups_at(&view->groups, number);
-    fprintf(out, "%10s %10s %12s  %-9s ", bytes_text(group->retained_bytes, retained), bytes_text(group->self_bytes, self),
-            count_text(group->count, count), seep_node_kind_name(group->kind));
+    fprintf(out, "%10s %10s %12s  %-9s ", bytes_text(group->retained_bytes, retained),
+            bytes_text(group->self_bytes, self), count_text(group->count, count), seep_node_kind_name(group->kind));
     seep_print_owned(out, seep_group_text(view->graph, &view->groups, number, report->namer));
     fputc('\n', out);
   }
@@ -196,7 +200,8 @@ static void print_duplicates(const struct seep_heap_report *report, const struct
   if (shown > 0) fprintf(out, "\n%10s %12s  %s\n", "WASTED", "COPIES", "DUPLICATE STRINGS");
   for (size_t i = 0; i < shown; i++) {
     const struct seep_duplicate *duplicate = (struct seep_duplicate *)duplicates.items + i;
-    fprintf(out, "%10s %12s  ", bytes_text(seep_duplicate_wasted(duplicate), wasted), count_text(duplicate->count, count));
+    fprintf(out, "%10s %12s  ", bytes_text(seep_duplicate_wasted(duplicate), wasted),
+            count_text(duplicate->count, count));
     seep_print_owned(out, seep_node_text(view->graph, duplicate->node, report->namer));
     fputs(", at ", out);
     seep_print_owned(out, seep_path_text(&view->paths, duplicate->node, report->namer));
@@ -236,7 +241,8 @@ static void print_ledger(const struct seep_graph *graph, FILE *out) {
   uint64_t sum = seep_graph_bytes(graph);
   fputs("\nLedger, in bytes\n", out);
   print_ledger_line((int64_t)graph->object_bytes, "reachable objects", out);
-  if (graph->pending_bytes > 0) print_ledger_line((int64_t)graph->pending_bytes, "objects held until a finalizer has run", out);
+  if (graph->pending_bytes > 0)
+    print_ledger_line((int64_t)graph->pending_bytes, "objects held until a finalizer has run", out);
   if (graph->unreachable_bytes > 0) print_ledger_line((int64_t)graph->unreachable_bytes, "unreachable objects", out);
   for (size_t i = 0; i < graph->ledger.count; i++) print_ledger_line(line[i].bytes, line[i].name, out);
   if (sum == graph->state_bytes) {

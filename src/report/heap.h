@@ -31,8 +31,8 @@ struct seep_path_answer {
   const struct seep_heap_view *view;
   struct seep_array nodes;  /* uint32_t, as seep_heap_find gives them */
 };
-void seep_report_path(const struct seep_heap_report *report, const struct seep_path_answer *answers, uint32_t answer_count,
-                      FILE *out);
+void seep_report_path(const struct seep_heap_report *report, const struct seep_path_answer *answers,
+                      uint32_t answer_count, FILE *out);
 bool seep_report_path_json(const struct seep_heap_report *report, const struct seep_path_answer *answers,
                            uint32_t answer_count, FILE *out);
 

@@ -21,12 +21,14 @@ static const struct seep_heap_view *find_state(const struct seep_heap_report *re
 }
 
 /* Those of `after` in their order, then those that are gone. Returns how many; `pairs` has room for all. */
-static uint32_t pair_states(const struct seep_heap_report *before, const struct seep_heap_report *after, struct pair *pairs) {
+static uint32_t pair_states(const struct seep_heap_report *before, const struct seep_heap_report *after,
+                            struct pair *pairs) {
   uint32_t count = 0;
   bool single = before->view_count == 1 && after->view_count == 1;
   for (uint32_t i = 0; i < after->view_count; i++) {
     const struct seep_heap_view *view = &after->views[i];
-    pairs[count++] = (struct pair){before, after, single ? &before->views[0] : find_state(before, view->graph->name), view};
+    pairs[count++] =
+        (struct pair){before, after, single ? &before->views[0] : find_state(before, view->graph->name), view};
   }
   for (uint32_t i = 0; i < before->view_count && !single; i++) {
     const struct seep_heap_view *view = &before->views[i];
@@ -99,7 +101,9 @@ static void print_amounts(const struct seep_growth *growth, FILE *out) {
 /* How many rows of a list ranked from growth to shrinkage are told: what grew, up to the limit. */
 static size_t grown_rows(const struct seep_array *growths, uint32_t limit) {
   size_t count = 0;
-  while (count < growths->count && (limit == 0 || count < limit) && grew((struct seep_growth *)growths->items + count) > 0) count++;
+  while (count < growths->count && (limit == 0 || count < limit) &&
+         grew((struct seep_growth *)growths->items + count) > 0)
+    count++;
   return count;
 }
 
@@ -155,7 +159,8 @@ static void print_lines(const struct pair *pair, FILE *out) {
 }
 
 static void print_sum(const struct pair *pair, FILE *out) {
-  const struct seep_graph *was = pair->before == NULL ? NULL : pair->before->graph, *is = pair->after == NULL ? NULL : pair->after->graph;
+  const struct seep_graph *was = pair->before == NULL ? NULL : pair->before->graph,
+                          *is = pair->after == NULL ? NULL : pair->after->graph;
   uint64_t was_bytes = was == NULL ? 0 : was->object_bytes, is_bytes = is == NULL ? 0 : is->object_bytes;
   uint64_t was_count = was == NULL ? 0 : was->object_count, is_count = is == NULL ? 0 : is->object_count;
   if (was == NULL) fputs("this state is new\n", out);
@@ -269,7 +274,8 @@ static json_t *head_object(const struct seep_heap_report *report) {
   return object;
 }
 
-bool seep_report_heap_diff_json(const struct seep_heap_report *before, const struct seep_heap_report *after, FILE *out) {
+bool seep_report_heap_diff_json(const struct seep_heap_report *before, const struct seep_heap_report *after,
+                                FILE *out) {
   static const struct {
     const char *key;
     void (*write)(struct seep_json_rows *, const struct pair *, bool);

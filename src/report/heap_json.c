@@ -30,7 +30,8 @@ static json_t *ledger_array(const struct seep_graph *graph) {
 
 /* Sums over graphs. */
 struct totals {
-  uint64_t state_bytes, graph_bytes, objects, references, unreachable_bytes, unreachable_count, pending_bytes, pending_count;
+  uint64_t state_bytes, graph_bytes, objects, references, unreachable_bytes, unreachable_count, pending_bytes,
+      pending_count;
 };
 
 static void add_totals(struct totals *totals, const struct seep_graph *graph) {
@@ -111,7 +112,8 @@ void seep_heap_json_head(json_t *root, const struct seep_heap_report *report) {
   seep_json_put(root, "pid", seep_json_integer(info->pid));
   seep_json_put_owned(root, "command", seep_heap_command_text(info));
   seep_json_put(root, "taken", seep_json_time(info->taken_wall_ns));
-  if ((info->flags & SEEP_SNAPSHOT_FROM_CORE) == 0) seep_json_put(root, "pause_ms", json_real((double)(info->pause_ns / 1000u) / 1e3));
+  if ((info->flags & SEEP_SNAPSHOT_FROM_CORE) == 0)
+    seep_json_put(root, "pause_ms", json_real((double)(info->pause_ns / 1000u) / 1e3));
 }
 
 /* -- Rows: written one by one, because there can be very many ----------------------------------- */
@@ -201,7 +203,8 @@ static void write_gatherings(struct seep_json_rows *rows, const struct seep_heap
     json_t *object = node_object(rows->report, view, gathering->node);
     seep_json_put_owned(object, "gathers_at", seep_path_text(&view->paths, gathering->point, rows->report->namer));
     if (gathering->group != SEEP_GROUP_NONE) {
-      seep_json_put_owned(object, "as", seep_group_text(view->graph, &view->groups, gathering->group, rows->report->namer));
+      seep_json_put_owned(object, "as",
+                          seep_group_text(view->graph, &view->groups, gathering->group, rows->report->namer));
       seep_json_put(object, "count", seep_json_integer(gathering->group_count));
       seep_json_put(object, "bytes", seep_json_integer(gathering->group_bytes));
     }
@@ -230,7 +233,8 @@ static void write_duplicates(struct seep_json_rows *rows, const struct seep_heap
   seep_array_free(&duplicates);
 }
 
-static void write_section(struct seep_json_rows *rows, const char *key, void (*write)(struct seep_json_rows *, const struct seep_heap_view *)) {
+static void write_section(struct seep_json_rows *rows, const char *key,
+                          void (*write)(struct seep_json_rows *, const struct seep_heap_view *)) {
   seep_json_rows_begin(rows, key);
   for (uint32_t i = 0; i < rows->report->view_count; i++) write(rows, &rows->report->views[i]);
   seep_json_rows_end(rows);
@@ -257,7 +261,8 @@ static json_t *paths_array(const struct seep_heap_report *report, const struct s
                            struct seep_referrers *referrers) {
   struct seep_paths without;
   json_t *paths = json_array();
-  if (!seep_paths_build(view->graph, node, &without) || !seep_paths_referrers(&without, node, report->limit, referrers)) abort();
+  if (!seep_paths_build(view->graph, node, &without) || !seep_paths_referrers(&without, node, report->limit, referrers))
+    abort();
   for (size_t i = 0; i < referrers->edges.count; i++) {
     char *text = seep_path_text_through(&without, ((uint32_t *)referrers->edges.items)[i], node, report->namer);
     char *valid = seep_text_utf8(text, strlen(text));
@@ -270,14 +275,16 @@ static json_t *paths_array(const struct seep_heap_report *report, const struct s
   return paths;
 }
 
-static json_t *found_object(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node, bool with_paths) {
+static json_t *found_object(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node,
+                            bool with_paths) {
   const struct seep_graph *graph = view->graph;
   json_t *object = node_object(report, view, node);
   char address[24];
   snprintf(address, sizeof address, "0x%llx", (unsigned long long)graph->address[node]);
   seep_json_put_owned(object, "what", seep_node_text(graph, node, report->namer));
   seep_json_put(object, "address", json_string(address));
-  seep_json_put(object, "reachable", json_boolean((graph->flags[node] & (SEEP_NODE_UNREACHABLE | SEEP_NODE_PENDING)) == 0));
+  seep_json_put(object, "reachable",
+                json_boolean((graph->flags[node] & (SEEP_NODE_UNREACHABLE | SEEP_NODE_PENDING)) == 0));
   uint32_t dominator = view->dominators.dominator[node];
   if (dominator != SEEP_NODE_NONE && node != SEEP_NODE_ROOT) {
     seep_json_put_owned(object, "dominator", seep_path_text(&view->paths, dominator, report->namer));
@@ -306,7 +313,8 @@ bool seep_report_path_json(const struct seep_heap_report *report, const struct s
   for (uint32_t i = 0; i < answer_count; i++) {
     size_t shown = limited(&rows, answers[i].nodes.count);
     for (size_t j = 0; j < shown; j++) {
-      write_row(&rows, answers[i].view, found_object(report, answers[i].view, ((uint32_t *)answers[i].nodes.items)[j], found == 1));
+      write_row(&rows, answers[i].view,
+                found_object(report, answers[i].view, ((uint32_t *)answers[i].nodes.items)[j], found == 1));
     }
   }
   seep_json_rows_end(&rows);

@@ -8,7 +8,8 @@
 enum { CHAIN_SHOWN = 8 };
 
 /* "table, 56 B, retains 96 MiB, at 0x55…, node #17, allocated at app.lua:12" */
-static void print_object(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node, FILE *out) {
+static void print_object(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node,
+                         FILE *out) {
   const struct seep_graph *graph = view->graph;
   char *site = seep_heap_site_text(graph, seep_graph_site(graph, node));
   seep_print_owned(out, seep_node_text(graph, node, report->namer));
@@ -26,7 +27,8 @@ static void print_object(const struct seep_heap_report *report, const struct see
 }
 
 /* What has to go for the object to go: its dominators, from the nearest on, but for roots. */
-static void print_dominators(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node, FILE *out) {
+static void print_dominators(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node,
+                             FILE *out) {
   const uint32_t *dominator = view->dominators.dominator;
   uint32_t at = dominator[node], shown = 0;
   if (at == SEEP_NODE_NONE || at == SEEP_NODE_ROOT) {
@@ -63,10 +65,13 @@ static void print_counts(const struct seep_referrers *referrers, size_t shown, F
   fputc('\n', out);
 }
 
-static void print_paths(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node, FILE *out) {
+static void print_paths(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node,
+                        FILE *out) {
   struct seep_paths without;
   struct seep_referrers referrers;
-  if (!seep_paths_build(view->graph, node, &without) || !seep_paths_referrers(&without, node, report->limit, &referrers)) abort();
+  if (!seep_paths_build(view->graph, node, &without) ||
+      !seep_paths_referrers(&without, node, report->limit, &referrers))
+    abort();
   if (view->paths.via[node] == SEEP_VIA_START) {
     fputs("  ", out);
     seep_print_owned(out, seep_path_text(&view->paths, node, report->namer));
@@ -74,7 +79,8 @@ static void print_paths(const struct seep_heap_report *report, const struct seep
   }
   for (size_t i = 0; i < referrers.edges.count; i++) {
     fputs("  ", out);
-    seep_print_owned(out, seep_path_text_through(&without, ((uint32_t *)referrers.edges.items)[i], node, report->namer));
+    seep_print_owned(out,
+                     seep_path_text_through(&without, ((uint32_t *)referrers.edges.items)[i], node, report->namer));
     fputc('\n', out);
   }
   print_counts(&referrers, referrers.edges.count, out);
@@ -82,7 +88,8 @@ static void print_paths(const struct seep_heap_report *report, const struct seep
   seep_paths_free(&without);
 }
 
-static void print_one(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node, FILE *out) {
+static void print_one(const struct seep_heap_report *report, const struct seep_heap_view *view, uint32_t node,
+                      FILE *out) {
   uint8_t flags = view->graph->flags[node];
   print_object(report, view, node, out);
   if ((flags & SEEP_NODE_UNREACHABLE) != 0) {
@@ -115,8 +122,8 @@ static void print_many(const struct seep_heap_report *report, const struct seep_
   fputs("seepline path FILE '#NUMBER' tells more of one.\n", out);
 }
 
-void seep_report_path(const struct seep_heap_report *report, const struct seep_path_answer *answers, uint32_t answer_count,
-                      FILE *out) {
+void seep_report_path(const struct seep_heap_report *report, const struct seep_path_answer *answers,
+                      uint32_t answer_count, FILE *out) {
   for (uint32_t i = 0; i < answer_count; i++) {
     if (report->view_count > 1) {
       fputs("== ", out);

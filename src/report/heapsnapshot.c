@@ -18,13 +18,22 @@
 enum { NODE_FIELDS = 7, FIRST_NODE = 2 /* behind the root and "(GC roots)" */, ROOT_ID = 1, GC_ROOTS_ID = 3 };
 
 /* Places in node_types and edge_types below. */
-enum node_type { NODE_HIDDEN = 0, NODE_OBJECT = 3, NODE_STRING = 2, NODE_CODE = 4, NODE_CLOSURE = 5, NODE_NATIVE = 8, NODE_SYNTHETIC = 9 };
+enum node_type {
+  NODE_HIDDEN = 0,
+  NODE_OBJECT = 3,
+  NODE_STRING = 2,
+  NODE_CODE = 4,
+  NODE_CLOSURE = 5,
+  NODE_NATIVE = 8,
+  NODE_SYNTHETIC = 9
+};
 enum edge_type { EDGE_CONTEXT = 0, EDGE_ELEMENT, EDGE_PROPERTY, EDGE_INTERNAL, EDGE_HIDDEN, EDGE_SHORTCUT, EDGE_WEAK };
 
 static const char meta[] =
     "\"node_fields\":[\"type\",\"name\",\"id\",\"self_size\",\"edge_count\",\"trace_node_id\",\"detachedness\"],"
     "\"node_types\":[[\"hidden\",\"array\",\"string\",\"object\",\"code\",\"closure\",\"regexp\",\"number\",\"native\","
-    "\"synthetic\",\"concatenated string\",\"sliced string\",\"symbol\",\"bigint\",\"object shape\"],\"string\",\"number\","
+    "\"synthetic\",\"concatenated string\",\"sliced string\",\"symbol\",\"bigint\",\"object "
+    "shape\"],\"string\",\"number\","
     "\"number\",\"number\",\"number\",\"number\"],"
     "\"edge_fields\":[\"type\",\"name_or_index\",\"to_node\"],"
     "\"edge_types\":[[\"context\",\"element\",\"property\",\"internal\",\"hidden\",\"shortcut\",\"weak\"],"
@@ -69,7 +78,8 @@ static uint32_t name(struct exporter *exporter, const char *text) { return name_
 
 static uint32_t name_text(struct exporter *exporter, uint32_t text) {
   struct seep_graph_text view = seep_graph_text(exporter->graph, text);
-  return name_owned(exporter, seep_must_format("%.*s%s", (int)view.kept_bytes, view.bytes, view.kept_bytes < view.length_bytes ? "…" : ""));
+  return name_owned(exporter, seep_must_format("%.*s%s", (int)view.kept_bytes, view.bytes,
+                                               view.kept_bytes < view.length_bytes ? "…" : ""));
 }
 
 static bool write_strings(struct exporter *exporter) {
@@ -104,7 +114,8 @@ static uint32_t name_by_origin(struct exporter *exporter, uint32_t node) {
   const char *kind = seep_node_kind_name(graph->kind[node]);
   char *site = seep_heap_site_text(graph, seep_graph_site(graph, node));
   uint32_t group = exporter->view->groups.of_node[node];
-  if (site == NULL && group != SEEP_GROUP_NONE && exporter->group_name[group] != 0) return exporter->group_name[group] - 1;
+  if (site == NULL && group != SEEP_GROUP_NONE && exporter->group_name[group] != 0)
+    return exporter->group_name[group] - 1;
   char *origin = site != NULL ? site : group == SEEP_GROUP_NONE ? seep_must_copy("")
                  : seep_group_text(graph, &exporter->view->groups, group, exporter->namer);
   uint32_t number = name_owned(exporter, seep_must_format("%s %s", kind, origin));
@@ -133,8 +144,8 @@ static void write_numbers(struct exporter *exporter, const uint64_t *numbers, in
   exporter->first = false;
 }
 
-static void write_node(struct exporter *exporter, enum node_type type, uint32_t node_name_number, uint64_t id, uint64_t size_bytes,
-                       uint64_t edge_count) {
+static void write_node(struct exporter *exporter, enum node_type type, uint32_t node_name_number, uint64_t id,
+                       uint64_t size_bytes, uint64_t edge_count) {
   if (size_bytes > UINT32_MAX) {
     size_bytes = UINT32_MAX;
     exporter->clamped++;
@@ -172,7 +183,8 @@ static uint32_t key_name(struct exporter *exporter, uint32_t edge) {
   uint32_t key = exporter->graph->edge_name[edge];
   bool is_string = key != SEEP_NODE_NONE && exporter->graph->kind[key] == SEEP_NODE_STRING;
   if (exporter->counting) return 0;
-  return is_string ? name_text(exporter, exporter->graph->info[key]) : step_name(exporter, edge, exporter->graph->target[edge]);
+  return is_string ? name_text(exporter, exporter->graph->info[key])
+                   : step_name(exporter, edge, exporter->graph->target[edge]);
 }
 
 /* One of an edge's two nodes. `is_held`: the edge keeps it alive. */
@@ -181,12 +193,16 @@ static void write_link(struct exporter *exporter, uint32_t edge, uint32_t node, 
   uint8_t kind = graph->edge_kind[edge] & SEEP_EDGE_KIND_MASK;
   uint32_t to = exporter->place[node];
   if (to == 0) return; /* not exported */
-  if (!is_held) write_edge(exporter, EDGE_WEAK, is_key ? step_name(exporter, edge, node) : key_name(exporter, edge), to);
+  if (!is_held)
+    write_edge(exporter, EDGE_WEAK, is_key ? step_name(exporter, edge, node) : key_name(exporter, edge), to);
   else if (is_key) write_edge(exporter, EDGE_INTERNAL, exporter->counting ? 0 : name(exporter, "key"), to);
   else if (kind == SEEP_EDGE_INDEX) write_edge(exporter, EDGE_ELEMENT, graph->edge_name[edge], to);
-  else if (kind == SEEP_EDGE_FIELD || kind == SEEP_EDGE_ENTRY) write_edge(exporter, EDGE_PROPERTY, key_name(exporter, edge), to);
-  else if (kind == SEEP_EDGE_ENTRY_TEXT) write_edge(exporter, EDGE_PROPERTY, exporter->counting ? 0 : name_text(exporter, graph->edge_name[edge]), to);
-  else if (kind == SEEP_EDGE_UPVALUE || kind == SEEP_EDGE_LOCAL) write_edge(exporter, EDGE_CONTEXT, step_name(exporter, edge, node), to);
+  else if (kind == SEEP_EDGE_FIELD || kind == SEEP_EDGE_ENTRY)
+    write_edge(exporter, EDGE_PROPERTY, key_name(exporter, edge), to);
+  else if (kind == SEEP_EDGE_ENTRY_TEXT)
+    write_edge(exporter, EDGE_PROPERTY, exporter->counting ? 0 : name_text(exporter, graph->edge_name[edge]), to);
+  else if (kind == SEEP_EDGE_UPVALUE || kind == SEEP_EDGE_LOCAL)
+    write_edge(exporter, EDGE_CONTEXT, step_name(exporter, edge, node), to);
   else write_edge(exporter, EDGE_INTERNAL, step_name(exporter, edge, node), to);
 }
 
@@ -200,12 +216,14 @@ static void write_edge_links(struct exporter *exporter, uint32_t edge) {
 
 static void write_node_edges(struct exporter *exporter, uint32_t node) {
   const struct seep_graph *graph = exporter->graph;
-  for (uint32_t edge = graph->first_edge[node]; edge < graph->first_edge[node + 1]; edge++) write_edge_links(exporter, edge);
+  for (uint32_t edge = graph->first_edge[node]; edge < graph->first_edge[node + 1]; edge++)
+    write_edge_links(exporter, edge);
 }
 
 /* What dominators.c has the root hold. As shortcuts, or as the edges of "(GC roots)". */
 static void write_root_edge(struct exporter *exporter, uint32_t node, uint32_t name_number, bool as_shortcut) {
-  if (exporter->place[node] != 0) write_edge(exporter, as_shortcut ? EDGE_SHORTCUT : EDGE_INTERNAL, name_number, exporter->place[node]);
+  if (exporter->place[node] != 0)
+    write_edge(exporter, as_shortcut ? EDGE_SHORTCUT : EDGE_INTERNAL, name_number, exporter->place[node]);
 }
 
 static void write_root_edges(struct exporter *exporter, bool as_shortcut) {
@@ -214,7 +232,8 @@ static void write_root_edges(struct exporter *exporter, bool as_shortcut) {
   for (uint32_t edge = graph->first_edge[SEEP_NODE_ROOT]; edge < graph->first_edge[SEEP_NODE_ROOT + 1]; edge++) {
     uint32_t held[2];
     uint32_t count = seep_graph_holds(graph, edge, held);
-    for (uint32_t i = 0; i < count; i++) write_root_edge(exporter, held[i], step_name(exporter, edge, held[i]), as_shortcut);
+    for (uint32_t i = 0; i < count; i++)
+      write_root_edge(exporter, held[i], step_name(exporter, edge, held[i]), as_shortcut);
   }
   if (graph->marks.globals < graph->node_count) {
     write_root_edge(exporter, graph->marks.globals, exporter->counting ? 0 : name(exporter, "_G"), as_shortcut);
@@ -259,11 +278,12 @@ static void write_nodes(struct exporter *exporter) {
   exporter->first = true;
   fputs("\"nodes\":[", exporter->out);
   write_node(exporter, NODE_SYNTHETIC, name(exporter, ""), ROOT_ID, 0, count_edges(exporter, write_top, 1));
-  write_node(exporter, NODE_SYNTHETIC, name(exporter, "(GC roots)"), GC_ROOTS_ID, 0, count_edges(exporter, write_top, 0));
+  write_node(exporter, NODE_SYNTHETIC, name(exporter, "(GC roots)"), GC_ROOTS_ID, 0,
+             count_edges(exporter, write_top, 0));
   for (uint32_t node = 1; node < graph->node_count; node++) {
     if (exporter->place[node] == 0) continue;
-    write_node(exporter, node_type(graph->kind[node]), node_name(exporter, node), 2 * (uint64_t)node + GC_ROOTS_ID, seep_graph_size(graph, node),
-               count_edges(exporter, write_node_edges, node));
+    write_node(exporter, node_type(graph->kind[node]), node_name(exporter, node), 2 * (uint64_t)node + GC_ROOTS_ID,
+               seep_graph_size(graph, node), count_edges(exporter, write_node_edges, node));
   }
   fputs("],\n", exporter->out);
 }
@@ -295,12 +315,13 @@ static void free_exporter(struct exporter *exporter) {
   seep_pages_unmap(exporter->group_name, (exporter->view->groups.groups.count + 1) * sizeof *exporter->group_name);
 }
 
-bool seep_report_heapsnapshot(const struct seep_heap_view *view, const struct seep_namer *namer, FILE *out, uint64_t *clamped) {
+bool seep_report_heapsnapshot(const struct seep_heap_view *view, const struct seep_namer *namer, FILE *out,
+                              uint64_t *clamped) {
   struct exporter exporter = {.view = view, .graph = view->graph, .namer = namer, .out = out};
   place_nodes(&exporter);
   name(&exporter, "<dummy>"); /* number 0, as V8 has it */
-  fprintf(out, "{\"snapshot\":{\"meta\":{%s},\"node_count\":%u,\"edge_count\":%llu,\"trace_function_count\":0},\n", meta, exporter.count,
-          (unsigned long long)count_all_edges(&exporter));
+  fprintf(out, "{\"snapshot\":{\"meta\":{%s},\"node_count\":%u,\"edge_count\":%llu,\"trace_function_count\":0},\n",
+          meta, exporter.count, (unsigned long long)count_all_edges(&exporter));
   write_nodes(&exporter);
   write_edges(&exporter);
   fputs("\"trace_function_infos\":[],\n\"trace_tree\":[],\n\"samples\":[],\n\"locations\":[],\n", out);

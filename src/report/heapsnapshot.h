@@ -15,6 +15,7 @@
 
 /* Writes one state. False when writing failed. *clamped counts objects of 4 GiB and more, whose size the format cannot
  * tell (it says 4 GiB - 1). Ends the program when there is no memory. */
-bool seep_report_heapsnapshot(const struct seep_heap_view *view, const struct seep_namer *namer, FILE *out, uint64_t *clamped);
+bool seep_report_heapsnapshot(const struct seep_heap_view *view, const struct seep_namer *namer, FILE *out,
+                              uint64_t *clamped);
 
 #endif

@@ -20,12 +20,20 @@ static void finish_with_globals(struct seep_graph_builder *builder, uint64_t glo
   assert_int_equal(seep_graph_builder_finish(builder, &marks, 0, graph, NULL), SEEP_OK);
 }
 
-static void finish(struct seep_graph_builder *builder, struct seep_graph *graph) { finish_with_globals(builder, 0, graph); }
+static void finish(struct seep_graph_builder *builder, struct seep_graph *graph) {
+  finish_with_globals(builder, 0, graph);
+}
 
 static void make_random(struct unit_random *random, struct seep_graph *graph) {
-  static const uint8_t kinds[] = {
-      SEEP_EDGE_INDEX, SEEP_EDGE_INDEX, SEEP_EDGE_INDEX, SEEP_EDGE_FIELD, SEEP_EDGE_ENTRY, SEEP_EDGE_INDEX | SEEP_EDGE_WEAK,
-      SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY, SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK, SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON};
+  static const uint8_t kinds[] = {SEEP_EDGE_INDEX,
+                                  SEEP_EDGE_INDEX,
+                                  SEEP_EDGE_INDEX,
+                                  SEEP_EDGE_FIELD,
+                                  SEEP_EDGE_ENTRY,
+                                  SEEP_EDGE_INDEX | SEEP_EDGE_WEAK,
+                                  SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY,
+                                  SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK,
+                                  SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON};
   struct seep_graph_builder builder;
   uint32_t objects = 2 + unit_random_below(random, OBJECTS_MAX - 2);
   uint32_t edges = unit_random_below(random, objects * 3 + 1);
@@ -40,7 +48,8 @@ static void make_random(struct unit_random *random, struct seep_graph *graph) {
     uint32_t to = (from + 1 + unit_random_below(random, reach)) % objects;
     uint8_t kind = kinds[unit_random_below(random, SEEP_ARRAY_SIZE(kinds))];
     if (from == 0) kind = unit_random_below(random, 4) == 0 ? SEEP_EDGE_FINALIZER : SEEP_EDGE_OTHER;
-    seep_graph_builder_edge(&builder, from, address_of(to), kind, address_of(1 + unit_random_below(random, objects - 1)));
+    seep_graph_builder_edge(&builder, from, address_of(to), kind,
+                            address_of(1 + unit_random_below(random, objects - 1)));
   }
   finish_with_globals(&builder, unit_random_below(random, 2) == 0 ? 0 : address_of(1), graph);
 }
@@ -160,8 +169,10 @@ static void a_long_list_in_linear_time(void **unused) {
   }
   seep_graph_builder_node(&builder, key, SEEP_NODE_STRING, 3, 0, 0);
   uint32_t holder = seep_graph_builder_node(&builder, array, SEEP_NODE_TABLE, 5, 0, 0);
-  for (uint64_t i = 1; i <= LENGTH; i++) seep_graph_builder_edge(&builder, holder, address_of(LENGTH + i), SEEP_EDGE_INDEX, i);
-  for (uint64_t i = 1; i <= LENGTH; i++) seep_graph_builder_node(&builder, address_of(LENGTH + i), SEEP_NODE_TABLE, 7, 0, 0);
+  for (uint64_t i = 1; i <= LENGTH; i++)
+    seep_graph_builder_edge(&builder, holder, address_of(LENGTH + i), SEEP_EDGE_INDEX, i);
+  for (uint64_t i = 1; i <= LENGTH; i++)
+    seep_graph_builder_node(&builder, address_of(LENGTH + i), SEEP_NODE_TABLE, 7, 0, 0);
   finish(&builder, &graph);
   assert_true(seep_dominators_compute(&graph, &dominators));
   for (uint32_t i = 1; i <= LENGTH; i++) {

@@ -12,7 +12,8 @@ static void begin(struct seep_graph_builder *builder) {
   seep_graph_builder_init(builder, "state 1", "Lua 5.4", "Lua 5.4.4");
 }
 
-static void finish(struct seep_graph_builder *builder, const struct seep_graph_mark_addresses *marks, struct seep_graph *graph) {
+static void finish(struct seep_graph_builder *builder, const struct seep_graph_mark_addresses *marks,
+                   struct seep_graph *graph) {
   struct seep_error error = {{0}};
   assert_int_equal(seep_graph_builder_finish(builder, marks, 0, graph, &error), SEEP_OK);
 }
@@ -140,12 +141,19 @@ struct plain {
 static uint64_t address_of(uint32_t object) { return object == 0 ? 0 : 0x7f0000000000ULL + object * 0x6428ULL; }
 
 static void make_plain(struct unit_random *random, struct plain *plain) {
-  static const uint8_t kinds[] = {
-      SEEP_EDGE_INDEX, SEEP_EDGE_INDEX, SEEP_EDGE_FIELD, SEEP_EDGE_METATABLE, SEEP_EDGE_KEY,
-      SEEP_EDGE_INDEX | SEEP_EDGE_WEAK, SEEP_EDGE_FIELD | SEEP_EDGE_WEAK, SEEP_EDGE_ENTRY,
-      SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK | SEEP_EDGE_WEAK_KEY, SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY,
-      SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON, SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON,
-      SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON};
+  static const uint8_t kinds[] = {SEEP_EDGE_INDEX,
+                                  SEEP_EDGE_INDEX,
+                                  SEEP_EDGE_FIELD,
+                                  SEEP_EDGE_METATABLE,
+                                  SEEP_EDGE_KEY,
+                                  SEEP_EDGE_INDEX | SEEP_EDGE_WEAK,
+                                  SEEP_EDGE_FIELD | SEEP_EDGE_WEAK,
+                                  SEEP_EDGE_ENTRY,
+                                  SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK | SEEP_EDGE_WEAK_KEY,
+                                  SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY,
+                                  SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON,
+                                  SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON,
+                                  SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON};
   plain->objects = 2 + unit_random_below(random, OBJECTS_MAX - 2);
   plain->edge_count = unit_random_below(random, EDGES_MAX);
   for (uint32_t i = 0; i < plain->objects; i++) plain->finalizer[i] = unit_random_below(random, 12) == 0;
@@ -181,10 +189,13 @@ static void build_plain(struct unit_random *random, const struct plain *plain, s
   begin(&builder);
   bool in_order = unit_random_below(random, 2) == 0;
   for (uint32_t i = 0; i < plain->objects; i++) {
-    if (i > 0) seep_graph_builder_node(&builder, address_of(i), SEEP_NODE_TABLE, 1ULL << i % 20, 0, plain->finalizer[i] ? SEEP_NODE_FINALIZER : 0);
+    if (i > 0)
+      seep_graph_builder_node(&builder, address_of(i), SEEP_NODE_TABLE, 1ULL << i % 20, 0,
+                              plain->finalizer[i] ? SEEP_NODE_FINALIZER : 0);
     for (uint32_t j = 0; in_order && j < plain->edge_count; j++) {
       const struct plain_edge *edge = &plain->edges[j];
-      if (edge->from == i) seep_graph_builder_edge(&builder, i, address_of(edge->to), edge->kind, address_of(edge->key));
+      if (edge->from == i)
+        seep_graph_builder_edge(&builder, i, address_of(edge->to), edge->kind, address_of(edge->key));
     }
   }
   for (uint32_t j = 0; !in_order && j < plain->edge_count; j++) {
@@ -268,10 +279,13 @@ static void garbage_keeps_the_invariants(void **unused) {
     for (int i = 0; i < 200; i++) {
       uint64_t address = unit_random_next(&random) >> unit_random_below(&random, 64);
       uint64_t other = unit_random_below(&random, 2) == 0 ? address : unit_random_next(&random) >> 20;
-      uint32_t node = seep_graph_builder_node(&builder, address, (uint8_t)unit_random_below(&random, SEEP_NODE_KIND_COUNT),
-                                              unit_random_next(&random) >> 3, (uint32_t)unit_random_next(&random), 0xff);
-      seep_graph_builder_edge(&builder, unit_random_below(&random, 250), other, (uint8_t)unit_random_next(&random), address);
-      seep_graph_builder_edge_to_node(&builder, node, unit_random_below(&random, 300), (uint8_t)unit_random_next(&random), other);
+      uint32_t node =
+          seep_graph_builder_node(&builder, address, (uint8_t)unit_random_below(&random, SEEP_NODE_KIND_COUNT),
+                                  unit_random_next(&random) >> 3, (uint32_t)unit_random_next(&random), 0xff);
+      seep_graph_builder_edge(&builder, unit_random_below(&random, 250), other, (uint8_t)unit_random_next(&random),
+                              address);
+      seep_graph_builder_edge_to_node(&builder, node, unit_random_below(&random, 300),
+                                      (uint8_t)unit_random_next(&random), other);
     }
     finish(&builder, &no_marks, &graph);
     for (uint32_t i = 0; i < graph.edge_count; i++) {

@@ -19,7 +19,9 @@ struct made {
   uint64_t next_string;
 };
 
-static uint32_t name(struct made *made, const char *text) { return seep_graph_builder_name(&made->builder, text, strlen(text)); }
+static uint32_t name(struct made *made, const char *text) {
+  return seep_graph_builder_name(&made->builder, text, strlen(text));
+}
 
 static uint32_t table(struct made *made, uint64_t address) {
   return seep_graph_builder_node(&made->builder, address, SEEP_NODE_TABLE, 56, 0, 0);
@@ -54,7 +56,8 @@ static uint32_t begin(struct made *made) {
 }
 
 static void finish(struct made *made) {
-  const struct seep_graph_mark_addresses marks = {.globals = GLOBALS, .registry = REGISTRY, .main_thread = THREAD, .loaded = LOADED};
+  const struct seep_graph_mark_addresses marks = {
+      .globals = GLOBALS, .registry = REGISTRY, .main_thread = THREAD, .loaded = LOADED};
   assert_int_equal(seep_graph_builder_finish(&made->builder, &marks, 0, &made->graph, NULL), SEEP_OK);
   assert_int_equal(seep_heap_view_build(&made->graph, &made->view, NULL), SEEP_OK);
 }
@@ -89,7 +92,8 @@ static void references_have_names(void **unused) {
   uint32_t globals = begin(&made);
   uint32_t thread = seep_graph_builder_node(&made.builder, THREAD, SEEP_NODE_THREAD, 200, 0, 0);
   struct seep_graph_place place = {.source = name(&made, "@app.lua"), .line = 10};
-  struct seep_graph_local local = {.name = name(&made, "buffer"), .place = seep_graph_builder_place(&made.builder, &place), .line = 12};
+  struct seep_graph_local local = {
+      .name = name(&made, "buffer"), .place = seep_graph_builder_place(&made.builder, &place), .line = 12};
   edge(&made, thread, 0x5000, SEEP_EDGE_LOCAL, seep_graph_builder_local(&made.builder, &local));
   uint32_t buffer = table(&made, 0x5000);
   edge(&made, buffer, 0x5100, SEEP_EDGE_INDEX, 17);
@@ -156,7 +160,8 @@ static void a_long_path_is_shortened(void **unused) {
   uint32_t globals = begin(&made);
   uint64_t keys[2] = {string(&made, "a"), string(&made, "b")};
   edge(&made, globals, 0x10000000, SEEP_EDGE_FIELD, keys[1]);
-  for (uint64_t i = 0; i < 1000; i++) edge(&made, table(&made, 0x10000000 + i * 64), 0x10000000 + (i + 1) * 64, SEEP_EDGE_FIELD, keys[i % 2]);
+  for (uint64_t i = 0; i < 1000; i++)
+    edge(&made, table(&made, 0x10000000 + i * 64), 0x10000000 + (i + 1) * 64, SEEP_EDGE_FIELD, keys[i % 2]);
   finish(&made);
   char *text = seep_path_text(&made.view.paths, node_at(&made, 0x10000000 + 999 * 64), NULL);
   assert_non_null(strstr(text, "…952 steps…"));

@@ -30,11 +30,17 @@ static void make_graph(struct unit_random *random, uint32_t objects, struct seep
   seep_graph_builder_edge(&builder, SEEP_NODE_ROOT, address_of(0), SEEP_EDGE_REGISTRY, 0);
   for (uint32_t i = 0; i < objects; i++) {
     uint8_t kind = (uint8_t)(1 + unit_random_below(random, SEEP_NODE_KIND_COUNT - 1));
-    uint32_t info = kind == SEEP_NODE_STRING ? seep_graph_builder_string(&builder, text, unit_random_below(random, 100)) : 0;
+    uint32_t info =
+        kind == SEEP_NODE_STRING ? seep_graph_builder_string(&builder, text, unit_random_below(random, 100)) : 0;
     uint32_t node = seep_graph_builder_node(&builder, address_of(i), kind, unit_random_below(random, 200), info, 0);
     for (uint32_t j = unit_random_below(random, 4); j > 0; j--) {
-      static const uint8_t kinds[] = {SEEP_EDGE_INDEX, SEEP_EDGE_FIELD, SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY, SEEP_EDGE_METATABLE,
-                                      SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON, SEEP_EDGE_UPVALUE, SEEP_EDGE_LOCAL};
+      static const uint8_t kinds[] = {SEEP_EDGE_INDEX,
+                                      SEEP_EDGE_FIELD,
+                                      SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY,
+                                      SEEP_EDGE_METATABLE,
+                                      SEEP_EDGE_ENTRY | SEEP_EDGE_WEAK_KEY | SEEP_EDGE_EPHEMERON,
+                                      SEEP_EDGE_UPVALUE,
+                                      SEEP_EDGE_LOCAL};
       uint8_t edge = kinds[unit_random_below(random, SEEP_ARRAY_SIZE(kinds))];
       uint64_t name = seep_edge_names_node(edge) ? address_of(unit_random_below(random, objects)) : 0;
       seep_graph_builder_edge(&builder, node, address_of(unit_random_below(random, objects)), edge, name);
@@ -47,7 +53,8 @@ static void make_graph(struct unit_random *random, uint32_t objects, struct seep
 }
 
 static void write_graphs(const struct seep_graph *graphs, uint32_t count) {
-  struct seep_snapshot_info info = {.pid = 4711, .taken_wall_ns = 5, .pause_ns = 7, .run_id = 9, .command_bytes = 8, .command = "lua\0app"};
+  struct seep_snapshot_info info = {
+      .pid = 4711, .taken_wall_ns = 5, .pause_ns = 7, .run_id = 9, .command_bytes = 8, .command = "lua\0app"};
   struct seep_error error = {{0}};
   assert_int_equal(seep_snapshot_write(path, &info, graphs, count, &error), SEEP_OK);
 }
@@ -187,7 +194,8 @@ static void deceive(struct unit_random *random, const unsigned char *bytes, size
     at += sizeof chunk + chunk.packed_bytes;
     if (number == victim && raw_bytes > 0) {
       for (uint32_t i = 1 + unit_random_below(random, 3); i > 0; i--) {
-        raw[unit_random_below(random, (uint32_t)raw_bytes)] = (unsigned char)(unit_random_below(random, 3) == 0 ? 0xff : unit_random_next(random));
+        raw[unit_random_below(random, (uint32_t)raw_bytes)] =
+            (unsigned char)(unit_random_below(random, 3) == 0 ? 0xff : unit_random_next(random));
       }
       if (unit_random_below(random, 4) == 0) raw_bytes -= unit_random_below(random, (uint32_t)raw_bytes);
     }
