@@ -24,7 +24,7 @@ LDFLAGS_ALL := $(SANITIZE) $(LDFLAGS)
 # What runs inside a program depends on libc alone; libraries serve the command.
 HOST_SOURCES := $(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcard src/vm/*.c src/record/*.c) src/store/writer.c
 PRELOAD_SOURCES := $(HOST_SOURCES) src/reach/preload.c
-COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/heap/*.c src/model/*.c src/report/*.c src/cli/*.c) \
+COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/heap/*.c src/model/*.c src/verdict/*.c src/report/*.c src/cli/*.c) \
   src/record/rows.c src/record/series.c src/vm/vm.c src/vm/image.c $(wildcard src/vm/*heap*.c) src/reach/launch.c src/reach/process_maps.c \
   $(addprefix src/reach/,maps.c self_image.c stopped.c process_image.c core_image.c find_release.c take_heap.c)
 COMMAND_LIBS := -ljansson -lzstd -lelf -lm
@@ -87,6 +87,7 @@ help:
 	@echo 'make test          run all tests; TESTS="test/cli/run.t …" for some,'
 	@echo '                   LUA=/path/to/lua for another interpreter (and INCLUDE=/its/headers)'
 	@echo 'make check-asan    the tests with AddressSanitizer and UBSan builds'
+	@echo 'make check-sampling  what mode sample estimates, in a thousand runs'
 	@echo 'make check-valgrind  the tests under valgrind'
 	@echo 'make bench         what recording costs; BENCH_OPTIONS="--quick" and others, see bench/README.md'
 	@echo 'make bench-heap    what the heap graph costs; BENCH_OBJECTS=10000000'

@@ -52,4 +52,11 @@ asan-test: all $(UNIT_TESTS) $(TEST_DRIVERS) $(PROBES)
 check-valgrind: all $(UNIT_TESTS)
 	@BUILD=$(abspath $(BUILD)) test/valgrind/check $(UNIT_TESTS)
 
-.PHONY: test check-asan asan-test check-valgrind
+# A thousand seeded recordings of one program on every VM, whose intervals must
+# cover the truth as often as they promise, and the same in memory with up to
+# thousands of samples. Takes ten minutes.
+check-sampling: all $(BUILD)/test/test_estimate
+	@SEEP_SAMPLING_LONG=1 $(BUILD)/test/test_estimate
+	@SAMPLING_RUNS=1000 $(PROVE) --verbose test/cli/sampling.t
+
+.PHONY: test check-sampling check-asan asan-test check-valgrind

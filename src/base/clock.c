@@ -12,3 +12,5 @@ static uint64_t read_clock(clockid_t clock) {
 uint64_t seep_clock_wall_ns(void) { return read_clock(CLOCK_REALTIME); }
 
 uint64_t seep_clock_monotonic_ns(void) { return read_clock(CLOCK_MONOTONIC); }
+
+uint64_t seep_clock_cpu_ns(void) { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }

@@ -9,6 +9,8 @@ static const struct seep_verb verbs[] = {
      "record a program from start to end, then print the summary",
      "  -o FILE             the capture (default seepline.<program>.<pid>.seep)\n"
      "  --mode exact        every allocation, with its call stack (default)\n"
+     "  --mode sample       one allocation in so many bytes: estimates, at next to no cost\n"
+     "  --interval BYTES    bytes between two samples on average (sample; default 512k)\n"
      "  --lua INTERPRETER   run SCRIPT.lua with this one (default: its #! line, else the newest lua on PATH)\n"
      "  --children          record exec'd children too, each in its own file\n"
      "  -n N                rows in the summary (default 30)\n"
@@ -53,6 +55,11 @@ static const struct seep_verb verbs[] = {
      "  -o OUT              (default: stdout)\n"
      "  --state NAME        of this Lua state: its name or number (needed when there are several)\n",
      seep_verb_export},
+    {"leaks", "leaks FILE|PID [OPTIONS]", "which lines leak, with evidence, and why the others do not",
+     "  -n N                rows (default 30; all with --json)\n"
+     "  --fail-on-leak      exit with status 3 when there is a leak\n"
+     "  --json              schema 1, for programs\n",
+     seep_verb_leaks},
 };
 
 static int print_help(FILE *out) {

@@ -22,6 +22,7 @@ int seep_verb_heap(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_path(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_run(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_snapshot(const struct seep_verb *verb, int argc, char **argv);
+int seep_verb_leaks(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_show(const struct seep_verb *verb, int argc, char **argv);
 
 /* Prints one line to stderr, "seepline VERB: …", and returns `status`. */

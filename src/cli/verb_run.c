@@ -12,11 +12,14 @@
 #include "base/text.h"
 #include "cli/verb.h"
 #include "reach/launch.h"
+#include "record/sampler.h"
 #include "report/report.h"
 
 struct request {
   const char *capture, *interpreter;
   bool children, no_summary;
+  bool sample;
+  uint32_t interval_bytes;  /* mode sample; 0: not asked for */
   uint32_t rows;
   char **program;  /* PROGRAM and its arguments, NULL at the end */
 };
@@ -30,6 +33,19 @@ static int wrong(const struct seep_verb *verb, const char *format, const char *t
   return status;
 }
 
+/* Bytes, or with k, M, G behind the number. */
+static bool read_interval(const char *text, uint32_t *interval_bytes) {
+  static const char units[] = "kMG";
+  char *end;
+  if (text[0] < '0' || text[0] > '9') return false;
+  unsigned long long value = strtoull(text, &end, 10);
+  const char *unit = *end == '\0' ? NULL : strchr(units, *end == 'K' ? 'k' : *end);
+  if (value > SEEP_INTERVAL_MAX_BYTES || (*end != '\0' && (unit == NULL || end[1] != '\0'))) return false;
+  if (unit != NULL) value <<= 10 * (unit - units + 1);
+  *interval_bytes = (uint32_t)value;
+  return value >= SEEP_INTERVAL_MIN_BYTES && value <= SEEP_INTERVAL_MAX_BYTES;
+}
+
 static int read_option(const struct seep_verb *verb, int option, struct request *request) {
   switch (option) {
     case 'o': request->capture = optarg; return SEEP_DONE;
@@ -40,12 +56,17 @@ static int read_option(const struct seep_verb *verb, int option, struct request 
       if (seep_verb_number(optarg, 1, &request->rows)) return SEEP_DONE;
       return wrong(verb, "-n takes a number of rows from 1 up, not ", optarg);
     case 'm':
-      if (strcmp(optarg, "exact") == 0) return SEEP_DONE;
-      if (strcmp(optarg, "sample") == 0 || strcmp(optarg, "line") == 0 ||
-          strcmp(optarg, "call") == 0 || strcmp(optarg, "count") == 0) {
-        return wrong(verb, "this version records in mode exact alone, not yet in mode ", optarg);
+      if (strcmp(optarg, "exact") == 0 || strcmp(optarg, "sample") == 0) {
+        request->sample = optarg[0] == 's';
+        return SEEP_DONE;
       }
-      return wrong(verb, "--mode takes exact, not ", optarg);
+      if (strcmp(optarg, "line") == 0 || strcmp(optarg, "call") == 0 || strcmp(optarg, "count") == 0) {
+        return wrong(verb, "this version records in modes exact and sample, not yet in mode ", optarg);
+      }
+      return wrong(verb, "--mode takes exact or sample, not ", optarg);
+    case 'i':
+      if (read_interval(optarg, &request->interval_bytes)) return SEEP_DONE;
+      return wrong(verb, "--interval takes bytes between two samples, from 256 to 1G (512k, 2M), not ", optarg);
     default: return SEEP_WRONG_USAGE; /* getopt has said why */
   }
 }
@@ -53,7 +74,7 @@ static int read_option(const struct seep_verb *verb, int option, struct request 
 static int read_arguments(const struct seep_verb *verb, int argc, char **argv, struct request *request) {
   static const struct option options[] = {
       {"lua", required_argument, NULL, 'l'},  {"children", no_argument, NULL, 'c'},
-      {"mode", required_argument, NULL, 'm'}, {"no-summary", no_argument, NULL, 'q'},
+      {"mode", required_argument, NULL, 'm'}, {"interval", required_argument, NULL, 'i'}, {"no-summary", no_argument, NULL, 'q'},
       {NULL, 0, NULL, 0}};
   int option;
   /* "+": options of the program are its own. */
@@ -62,6 +83,10 @@ static int read_arguments(const struct seep_verb *verb, int argc, char **argv, s
     if (status != SEEP_DONE) return status;
   }
   if (optind == argc) return wrong(verb, "which program? seepline ", verb->synopsis);
+  if (request->interval_bytes != 0 && !request->sample) {
+    return wrong(verb, "--interval is for --mode sample", "");
+  }
+  if (request->sample && request->interval_bytes == 0) request->interval_bytes = SEEP_INTERVAL_DEFAULT_BYTES;
   if (request->capture != NULL && request->capture[0] == '\0') return wrong(verb, "-o takes a file name", "");
   request->program = argv + optind;
   return SEEP_DONE;
@@ -131,6 +156,16 @@ static char **words_to_execute(const struct seep_verb *verb, const struct reques
 
 /* -- Afterwards --------------------------------------------------------------- */
 
+static void print_leaks(const struct seep_reader *reader, const char *path) {
+  struct seep_profile profile;
+  struct seep_findings findings;
+  seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
+  seep_findings_build(&profile, &findings);
+  seep_report_leaks_summary(&profile, &findings, stderr);
+  seep_findings_free(&findings);
+  seep_profile_free(&profile);
+}
+
 static void print_summary(const char *path, uint32_t rows) {
   struct seep_reader *reader;
   struct seep_error error = {{0}};
@@ -142,8 +177,9 @@ static void print_summary(const char *path, uint32_t rows) {
   seep_profile_build(reader, path, SEEP_BY_ROW, SEEP_SORT_LIVE, &profile);
   fputs("\nseepline: ", stderr);
   seep_report_table(&profile, rows, stderr);
+  print_leaks(reader, path);
   char *printable = seep_text_printable(path);
-  fprintf(stderr, "Capture: %s (seepline show FILE)\n", printable);
+  fprintf(stderr, "Capture: %s (seepline show FILE, seepline leaks FILE)\n", printable);
   free(printable);
   seep_profile_free(&profile);
   seep_reader_close(reader);
@@ -218,7 +254,8 @@ int seep_verb_run(const struct seep_verb *verb, int argc, char **argv) {
   char **words = words_to_execute(verb, &request, &failure);
   if (words == NULL) return failure;
   struct seep_launch launch = {
-      .arguments = words, .capture = request.capture, .children = request.children};
+      .arguments = words, .capture = request.capture, .children = request.children,
+      .sample_interval_bytes = request.interval_bytes};
   if (seep_launch_run(&launch, &wait_status, &failure, &error) != SEEP_OK) {
     return seep_verb_fail(verb, failure, "%s", error.text);
   }

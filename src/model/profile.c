@@ -8,7 +8,9 @@
 #include "base/map.h"
 #include "base/text.h"
 #include "model/names.h"
+#include "model/sampled.h"
 #include "record/rows.h"
+#include "record/series.h"
 
 /* Everything a profile owns, in one list. */
 struct owned {
@@ -23,6 +25,7 @@ struct builder {
   struct seep_names *names;
   struct seep_map index;   /* merge key to row number + 1 */
   size_t row_capacity;
+  uint64_t run_id;
   /* Of the state that is being read: */
   uint32_t state;
   const struct seep_state_record *record;
@@ -273,9 +276,68 @@ static void add_counters(struct seep_counters *to, const struct seep_counters *f
  * negative for an instant: it is shown as none. */
 static uint64_t difference(uint64_t more, uint64_t less) { return more > less ? more - less : 0; }
 
+/* Adds the points of a series to the row's, moment by moment. */
+static void add_series(struct builder *builder, struct seep_profile_past *past,
+                       const struct seep_series_record *series, double weight) {
+  const struct seep_history *history = &builder->profile->states[builder->state].history;
+  uint64_t *points = (uint64_t *)past->survivor_bytes;
+  if (points == NULL) {
+    points = own(builder->owned, seep_must_alloc(SEEP_MOMENTS_MAX * sizeof *points));
+    past->survivor_bytes = points;
+  }
+  uint32_t at = 0, count = series->count < SEEP_MOMENTS_MAX ? series->count : (uint32_t)SEEP_MOMENTS_MAX;
+  for (uint32_t i = 0; i < history->count; i++) {
+    while (at < count && series->epochs[at] < history->moments[i].epoch) at++;
+    if (at == count || series->epochs[at] != history->moments[i].epoch) continue;
+    points[i] += seep_sampled_scale(series->survivor_bytes[at], weight);
+  }
+}
+
+/* `weight`: 1, or what a sampled block of the row stands for. */
+static void add_past(struct builder *builder, struct seep_profile_past *past, const struct seep_row_record *row,
+                     const struct seep_series_record *series, double weight) {
+  uint64_t first_alloc_bytes = (uint64_t)row->first_alloc * SEEP_CLOCK_UNIT_BYTES;
+  uint64_t last_alloc_bytes = (uint64_t)row->last_alloc * SEEP_CLOCK_UNIT_BYTES;
+  if (past->survivor_bytes == NULL || first_alloc_bytes < past->first_alloc_bytes) past->first_alloc_bytes = first_alloc_bytes;
+  for (int age = 0; age < 2; age++) past->young_bytes[age] += seep_sampled_scale(row->young_bytes[age], weight);
+  if (last_alloc_bytes > past->last_alloc_bytes) past->last_alloc_bytes = last_alloc_bytes;
+  if (series != NULL) add_series(builder, past, series, weight);
+}
+
+/* Brings copies of a row and its series up to the last epoch. Returns whether
+ * there is a series. */
+static bool bring_up_to_date(struct builder *builder, struct seep_row_record *row,
+                             struct seep_series_record *series) {
+  const struct seep_history *history = &builder->record->history;
+  const struct seep_series_record *found = seep_reader_series(builder->reader, builder->state, row->series);
+  bool wanted = builder->profile->by == SEEP_BY_STATE;
+  if (found != NULL) *series = *found;
+  if (found == NULL) seep_series_start(series, history); /* not touched since its first epoch */
+  seep_row_catch_up(row, wanted ? series : NULL, history, (uint32_t)builder->record->epoch_count);
+  return wanted;
+}
+
+/* In mode sample a row counts sampled blocks of one size class. */
+static double weigh(struct builder *builder, const struct seep_row_record *row, struct seep_counters *counters,
+                    struct seep_profile_row *merged) {
+  struct seep_profile_state *state = &builder->profile->states[builder->state];
+  if (state->mode != SEEP_MODE_SAMPLE) return 1;
+  struct seep_profile_estimates estimates = {0};
+  uint32_t interval = builder->profile->interval;
+  uint64_t seed = hash_number(hash_number(builder->run_id, builder->state), row->node);
+  state->sample_count += row->alloc_count;
+  seep_sampled_estimate(row, interval, seed, counters, &estimates);
+  if (merged->estimates == NULL) merged->estimates = own(builder->owned, seep_must_alloc(sizeof estimates));
+  seep_sampled_merge(merged->estimates, &estimates);
+  seep_sampled_merge(&state->estimates, &estimates);
+  merged->has_peak = false;
+  return seep_sampled_weight(row, interval);
+}
+
 static void count_row(struct builder *builder, const struct seep_row_record *record) {
   struct seep_row_record row = *record;
-  seep_row_catch_up(&row, NULL, (uint32_t)builder->record->epoch_count);
+  struct seep_series_record series;
+  bool has_series = bring_up_to_date(builder, &row, &series);
   struct seep_counters counters = {
       .alloc_bytes = row.alloc_bytes, .alloc_count = row.alloc_count,
       .freed_bytes = row.freed_bytes, .freed_count = row.freed_count,
@@ -290,8 +352,10 @@ static void count_row(struct builder *builder, const struct seep_row_record *rec
   /* What was there at the start did not grow here. */
   if (before) counters.growth_bytes = (int64_t)(row.alloc_bytes - builder->record->vm_bytes_at_start);
   struct seep_profile_row *merged = merged_row(builder, row.node, row.type < SEEP_TYPE_COUNT ? row.type : 0, true);
+  double weight = weigh(builder, &row, &counters, merged);
   add_counters(&merged->counters, &counters);
   add_counters(&builder->profile->states[builder->state].counters, &counters);
+  add_past(builder, &merged->past, &row, has_series ? &series : NULL, weight);
   if (row.flags & SEEP_ROW_INEXACT) merged->exact = false;
   merged->peak_bytes = merged->has_peak ? row.peak_bytes : 0;
 }
@@ -328,6 +392,7 @@ static void count_frees_by_place(struct builder *builder) {
 /* The last allocation of a running program whose type is still to come. */
 static void count_pending(struct builder *builder) {
   uint64_t size = builder->record->pending_bytes;
+  if (builder->record->mode == SEEP_MODE_SAMPLE) return; /* one sample more or less */
   if (size == 0 || builder->record->pending_node >= builder->record->node_count) return;
   struct seep_counters counters = {.alloc_bytes = size, .alloc_count = 1, .live_bytes = size,
                                    .live_count = 1, .growth_bytes = (int64_t)size};
@@ -347,7 +412,27 @@ static void copy_plain(char *out, size_t out_bytes, const char *in, size_t in_by
   out[i] = '\0';
 }
 
-static void describe_state(const struct seep_state_record *record, struct seep_profile_state *state) {
+/* The moments in the order of time. A program that runs may be caught as it takes
+ * some out; then those that do not fit are left out. */
+static void take_history(const struct seep_state_record *record, struct seep_history *history) {
+  *history = record->history;
+  history->count = 0;
+  for (uint32_t i = 0; i < record->history.count; i++) {
+    const struct seep_moment *moment = &record->history.moments[i];
+    bool follows = moment->born_bytes <= moment->alloc_bytes && moment->alloc_bytes <= record->alloc_bytes;
+    if (history->count > 0) {
+      const struct seep_moment *last = &history->moments[history->count - 1];
+      follows = follows && moment->epoch > last->epoch && moment->born_bytes >= last->born_bytes;
+    }
+    if (follows) history->moments[history->count++] = *moment;
+  }
+  for (int i = 0; i < 2; i++) {
+    if (history->ended_bytes[i] > record->alloc_bytes) history->ended_bytes[i] = record->alloc_bytes;
+  }
+}
+
+static void describe_state(const struct seep_file_header *header, const struct seep_state_record *record,
+                           struct seep_profile_state *state) {
   state->number = record->number;
   snprintf(state->name, sizeof state->name, "state %u", record->number);
   copy_plain(state->family, sizeof state->family, record->family, sizeof record->family);
@@ -355,11 +440,16 @@ static void describe_state(const struct seep_state_record *record, struct seep_p
   state->opened_count = record->opened_count;
   state->closed = record->closed != SEEP_STATE_OPEN;
   state->released = record->closed == SEEP_STATE_RELEASED;
+  state->mode = record->mode == SEEP_MODE_SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
   state->peak_bytes = record->peak_bytes;
   state->vm_bytes = record->vm_bytes;
   state->epochs = record->epoch_count;
   state->minor_collections = record->minor_count;
   state->dropped = record->dropped_count;
+  state->clock_bytes = record->alloc_bytes;
+  state->idle_share = header->ended_cpu_ns > record->busy_cpu_ns
+      ? (double)(header->ended_cpu_ns - record->busy_cpu_ns) / (double)header->ended_cpu_ns : 0;
+  take_history(record, &state->history);
 }
 
 static void add_state(struct builder *builder, uint32_t index) {
@@ -369,11 +459,15 @@ static void add_state(struct builder *builder, uint32_t index) {
   builder->frames = seep_must_alloc((size_t)record->frame_count * sizeof *builder->frames);
   builder->node_hashes = seep_must_alloc((size_t)record->node_count * sizeof *builder->node_hashes);
   builder->main_rows = seep_must_alloc((size_t)record->node_count * sizeof *builder->main_rows);
-  describe_state(record, &builder->profile->states[index]);
+  describe_state(seep_reader_header(builder->reader), record, &builder->profile->states[index]);
   hash_nodes(builder);
   count_rows(builder);
   count_pending(builder);
-  count_frees_by_place(builder);
+  if (record->mode == SEEP_MODE_SAMPLE) {
+    builder->profile->states[index].counters.growth_bytes = (int64_t)(record->vm_bytes - record->vm_bytes_at_start);
+  } else {
+    count_frees_by_place(builder);
+  }
   free(builder->frames);
   free(builder->node_hashes);
   free(builder->main_rows);
@@ -384,6 +478,9 @@ static void add_totals(struct seep_profile *profile) {
   for (uint32_t i = 0; i < profile->state_count; i++) {
     const struct seep_profile_state *state = &profile->states[i];
     add_counters(&totals->counters, &state->counters);
+    seep_sampled_merge(&totals->estimates, &state->estimates);
+    totals->sample_count += state->sample_count;
+    totals->mode = state->mode;
     totals->vm_bytes += state->vm_bytes;
     totals->peak_bytes += state->peak_bytes;
     totals->epochs += state->epochs;
@@ -458,6 +555,8 @@ static void describe_file(const struct seep_reader *reader, struct seep_profile 
   profile->command = seep_text_utf8(command, count);
   profile->pid = header->pid;
   profile->started_wall_ns = header->started_wall_ns;
+  profile->mode = header->mode == SEEP_MODE_SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
+  profile->interval = header->interval;
   profile->sealed = seep_reader_is_sealed(reader);
   profile->forked = (header->flags & SEEP_FILE_FORKED) != 0;
   profile->unrecorded_states = header->unrecorded_states;
@@ -473,6 +572,7 @@ void seep_profile_build(const struct seep_reader *reader, const char *path, enum
   struct builder builder = {.reader = reader, .profile = profile, .owned = owned};
   *profile = (struct seep_profile){.path = path, .by = by, .owned = owned};
   describe_file(reader, profile);
+  builder.run_id = seep_reader_header(reader)->run_id;
   profile->state_count = seep_reader_state_count(reader);
   profile->states = seep_must_alloc(profile->state_count * sizeof *profile->states);
   builder.names = seep_names_new(profile->started_wall_ns);

@@ -7,6 +7,7 @@
 #ifndef SEEP_PROFILE_H
 #define SEEP_PROFILE_H
 
+#include "model/estimate.h"
 #include "store/reader.h"
 #include "vm/vm.h"
 
@@ -28,6 +29,18 @@ struct seep_counters {
   int64_t growth_bytes;
 };
 
+/* Mode sample: how far the counters of a row are certain. */
+struct seep_profile_estimates {
+  struct seep_estimate live_bytes, live_count, alloc_bytes, alloc_count, survivor_bytes, survivor_count;
+};
+
+/* What a verdict asks about a row's past (SEEP_BY_STATE only). */
+struct seep_profile_past {
+  const uint64_t *survivor_bytes;  /* least around each moment of the state's history; NULL: never any */
+  uint64_t young_bytes[2];         /* live bytes born since the last end of an epoch; in the epoch before it */
+  uint64_t first_alloc_bytes, last_alloc_bytes; /* the state's clock at those allocations, rounded down to 4096 */
+};
+
 struct seep_profile_row {
   const char *file;       /* of the innermost Lua frame; NULL: not the same in all parts */
   const char *function;   /* likewise */
@@ -38,7 +51,9 @@ struct seep_profile_row {
   bool has_peak;
   uint64_t peak_bytes;
   struct seep_counters counters;
+  struct seep_profile_estimates *estimates;  /* NULL: the counters are exact */
   uint32_t state;         /* number of the state, with SEEP_BY_STATE */
+  struct seep_profile_past past;
   uint32_t frame_count;   /* 0 when merged over stacks */
   const struct seep_profile_frame **frames;  /* leaf first, the mark of left-out frames not in it */
   /* How the key was made: private to profile.c. */
@@ -52,7 +67,13 @@ struct seep_profile_state {
   uint32_t opened_count;
   bool closed, released;
   struct seep_counters counters;
+  enum seep_mode mode;
+  struct seep_profile_estimates estimates;   /* mode sample */
+  uint64_t sample_count;                     /* … blocks that were sampled */
   uint64_t peak_bytes, vm_bytes, epochs, minor_collections, dropped;
+  uint64_t clock_bytes;                /* allocated so far */
+  double idle_share;                   /* of the processor time, after allocation had all but ended; 0: not known */
+  struct seep_history history;         /* in order, whatever the file says */
 };
 
 struct seep_profile {
@@ -62,6 +83,8 @@ struct seep_profile {
   uint64_t started_wall_ns;
   double duration_s;
   bool sealed, complete, running, forked;
+  enum seep_mode mode;
+  uint32_t interval;      /* mode sample: bytes between two samples, on average */
   char problem[256];      /* why it is not complete, "" otherwise */
   uint32_t unrecorded_states;
   uint32_t state_count;

@@ -11,6 +11,13 @@
 #define SEEP_RUN_CHILDREN 'c' /* leave the variables for exec'd children */
 #define SEEP_RUN_PLAIN '-'    /* no flag */
 
+/* "sample:<bytes between two samples>"; not there: mode exact. */
+#define SEEP_MODE_VARIABLE "SEEPLINE_MODE"
+
+/* A number that fixes the points of mode sample, for tests. The user's own: it
+ * stays in the environment. */
+#define SEEP_SEED_VARIABLE "SEEPLINE_SEED"
+
 #define SEEP_PRELOAD_NAME "libseepline-preload.so"
 
 #endif

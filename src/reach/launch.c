@@ -172,6 +172,10 @@ static void set_environment(const struct seep_launch *launch, const char *preloa
       setenv("LD_PRELOAD", value, 1) != 0 || setenv(SEEP_RUN_VARIABLE, request, 1) != 0) {
     _exit(SEEP_EXIT_CANNOT_RECORD);
   }
+  if (launch->sample_interval_bytes == 0) return;
+  if (asprintf(&value, "sample:%u", launch->sample_interval_bytes) < 0 || setenv(SEEP_MODE_VARIABLE, value, 1) != 0) {
+    _exit(SEEP_EXIT_CANNOT_RECORD);
+  }
 }
 
 /* What a child that could not become the program tells its parent. */

@@ -17,6 +17,7 @@ struct seep_launch {
   char *const *arguments;     /* of the program, NULL at the end; [0] is looked up on PATH */
   const char *capture;        /* path as asked for, or NULL for the default name */
   bool children;              /* record exec'd children, too */
+  uint32_t sample_interval_bytes;  /* mode sample; 0: mode exact */
   uint64_t run_id;            /* set by seep_launch_run */
   char capture_path[PATH_MAX];/* absolute, set by seep_launch_run */
 };

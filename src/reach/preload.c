@@ -104,6 +104,7 @@ static void restore_environment(void) {
   char *value = find_variable("LD_PRELOAD", &at);
   if (value != NULL && !drop_entry(value)) drop_variable(at);
   if (find_variable(SEEP_RUN_VARIABLE, &at) != NULL) drop_variable(at);
+  if (find_variable(SEEP_MODE_VARIABLE, &at) != NULL) drop_variable(at);
 }
 
 static void read_command(struct seep_settings *settings) {
@@ -112,6 +113,18 @@ static void read_command(struct seep_settings *settings) {
   ssize_t got = read(file, settings->command, sizeof settings->command - 1);
   settings->command_bytes = got > 0 ? (uint32_t)got : 0;
   close(file);
+}
+
+static void read_mode(struct seep_settings *settings) {
+  static const char sample[] = "sample:";
+  size_t at;
+  const char *mode = find_variable(SEEP_MODE_VARIABLE, &at);
+  const char *seed = find_variable(SEEP_SEED_VARIABLE, &at);
+  settings->mode = SEEP_MODE_EXACT;
+  if (mode == NULL || strncmp(mode, sample, strlen(sample)) != 0) return;
+  settings->mode = SEEP_MODE_SAMPLE;
+  settings->interval = (uint32_t)strtoul(mode + strlen(sample), NULL, 10);
+  settings->seed = seed != NULL ? strtoull(seed, NULL, 10) : settings->run_id ^ (uint64_t)getpid() << 32;
 }
 
 static bool read_request(void) {
@@ -124,6 +137,7 @@ static bool read_request(void) {
   preload.keep_variables = value[17] == SEEP_RUN_CHILDREN;
   strcpy(settings->path, value + 19);
   read_command(settings);
+  read_mode(settings);
   return true;
 }
 
@@ -175,13 +189,35 @@ static realloc_function *find_next_realloc(void) {
   return next_realloc;
 }
 
+/* The way of all calls but a candidate: straight to libc's, but while some thread
+ * has a candidate every call is looked at. */
+static realloc_function watch_realloc;
+static realloc_function *realloc_route = watch_realloc;
+static uint32_t expecting_count;
+
+static void expect_state(uintptr_t block) {
+  candidate_block = block;
+  __atomic_add_fetch(&expecting_count, 1, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&realloc_route, watch_realloc, __ATOMIC_SEQ_CST);
+}
+
+/* (Another thread may begin to expect one meanwhile: hence the second look.) */
+static void stop_expecting(void) {
+  candidate_block = 0;
+  if (__atomic_sub_fetch(&expecting_count, 1, __ATOMIC_SEQ_CST) != 0) return;
+  __atomic_store_n(&realloc_route, next_realloc, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&expecting_count, __ATOMIC_SEQ_CST) != 0) {
+    __atomic_store_n(&realloc_route, watch_realloc, __ATOMIC_SEQ_CST);
+  }
+}
+
 /* The call after the one that may have been a state's: if it was, begin to
  * record. The call itself has passed the state's allocator already, so its
  * block is counted by hand. */
 static struct seep_recorder *take_candidate(void) {
   const struct seep_vm *vm = &preload.builds[0].vm;
   uintptr_t block = candidate_block;
-  candidate_block = 0;
+  stop_expecting();
   if (!seep_vm_is_state(vm, block + vm->main_thread_offset)) return NULL;
   seep_process_adopt_newborn(vm, block);
   return seep_process_recorder_of(block + vm->main_thread_offset + vm->global_offset);
@@ -195,16 +231,15 @@ static SEEP_NOINLINE void *watch_realloc(void *block, size_t size) {
   if (recorder != NULL && block == NULL) {
     seep_recorder_note_buffer(recorder, (uintptr_t)result, size);
   }
-  if (block == NULL && size == preload.watched_bytes) candidate_block = (uintptr_t)result;
+  if (block == NULL && size == preload.watched_bytes) {
+    expect_state((uintptr_t)result);
+  }
   return result;
 }
 
 SEEP_EXPORT void *realloc(void *block, size_t size) {
-  if (SEEP_LIKELY(next_realloc != NULL && candidate_block == 0 &&
-                  (block != NULL || size != preload.watched_bytes))) {
-    return next_realloc(block, size);
-  }
-  return watch_realloc(block, size);
+  if (SEEP_UNLIKELY(block == NULL && size == preload.watched_bytes)) return watch_realloc(block, size);
+  return realloc_route(block, size);
 }
 
 static void *map(void *at, size_t size, int protection, int flags, int file, off_t offset) {
@@ -379,7 +414,7 @@ static void watch_program(void *newstate) {
 }
 
 __attribute__((constructor)) static void begin(void) {
-  find_next_realloc();
+  realloc_route = find_next_realloc();
   preload.requested = read_request();
   if (!preload.requested) return;
   void *newstate = newstate_of_program();

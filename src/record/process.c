@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/pages.h"
+#include "record/sample_call.h"
 #include "record/thunks.h"
 
 enum { FRESH_STATES = 64, OWNER_CACHE = 64 };
@@ -54,7 +55,8 @@ static void create_capture(void) {
   }
   struct seep_file_header *header = process.capture.header;
   header->run_id = settings->run_id;
-  header->mode = SEEP_MODE_EXACT;
+  header->mode = settings->mode;
+  header->interval = settings->interval;
   header->command_bytes = settings->command_bytes;
   memcpy(header->command, settings->command, sizeof header->command);
 }
@@ -87,12 +89,20 @@ static struct seep_recorder *reusable(const struct seep_vm *vm, seep_allocator *
   return NULL;
 }
 
+/* As asked for; each state has points of its own. */
+static bool prepare(struct seep_recorder *recorder, uint32_t index, const struct seep_vm *vm) {
+  const struct seep_settings *settings = &process.settings;
+  if (!seep_recorder_init(recorder, &process.capture, index, vm)) return false;
+  if (settings->mode != SEEP_MODE_SAMPLE) return true;
+  return seep_recorder_sample(recorder, settings->interval, settings->seed + index);
+}
+
 static struct seep_recorder *add_recorder(const struct seep_vm *vm, seep_allocator *original) {
   uint32_t index = process.recorder_count;
   if (index == SEEP_STATES_MAX) return NULL;
   struct seep_recorder *recorder = seep_pages_map(sizeof *recorder);
   if (recorder == NULL) return NULL;
-  if (!seep_recorder_init(recorder, &process.capture, index, vm)) {
+  if (!prepare(recorder, index, vm)) {
     seep_pages_unmap(recorder, sizeof *recorder);
     return NULL;
   }

@@ -16,6 +16,9 @@ struct seep_settings {
   uint64_t run_id;
   char command[2048];   /* arguments, each ended by a zero byte */
   uint32_t command_bytes;
+  enum seep_mode mode;
+  uint32_t interval;    /* mode sample: bytes between two samples, on average */
+  uint64_t seed;        /* … of its points */
 };
 
 /* Prepares recording. Nothing is written before the first Lua state. Call once. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "record/series.h"
 
 enum { STATE_BYTES = 4096, ROWS_BYTES = 16384, SERIES_BYTES = 16384, SITES_MAX = 1000000 };
@@ -29,14 +30,15 @@ static struct seep_series_record *series_of(struct seep_recorder *recorder,
   uint32_t number = recorder->record->series_count;
   if (!seep_table_reserve(recorder->capture, &recorder->series, number + 1)) return NULL;
   struct seep_series_record *series = seep_table_record(&recorder->series, number);
-  seep_series_start(series, row->epoch);
+  seep_series_start(series, &recorder->record->history);
   row->series = number;
   recorder->record->series_count = number + 1;
   return series;
 }
 
 static SEEP_NOINLINE void catch_up(struct seep_recorder *recorder, struct seep_row_record *row) {
-  seep_row_catch_up(row, series_of(recorder, row), (uint32_t)recorder->record->epoch_count);
+  seep_row_catch_up(row, series_of(recorder, row), &recorder->record->history,
+                    (uint32_t)recorder->record->epoch_count);
 }
 
 static inline void touch(struct seep_recorder *recorder, struct seep_row_record *row) {
@@ -57,6 +59,7 @@ static uint32_t add_row(struct seep_recorder *recorder, uint32_t node, enum seep
       .type = (uint16_t)type,
       .flags = (uint16_t)flags,
       .epoch = (uint32_t)record->epoch_count,
+      .first_alloc = (uint32_t)(record->alloc_bytes / SEEP_CLOCK_UNIT_BYTES),
   };
   record->row_count = number + 1;
   if (place->first_row == 0) record->site_count++;
@@ -82,7 +85,7 @@ static SEEP_NOINLINE uint32_t find_row(struct seep_recorder *recorder, uint32_t 
 
 static inline uint32_t row_of(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
                               uint32_t flags) {
-  uint32_t kind = (uint32_t)type << 1 | flags;
+  uint32_t kind = (uint32_t)type << 16 | flags;
   struct seep_row_cache_entry *cached =
       &recorder->row_cache[(node * 0x9e3779b1u + kind * 0x85ebca6bu) >> 23];
   if (SEEP_LIKELY(cached->node == node && cached->kind == kind && cached->row != 0)) {
@@ -223,11 +226,15 @@ static inline int age_of_tag(const struct seep_recorder *recorder, uint32_t tag)
   return tag == recorder->tag_before ? 1 : 2;
 }
 
-static void count_add(struct seep_recorder *recorder, uint32_t number, uint64_t size_bytes,
-                      uint32_t tag) {
+static inline int age_of_epoch(const struct seep_recorder *recorder, uint32_t birth) {
+  uint32_t ends = (uint32_t)recorder->record->epoch_count - birth;
+  return ends < 2 ? (int)ends : 2;
+}
+
+static void count_add(struct seep_recorder *recorder, uint32_t number, uint64_t size_bytes, int age) {
   struct seep_row_record *row = row_at(recorder, number);
   touch(recorder, row);
-  seep_row_add(row, size_bytes, age_of_tag(recorder, tag));
+  seep_row_add(row, size_bytes, age, recorder->record->alloc_bytes);
 }
 
 static void count_remove(struct seep_recorder *recorder, struct seep_block block,
@@ -244,20 +251,44 @@ static void count_remove(struct seep_recorder *recorder, struct seep_block block
   }
 }
 
+static inline uint32_t row_flags(uint64_t leaf_key) {
+  return leaf_key & SEEP_KEY_INEXACT ? SEEP_ROW_INEXACT : 0;
+}
+
+void seep_recorder_enter_sample(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
+                                const struct seep_fresh *fresh, uint32_t epoch) {
+  uint32_t flags = row_flags(fresh->leaf_key) | seep_size_class(size_bytes) << SEEP_ROW_SIZE_SHIFT;
+  uint32_t row = row_of(recorder, fresh->node, fresh->type, flags);
+  if (!seep_sampler_put(&recorder->sampler, block, row, epoch)) {
+    recorder->record->dropped_count++;
+    return;
+  }
+  count_add(recorder, row, size_bytes, age_of_epoch(recorder, epoch));
+  recorder->record->live_bytes += size_bytes;
+}
+
+void seep_recorder_remove_sample(struct seep_recorder *recorder, const struct seep_sample *sample,
+                                 uint64_t size_bytes) {
+  struct seep_row_record *row = row_at(recorder, sample->row);
+  touch(recorder, row);
+  seep_row_remove(row, size_bytes, age_of_epoch(recorder, sample->epoch));
+  recorder->record->live_bytes -= size_bytes;
+  seep_sampler_take(&recorder->sampler, sample);
+}
+
 /* Enters a block under its row; the type is known. */
 static void enter_block(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
                         uint32_t node, enum seep_type type, uint32_t tag, uint64_t leaf_key) {
-  uint32_t flags = leaf_key & SEEP_KEY_INEXACT ? SEEP_ROW_INEXACT : 0;
-  uint32_t row = row_of(recorder, node, type, flags);
+  uint32_t row = row_of(recorder, node, type, row_flags(leaf_key));
   struct seep_block entry = {.row = row, .tag = tag};
   if (SEEP_UNLIKELY(!seep_block_table_put(&recorder->blocks, block, entry))) {
     /* Its free will be taken for that of an older block: say so at once. */
     entry.row = recorder->record->before_row;
     recorder->record->dropped_count++;
-    count_add(recorder, entry.row, size_bytes, 0);
+    count_add(recorder, entry.row, size_bytes, 2);
     return;
   }
-  count_add(recorder, row, size_bytes, tag);
+  count_add(recorder, row, size_bytes, age_of_tag(recorder, tag));
 }
 
 /* Whether the pending block is a string: then the count of strings has risen
@@ -280,6 +311,8 @@ static bool is_sweeping(const struct seep_recorder *recorder) {
 
 static enum seep_type pending_type(struct seep_recorder *recorder, uintptr_t freed_block) {
   const struct seep_pending *pending = &recorder->pending;
+  /* The VM frees the buckets of its strings right after making larger ones. */
+  if (freed_block != 0 && freed_block == seep_vm_string_table(&recorder->vm_state)) return SEEP_TYPE_OTHER;
   if (freed_block == pending->block && is_sweeping(recorder)) {
     return recorder->vm_state.vm->ops->type_of_swept(freed_block);
   }
@@ -309,26 +342,54 @@ static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
   if (pending->block == 0) return;
   enum seep_type type = pending_type(recorder, freed_block);
   correct_pending(recorder, type);
-  enter_block(recorder, pending->block, pending->size_bytes, pending->node, type, pending->tag,
-              pending->leaf_key);
+  struct seep_fresh fresh = {.node = pending->node, .type = type, .leaf_key = pending->leaf_key};
+  if (seep_recorder_samples(recorder)) {
+    seep_recorder_enter_sample(recorder, pending->block, pending->size_bytes, &fresh, pending->tag);
+  } else {
+    enter_block(recorder, pending->block, pending->size_bytes, fresh.node, type, pending->tag, fresh.leaf_key);
+  }
   pending->block = 0;
   recorder->record->pending_bytes = 0;
 }
 
-void seep_recorder_settle(struct seep_recorder *recorder) { settle(recorder, 0); }
+void seep_recorder_settle(struct seep_recorder *recorder) {
+  settle(recorder, 0);
+  if (seep_recorder_samples(recorder)) recorder->record->alloc_bytes = seep_sampler_clock(&recorder->sampler);
+  recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
+}
 
-static void add_live(struct seep_state_record *record, uint64_t size_bytes) {
+void seep_recorder_settle_before(struct seep_recorder *recorder, uintptr_t freed_block) {
+  settle(recorder, freed_block);
+}
+
+/* When did the allocating stop: seldom looked at, often enough to tell. */
+static SEEP_NOINLINE void mark_busy(struct seep_recorder *recorder) {
+  struct seep_state_record *record = recorder->record;
+  record->busy_cpu_ns = seep_clock_cpu_ns();
+  recorder->next_mark_bytes = record->alloc_bytes + record->alloc_bytes / 64 + 4096;
+}
+
+void seep_recorder_note_clock(struct seep_recorder *recorder) {
+  recorder->record->alloc_bytes = seep_sampler_clock(&recorder->sampler);
+  if (recorder->record->alloc_bytes >= recorder->next_mark_bytes) mark_busy(recorder);
+}
+
+static void add_live(struct seep_recorder *recorder, uint64_t size_bytes) {
+  struct seep_state_record *record = recorder->record;
+  record->alloc_bytes += size_bytes;
   record->live_bytes += size_bytes;
   if (record->live_bytes > record->peak_bytes) record->peak_bytes = record->live_bytes;
+  if (SEEP_UNLIKELY(record->alloc_bytes >= recorder->next_mark_bytes)) mark_busy(recorder);
 }
 
 /* Keeps a fresh block until its type can be told. */
-static void pend(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes, uint32_t node) {
+static void pend(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes, uint32_t node,
+                 uint32_t tag) {
   const struct seep_stack *stack = &recorder->stack;
   bool by_lua = stack->count > 0 && !(stack->keys[0] & SEEP_KEY_C);
   recorder->pending = (struct seep_pending){
       .block = block, .size_bytes = size_bytes, .leaf_key = recorder->last_leaf_key, .node = node,
-      .tag = recorder->tag_now, .string_count = seep_vm_string_count(&recorder->vm_state),
+      .tag = tag, .string_count = seep_vm_string_count(&recorder->vm_state),
       .function = by_lua ? recorder->vm_state.vm->ops->function_of(&recorder->vm_state, stack->keys[0],
                                                                    stack->handles[0]) : 0,
       .frame = stack->leaf_frame};
@@ -354,7 +415,10 @@ static void end_epoch(struct seep_recorder *recorder) {
     recorder->record->minor_count++;
     return;
   }
-  uint64_t epoch = ++recorder->record->epoch_count;
+  struct seep_state_record *record = recorder->record;
+  seep_history_note(&record->history, record->alloc_bytes, (uint32_t)record->epoch_count,
+                    (uint32_t)record->minor_count);
+  uint64_t epoch = ++record->epoch_count;
   recorder->tag_before = recorder->tag_now;
   recorder->tag_now = seep_tag_of_epoch(epoch);
   seep_block_table_age(&recorder->blocks, epoch);
@@ -370,6 +434,7 @@ static void close_state(struct seep_recorder *recorder, uint64_t vm_bytes) {
   recorder->phase = SEEP_PHASE_PASSIVE;
   if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;
   seep_block_table_clear(&recorder->blocks);
+  seep_sampler_clear(&recorder->sampler);
   /* From here on another thread may use this recorder for a state of its own. */
   __atomic_store_n(&recorder->record->closed, SEEP_STATE_CLOSED, __ATOMIC_RELEASE);
 }
@@ -386,6 +451,7 @@ static SEEP_NOINLINE bool collector_changed(struct seep_recorder *recorder, uint
   bool in_sweep = phase >= vm->sweep_first && phase <= vm->sweep_last;
   uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + vm->estimate);
   bool flipped = ((word ^ recorder->collector_word) & vm->white_bits) != 0;
+  if (seep_recorder_samples(recorder)) recorder->code_may_go = true;
   if (recorder->collector_word == 0) { /* the first look at a newborn state */
     recorder->collector_word = word;
     recorder->estimate = estimate;
@@ -413,6 +479,10 @@ static inline bool observe_collector(struct seep_recorder *recorder, uint64_t vm
   return SEEP_LIKELY(word == recorder->collector_word) || collector_changed(recorder, word, vm_bytes);
 }
 
+bool seep_recorder_observe(struct seep_recorder *recorder, uint64_t vm_bytes) {
+  return observe_collector(recorder, vm_bytes);
+}
+
 /* The VM's own count as it was before this call began. */
 static inline uint64_t count_before(const struct seep_recorder *recorder, size_t old_size,
                                     size_t new_size) {
@@ -434,25 +504,30 @@ static void *record_free(struct seep_recorder *recorder, void *ud, void *block, 
   return recorder->original(ud, block, old_size, 0);
 }
 
+static inline void place_fresh(struct seep_recorder *recorder, size_t type_tag, size_t size_bytes, struct seep_fresh *out) {
+  out->type = SEEP_TYPE_OTHER;
+  walk(recorder);
+  out->leaf_key = recorder->last_leaf_key;
+  if (recorder->vm_state.vm->types_in_osize) {
+    out->type = type_of_tag(recorder, type_tag, size_bytes);
+    out->leaf_key = correct_leaf(recorder, out->type, size_bytes);
+  }
+  out->node = find_node(recorder);
+}
+
 static void *record_alloc(struct seep_recorder *recorder, void *ud, size_t type_tag,
                           size_t new_size) {
-  bool type_is_told = recorder->vm_state.vm->types_in_osize;
-  enum seep_type type = SEEP_TYPE_OTHER;
-  walk(recorder);
-  uint64_t leaf_key = recorder->last_leaf_key;
-  if (type_is_told) {
-    type = type_of_tag(recorder, type_tag, new_size);
-    leaf_key = correct_leaf(recorder, type, new_size);
-  }
-  uint32_t node = find_node(recorder);
+  struct seep_fresh fresh;
+  place_fresh(recorder, type_tag, new_size, &fresh);
+  uint32_t node = fresh.node;
   void *result = recorder->original(ud, NULL, type_tag, new_size);
   if (result == NULL) return NULL;
   recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size;
-  add_live(recorder->record, new_size);
-  if (type_is_told) {
-    enter_block(recorder, (uintptr_t)result, new_size, node, type, recorder->tag_now, leaf_key);
+  add_live(recorder, new_size);
+  if (recorder->vm_state.vm->types_in_osize) {
+    enter_block(recorder, (uintptr_t)result, new_size, node, fresh.type, recorder->tag_now, fresh.leaf_key);
   } else {
-    pend(recorder, (uintptr_t)result, new_size, node);
+    pend(recorder, (uintptr_t)result, new_size, node, recorder->tag_now);
   }
   return result;
 }
@@ -462,6 +537,7 @@ static void *record_resize(struct seep_recorder *recorder, void *ud, void *block
   struct seep_state_record *record = recorder->record;
   uint32_t node = locate_resize(recorder, (uintptr_t)block);
   uint64_t leaf_key = recorder->last_leaf_key;
+  bool is_strings = (uintptr_t)block == seep_vm_string_table(&recorder->vm_state);
   void *result = recorder->original(ud, block, old_size, new_size);
   if (result == NULL) return NULL;
   struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
@@ -470,14 +546,42 @@ static void *record_resize(struct seep_recorder *recorder, void *ud, void *block
   record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size - old_size;
   seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
   uint32_t tag = known.row != 0 ? known.tag : recorder->tag_now;
-  add_live(record, new_size);
-  enter_block(recorder, (uintptr_t)result, new_size, node, SEEP_TYPE_BUFFER, tag, leaf_key);
+  add_live(recorder, new_size);
+  enter_block(recorder, (uintptr_t)result, new_size, node, is_strings ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER, tag,
+              leaf_key);
   return result;
 }
 
+/* -- For sampling ------------------------------------------------------------ */
+
+/* Prototypes whose frees were not seen may be gone: then keys mean nothing. They
+ * go in sweeps alone. The objects made just before are not known, either. */
+static void forget_unseen(struct seep_recorder *recorder) {
+  if (recorder->code_may_go || is_sweeping(recorder)) seep_sites_code_freed(&recorder->sites);
+  recorder->code_may_go = false;
+  recorder->stale = (struct seep_stale_place){0};
+}
+
+void seep_recorder_place_fresh(struct seep_recorder *recorder, size_t type_tag, size_t size_bytes,
+                               struct seep_fresh *out) {
+  forget_unseen(recorder);
+  place_fresh(recorder, type_tag, size_bytes, out);
+}
+
+void seep_recorder_place_resize(struct seep_recorder *recorder, uintptr_t block, struct seep_fresh *out) {
+  forget_unseen(recorder);
+  out->node = locate_resize(recorder, block);
+  out->type = SEEP_TYPE_BUFFER;
+  out->leaf_key = recorder->last_leaf_key;
+}
+
+void seep_recorder_pend_sample(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
+                               const struct seep_fresh *fresh) {
+  pend(recorder, block, size_bytes, fresh->node, (uint32_t)recorder->record->epoch_count);
+}
+
 /* The first call of a state: it asks for the state itself. */
-static void *record_birth(struct seep_recorder *recorder, void *ud, size_t type_tag,
-                          size_t new_size) {
+void *seep_recorder_birth(struct seep_recorder *recorder, void *ud, size_t type_tag, size_t new_size) {
   void *result = recorder->original(ud, NULL, type_tag, new_size);
   if (result == NULL || new_size != recorder->vm_state.vm->state_block_bytes) {
     recorder->phase = SEEP_PHASE_PASSIVE;
@@ -487,14 +591,13 @@ static void *record_birth(struct seep_recorder *recorder, void *ud, size_t type_
   return result;
 }
 
-void *seep_recorder_call(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
-                         size_t new_size) {
+void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size, struct seep_recorder *recorder) {
   if (SEEP_UNLIKELY(*seep_recorder_alive == 0 && recorder->phase != SEEP_PHASE_PASSIVE)) {
     seep_recorder_on_fork();
   }
   if (SEEP_UNLIKELY(recorder->phase != SEEP_PHASE_RECORDING)) {
     if (recorder->phase == SEEP_PHASE_NEWBORN && block == NULL) {
-      return record_birth(recorder, ud, old_size, new_size);
+      return seep_recorder_birth(recorder, ud, old_size, new_size);
     }
     return recorder->original(ud, block, old_size, new_size);
   }
@@ -519,6 +622,7 @@ static bool init_state_record(struct seep_recorder *recorder, uint32_t state_ind
   snprintf(recorder->record->family, sizeof recorder->record->family, "%s", vm->ops->family);
   snprintf(recorder->record->release, sizeof recorder->record->release, "%s", vm->release);
   recorder->record->number = state_index + 1;
+  recorder->record->mode = SEEP_MODE_EXACT;
   recorder->record->row_count = recorder->record->series_count = 1;
   return true;
 }
@@ -539,6 +643,7 @@ bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *cap
   if (before == SEEP_NODE_NONE || rest == SEEP_NODE_NONE) return false;
   recorder->record->before_row = add_row(recorder, before, SEEP_TYPE_OTHER, 0);
   recorder->record->unrecorded_row = add_row(recorder, rest, SEEP_TYPE_OTHER, 0);
+  recorder->call = seep_recorder_call;
   return recorder->record->before_row != 0 && recorder->record->unrecorded_row != 0;
 }
 
@@ -566,19 +671,28 @@ void seep_recorder_begin(struct seep_recorder *recorder, uintptr_t main_thread) 
   record->vm_bytes_at_start += record->vm_bytes; /* of all states that use this entry */
   recorder->collector_word = seep_vm_collector_word(&recorder->vm_state);
   recorder->estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
-  count_add(recorder, record->before_row, record->vm_bytes, 0);
-  add_live(record, record->vm_bytes);
+  if (!seep_recorder_samples(recorder)) {
+    count_add(recorder, record->before_row, record->vm_bytes, 2);
+    add_live(recorder, record->vm_bytes);
+  }
   recorder->phase = SEEP_PHASE_RECORDING;
 }
 
 /* Counts a block that belongs to no stack. */
 static void note_block(struct seep_recorder *recorder, uintptr_t block, size_t size_bytes,
                        enum seep_type type) {
+  struct seep_fresh fresh = {.node = SEEP_NODE_EMPTY_STACK, .type = type};
+  if (seep_recorder_samples(recorder)) {
+    if (!seep_sampler_pass(&recorder->sampler, size_bytes)) return;
+    seep_recorder_enter_sample(recorder, block, size_bytes, &fresh, (uint32_t)recorder->record->epoch_count);
+    seep_sampler_draw(&recorder->sampler);
+    return;
+  }
   uint32_t row = row_of(recorder, SEEP_NODE_EMPTY_STACK, type, 0);
   struct seep_block entry = {.row = row, .tag = recorder->tag_now};
   seep_block_table_put(&recorder->blocks, block, entry);
-  count_add(recorder, row, size_bytes, recorder->tag_now);
-  add_live(recorder->record, size_bytes);
+  count_add(recorder, row, size_bytes, 0);
+  add_live(recorder, size_bytes);
 }
 
 void seep_recorder_note_buffer(struct seep_recorder *recorder, uintptr_t block, size_t size_bytes) {

@@ -16,6 +16,7 @@
 
 #include "record/block_table.h"
 #include "record/rows.h"
+#include "record/sampler.h"
 #include "record/sites.h"
 
 typedef void *seep_allocator(void *ud, void *block, size_t old_size, size_t new_size);
@@ -32,7 +33,7 @@ struct seep_pending {
   uint64_t size_bytes;
   uint64_t leaf_key;
   uint32_t node;
-  uint32_t tag;
+  uint32_t tag;           /* sampling: the epoch */
   uint32_t string_count;  /* seep_vm_string_count just after the allocation */
   uintptr_t function;     /* of the leaf frame, when that is a Lua function */
   uintptr_t frame;        /* the leaf frame */
@@ -53,6 +54,13 @@ struct seep_place_cache_entry {
 };
 enum { SEEP_PLACE_CACHE = 256 };
 
+/* While this word is as expected, nothing but the next sample can have happened
+ * (sample_call.h). */
+struct seep_watch {
+  const uint64_t *word;
+  uint64_t mask, expected;
+};
+
 /* The row of a (node, type, flags) that was asked for lately. */
 struct seep_row_cache_entry {
   uint32_t node;
@@ -61,9 +69,25 @@ struct seep_row_cache_entry {
 };
 enum { SEEP_ROW_CACHE = 512 };
 
+/* What can be told of a fresh block before it is there. */
+struct seep_fresh {
+  uint32_t node;
+  enum seep_type type;  /* where the VM tells it then */
+  uint64_t leaf_key;
+};
+
+struct seep_recorder;
+typedef void *seep_recorder_call_function(void *ud, void *block, size_t old_size, size_t new_size,
+                                          struct seep_recorder *recorder);
+
 struct seep_recorder {
-  enum seep_phase phase;
+  /* What every call of the sampling mode reads: one cache line. */
+  seep_recorder_call_function *call;  /* the allocator's work, by mode */
   seep_allocator *original;     /* the program's own */
+  struct seep_watch watch;
+  struct seep_sampler sampler;
+
+  enum seep_phase phase;
   seep_allocator *installed;    /* ours, in its place */
   struct seep_vm_state vm_state;
   struct seep_capture *capture;
@@ -75,7 +99,10 @@ struct seep_recorder {
 
   uint64_t collector_word, estimate;
   bool sweeping, sweeping_minor;
+  bool code_may_go;             /* sampling: since the last sample, in a sweep */
   uint32_t tag_now, tag_before;  /* of this epoch and the one before */
+
+  uint64_t next_mark_bytes;      /* of the state's clock, for busy_cpu_ns */
 
   uint32_t last_node;
   struct seep_leaf last_leaf;    /* where last_node was found */
@@ -99,19 +126,56 @@ void seep_recorder_begin(struct seep_recorder *recorder, uintptr_t main_thread);
  * being set up: nothing is missed. */
 void seep_recorder_begin_newborn(struct seep_recorder *recorder, uintptr_t block);
 
-/* The allocator's work. `recorder` in any phase. */
-void *seep_recorder_call(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
-                         size_t new_size);
+/* The allocator's work in mode exact. `recorder` in any phase. */
+seep_recorder_call_function seep_recorder_call;
 
 /* Counts a fresh block that the program's allocator handed out before the
  * recorder stood in its place. */
 void seep_recorder_note_buffer(struct seep_recorder *recorder, uintptr_t block, size_t size_bytes);
 
-/* Counts what is still pending, so that the rows add up. */
+/* Counts what is still pending and takes the VM's count, so that the rows add up. */
 void seep_recorder_settle(struct seep_recorder *recorder);
 
 /* A closed state is no longer part of the program: what it held is freed. */
 void seep_recorder_release(struct seep_recorder *recorder);
+
+/* -- What mode sample does at its samples (sample_call.c) -- */
+
+SEEP_ALWAYS_INLINE bool seep_recorder_samples(const struct seep_recorder *recorder) {
+  return recorder->sampler.interval_bytes != 0;
+}
+
+/* Looks at the collector; `vm_bytes` is the VM's count before the call at hand.
+ * False when lua_close has begun: the recorder is no longer this state's. */
+bool seep_recorder_observe(struct seep_recorder *recorder, uint64_t vm_bytes);
+
+/* Counts the pending block, if there is one. `freed_block` is what the call at
+ * hand frees, or 0. */
+void seep_recorder_settle_before(struct seep_recorder *recorder, uintptr_t freed_block);
+
+/* Where a block is about to be allocated, or `block` to be resized: a walk,
+ * before the program's allocator is called. */
+void seep_recorder_place_fresh(struct seep_recorder *recorder, size_t type_tag, size_t size_bytes,
+                               struct seep_fresh *out);
+void seep_recorder_place_resize(struct seep_recorder *recorder, uintptr_t block, struct seep_fresh *out);
+
+/* Counts a sampled block, born in `epoch`, under a row of its stack, type and
+ * size class: sizes stand for different numbers of blocks. Or keeps it until
+ * its type can be told. */
+void seep_recorder_enter_sample(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
+                                const struct seep_fresh *fresh, uint32_t epoch);
+void seep_recorder_pend_sample(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
+                               const struct seep_fresh *fresh);
+
+/* Sets the state's clock by what has passed the sampler. */
+void seep_recorder_note_clock(struct seep_recorder *recorder);
+
+/* Counts a sampled block that goes. */
+void seep_recorder_remove_sample(struct seep_recorder *recorder, const struct seep_sample *sample,
+                                 uint64_t size_bytes);
+
+/* The first call of a state: it asks for the state itself. */
+void *seep_recorder_birth(struct seep_recorder *recorder, void *ud, size_t type_tag, size_t new_size);
 
 /* The process woke up in a forked child: set by process.c, called before
  * anything is written. */

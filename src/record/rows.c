@@ -4,14 +4,13 @@
 #include "record/series.h"
 
 void seep_row_catch_up(struct seep_row_record *row, struct seep_series_record *series,
-                       uint32_t epoch) {
+                       const struct seep_history *history, uint32_t epoch) {
   uint32_t passed = epoch - row->epoch;
   if (passed == 0) return;
   uint64_t live_bytes = row->alloc_bytes - row->freed_bytes;
   if (series != NULL) {
     /* At the first end, what was born in that epoch had seen one end only. */
-    seep_series_advance(series, row->epoch, live_bytes - row->young_bytes[0]);
-    if (passed > 1) seep_series_advance(series, epoch - 1, live_bytes);
+    seep_series_advance(series, history, row->epoch, epoch, live_bytes - row->young_bytes[0], live_bytes);
   }
   row->young_bytes[1] = passed == 1 ? row->young_bytes[0] : 0;
   row->young_count[1] = passed == 1 ? row->young_count[0] : 0;

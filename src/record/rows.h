@@ -21,13 +21,15 @@ SEEP_ALWAYS_INLINE uint64_t seep_row_survivor_count(const struct seep_row_record
 /* Moves the row's young blocks up to `epoch` and its series, if it has one
  * (else NULL), through the ends in between. */
 void seep_row_catch_up(struct seep_row_record *row, struct seep_series_record *series,
-                       uint32_t epoch);
+                       const struct seep_history *history, uint32_t epoch);
 
 /* Counts a block that is born, or arrives by a resize with the age it has:
- * 0 born in this epoch, 1 in the one before, 2 earlier. */
-SEEP_ALWAYS_INLINE void seep_row_add(struct seep_row_record *row, uint64_t size_bytes, int age) {
+ * 0 born in this epoch, 1 in the one before, 2 earlier. `clock_bytes`: the state's. */
+SEEP_ALWAYS_INLINE void seep_row_add(struct seep_row_record *row, uint64_t size_bytes, int age,
+                                     uint64_t clock_bytes) {
   row->alloc_bytes += size_bytes;
   row->alloc_count++;
+  row->last_alloc = (uint32_t)(clock_bytes / SEEP_CLOCK_UNIT_BYTES);
   if (age < 2) {
     row->young_bytes[age] += size_bytes;
     row->young_count[age]++;

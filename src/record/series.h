@@ -1,18 +1,32 @@
-/* The survivor series of a row: survivor bytes at the ends of epochs, with
- * bounded memory. A full series drops every other point and from then on takes
- * one where it took two. The reader calls the same functions to bring a row
+/* The survivor series of a row, with bounded memory, at moments that all rows of
+ * a state share, so that the series of rows can be added up.
+ *
+ * Model: moments are ends of epochs, spread evenly over the state's clock (the
+ * bytes allocated so far) and not over the count of epochs: a collector runs
+ * often while the heap is small and seldom when it is large, and what a verdict
+ * needs to see is the late part. A point is the *least* value since the moment
+ * before, so that what comes and goes in between does not look like growth.
+ *
+ * When the history is full, moments are taken out of it; a series follows the
+ * next time it is touched. The reader calls the same functions to bring a row
  * that was not touched for a while up to date. May run inside an allocator. */
 #ifndef SEEP_SERIES_H
 #define SEEP_SERIES_H
 
 #include "store/format.h"
 
-/* Starts a series whose first point will be the end of `epoch`. */
-void seep_series_start(struct seep_series_record *series, uint32_t epoch);
+/* Takes note that epoch number `epoch` has ended, with the clock and the count of
+ * minor collections as they are. */
+void seep_history_note(struct seep_history *history, uint64_t alloc_bytes, uint32_t epoch,
+                       uint32_t minor_count);
 
-/* Takes note that at the ends of all epochs up to and including `last_epoch`
- * that the series has not seen yet there were `survivor_bytes`. */
-void seep_series_advance(struct seep_series_record *series, uint32_t last_epoch,
-                         uint64_t survivor_bytes);
+/* An empty series: at the moments before its first point the row had no survivors. */
+void seep_series_start(struct seep_series_record *series, const struct seep_history *history);
+
+/* Takes note of the ends of epochs from that of `first` to the one before `now`: there
+ * were `bytes_first` survivors at the first of them, and `bytes_later`, which is
+ * not less, at the others. Any values are safe: a file may hold them. */
+void seep_series_advance(struct seep_series_record *series, const struct seep_history *history,
+                         uint32_t first, uint32_t now, uint64_t bytes_first, uint64_t bytes_later);
 
 #endif

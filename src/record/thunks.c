@@ -3,9 +3,10 @@
 
 struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
 
-#define THUNK(n)                                                                           \
-  static void *thunk_##n(void *ud, void *block, size_t old_size, size_t new_size) {        \
-    return seep_recorder_call(seep_thunk_recorders[0x##n], ud, block, old_size, new_size); \
+#define THUNK(n)                                                                     \
+  static void *thunk_##n(void *ud, void *block, size_t old_size, size_t new_size) {  \
+    struct seep_recorder *recorder = seep_thunk_recorders[0x##n];                    \
+    return recorder->call(ud, block, old_size, new_size, recorder);                  \
   }
 #define NAME(n) thunk_##n,
 

@@ -21,12 +21,38 @@ static void put_counters(json_t *object, const struct seep_counters *counters) {
   seep_json_put(object, "freed_count", seep_json_integer(counters->freed_count));
   seep_json_put(object, "live_bytes", seep_json_integer(counters->live_bytes));
   seep_json_put(object, "live_count", seep_json_integer(counters->live_count));
+}
+
+static void put_growth(json_t *object, const struct seep_counters *counters) {
   seep_json_put(object, "growth_bytes", json_integer((json_int_t)counters->growth_bytes));
+}
+
+static void put_interval(json_t *object, const char *key, const struct seep_estimate *estimate) {
+  double low, high;
+  seep_estimate_interval(estimate, &low, &high);
+  seep_json_put(object, key, json_pack("[I, I]", (json_int_t)floor(low), (json_int_t)ceil(high)));
+}
+
+/* "ci95": between what the truth is, 95 times in 100 at least. */
+static void put_intervals(json_t *object, const struct seep_profile_estimates *estimates) {
+  json_t *intervals = json_object();
+  put_interval(intervals, "alloc_bytes", &estimates->alloc_bytes);
+  put_interval(intervals, "alloc_count", &estimates->alloc_count);
+  put_interval(intervals, "live_bytes", &estimates->live_bytes);
+  put_interval(intervals, "live_count", &estimates->live_count);
+  put_interval(intervals, "survivor_bytes", &estimates->survivor_bytes);
+  put_interval(intervals, "survivor_count", &estimates->survivor_count);
+  seep_json_put(object, "ci95", intervals);
+}
+
+static const char *mode_name(enum seep_mode mode) {
+  return mode == SEEP_MODE_SAMPLE ? "sample" : "exact";
 }
 
 static json_t *totals_object(const struct seep_profile_state *totals, bool has_peak) {
   json_t *object = json_object();
   put_counters(object, &totals->counters);
+  put_growth(object, &totals->counters);
   if (has_peak) seep_json_put(object, "peak_bytes", seep_json_integer(totals->peak_bytes));
   seep_json_put(object, "survivor_bytes", seep_json_integer(totals->counters.survivor_bytes));
   seep_json_put(object, "survivor_count", seep_json_integer(totals->counters.survivor_count));
@@ -34,6 +60,10 @@ static json_t *totals_object(const struct seep_profile_state *totals, bool has_p
   seep_json_put(object, "epochs", seep_json_integer(totals->epochs));
   seep_json_put(object, "minor_collections", seep_json_integer(totals->minor_collections));
   seep_json_put(object, "dropped", seep_json_integer(totals->dropped));
+  if (totals->mode == SEEP_MODE_SAMPLE) {
+    seep_json_put(object, "samples", seep_json_integer(totals->sample_count));
+    put_intervals(object, &totals->estimates);
+  }
   return object;
 }
 
@@ -43,7 +73,7 @@ static json_t *state_object(const struct seep_profile_state *state) {
   seep_json_put(object, "name", json_string(state->name));
   seep_json_put(object, "vm", json_string(state->family));
   seep_json_put(object, "release", json_string(state->release));
-  seep_json_put(object, "mode", json_string("exact"));
+  seep_json_put(object, "mode", json_string(mode_name(state->mode)));
   seep_json_put(object, "opened", seep_json_integer(state->opened_count));
   seep_json_put(object, "closed", json_boolean(state->closed));
   seep_json_put(object, "totals", totals_object(state, true));
@@ -83,10 +113,12 @@ static json_t *row_object(const struct seep_profile *profile, const struct seep_
   seep_json_put(object, "exact", json_boolean(row->exact));
   if (profile->by == SEEP_BY_STATE) seep_json_put(object, "state", seep_json_integer(row->state));
   put_counters(object, &row->counters);
+  if (row->estimates == NULL) put_growth(object, &row->counters);
   if (row->has_peak) seep_json_put(object, "peak_bytes", seep_json_integer(row->peak_bytes));
   seep_json_put(object, "survivor_bytes", seep_json_integer(row->counters.survivor_bytes));
   seep_json_put(object, "survivor_count", seep_json_integer(row->counters.survivor_count));
   seep_json_put(object, "temporary_count", seep_json_integer(row->counters.temporary_count));
+  if (row->estimates != NULL) put_intervals(object, row->estimates);
   if (row->truncated) seep_json_put(object, "truncated", json_true());
   if (has_stack(profile->by)) seep_json_put(object, "stack", seep_json_stack(row->frames, row->frame_count));
   return object;
@@ -104,7 +136,8 @@ json_t *seep_json_time(uint64_t wall_ns) {
 static void put_head(json_t *root, const struct seep_profile *profile) {
   seep_json_put(root, "schema", json_integer(1));
   if (profile->state_count > 0) seep_json_put(root, "vm", json_string(profile->states[0].family));
-  seep_json_put(root, "mode", json_string("exact"));
+  seep_json_put(root, "mode", json_string(mode_name(profile->mode)));
+  if (profile->mode == SEEP_MODE_SAMPLE) seep_json_put(root, "interval", seep_json_integer(profile->interval));
   seep_json_put(root, "pid", seep_json_integer(profile->pid));
   seep_json_put(root, "command", json_string(profile->command));
   seep_json_put(root, "started", seep_json_time(profile->started_wall_ns));

@@ -5,12 +5,22 @@
 
 #include <stdio.h>
 
-#include "model/profile.h"
+#include "verdict/verdict.h"
 
 /* The table for people, with a heading and the ledger. */
 void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE *out);
 
 /* `show --json`, schema 1 (DESIGN.md). False when writing failed. */
 bool seep_report_json(const struct seep_profile *profile, uint32_t limit, FILE *out);
+
+/* `leaks`: the claims with their evidence, then why other lines are none. */
+void seep_report_leaks(const struct seep_profile *profile, const struct seep_findings *findings,
+                       uint32_t limit, FILE *out);
+
+/* The same in a few lines, for the summary of `run`. */
+void seep_report_leaks_summary(const struct seep_profile *profile, const struct seep_findings *findings, FILE *out);
+
+/* `leaks --json`, schema 1. False when writing failed. */
+bool seep_report_leaks_json(const struct seep_findings *findings, uint32_t limit, FILE *out);
 
 #endif

@@ -8,7 +8,7 @@
 #include "report/parts.h"
 #include "report/report.h"
 
-enum { PLACE_COLUMNS = 44, CALLERS_SHOWN = 5 };
+enum { INTERVAL_COLUMNS = 19, PLACE_COLUMNS = 44, CALLERS_SHOWN = 5 };
 
 void seep_print_escaped(FILE *out, const char *text) {
   char *printable = seep_text_printable(text);
@@ -30,10 +30,33 @@ void seep_print_count(FILE *out, uint64_t count, const char *one, const char *ma
   fprintf(out, "%s %s", text, count == 1 ? one : many);
 }
 
+static bool is_sampled(const struct seep_profile *profile) { return profile->mode == SEEP_MODE_SAMPLE; }
+
+static void print_mode(const struct seep_profile *profile, FILE *out) {
+  fputs(is_sampled(profile) ? "a sample every " : "exact", out);
+  if (is_sampled(profile)) seep_print_size(out, profile->interval);
+}
+
+static void format_interval(const struct seep_estimate *estimate, char text[40]) {
+  double low, high;
+  char low_text[16], high_text[16];
+  seep_estimate_interval(estimate, &low, &high);
+  seep_text_bytes((uint64_t)low, low_text);
+  seep_text_bytes((uint64_t)(high + 1), high_text);
+  snprintf(text, 40, "%s-%s", low_text, high_text);
+}
+
+static void print_interval(const struct seep_estimate *estimate, FILE *out) {
+  char text[40];
+  format_interval(estimate, text);
+  fputs(text, out);
+}
+
 static void print_command(const struct seep_profile *profile, FILE *out) {
   seep_print_escaped(out, profile->command);
-  if (profile->state_count > 0) fprintf(out, "  (%s, exact", profile->states[0].release);
+  if (profile->state_count > 0) fprintf(out, "  (%s, ", profile->states[0].release);
   else fprintf(out, "  (no Lua state");
+  if (profile->state_count > 0) print_mode(profile, out);
   if (profile->duration_s >= 0) fprintf(out, ", %.1f s", profile->duration_s);
   fprintf(out, ", pid %u)\n", profile->pid);
 }
@@ -67,6 +90,7 @@ void seep_print_collections(const struct seep_profile *profile, FILE *out) {
 
 static void print_totals(const struct seep_profile *profile, FILE *out) {
   const struct seep_counters *counters = &profile->totals.counters;
+  if (is_sampled(profile)) fputs("about ", out);
   seep_print_size(out, counters->live_bytes);
   fputs(" live in ", out);
   seep_print_count(out, counters->live_count, "block", "blocks");
@@ -78,16 +102,32 @@ static void print_totals(const struct seep_profile *profile, FILE *out) {
     fputs(" of ", out);
     seep_print_count(out, profile->state_count, "Lua state", "Lua states");
   }
-  fputs("; allocated ", out);
+  fputs(is_sampled(profile) ? "; allocated about " : "; allocated ", out);
   seep_print_size(out, counters->alloc_bytes);
   fputs(" in all; ", out);
   seep_print_collections(profile, out);
   fputc('\n', out);
 }
 
+/* What sampling says, beside what is known exactly. */
+static void print_samples_ledger(const struct seep_profile *profile, FILE *out) {
+  const struct seep_profile_state *totals = &profile->totals;
+  fputs("Estimates from ", out);
+  seep_print_count(out, totals->sample_count, "sampled allocation", "sampled allocations");
+  fputs("; with 95 % certainty ", out);
+  print_interval(&totals->estimates.live_bytes, out);
+  fputs(" are live. The VM's own count is ", out);
+  seep_print_size(out, totals->vm_bytes);
+  fputs(".\n", out);
+}
+
 /* The sum of the rows is the VM's own count, or it is said by how much not. */
 static void print_ledger(const struct seep_profile *profile, FILE *out) {
   uint64_t live = profile->totals.counters.live_bytes, vm = profile->totals.vm_bytes;
+  if (is_sampled(profile)) {
+    print_samples_ledger(profile, out);
+    return;
+  }
   if (live == vm) {
     fputs("The rows add up to the VM's own count, to the byte.\n", out);
     return;
@@ -179,7 +219,13 @@ static void print_row(const struct seep_profile *profile, const struct seep_prof
   seep_text_bytes(row->counters.live_bytes, live);
   seep_text_bytes(row->counters.survivor_bytes, survivors);
   seep_text_count(row->counters.live_count, count);
-  fprintf(out, "%9s %11s %10s  %-9s ", live, count, survivors,
+  fprintf(out, "%9s ", live);
+  if (is_sampled(profile)) {
+    char interval[40] = "";
+    if (row->estimates != NULL) format_interval(&row->estimates->live_bytes, interval);
+    fprintf(out, "%*s ", INTERVAL_COLUMNS, interval);
+  }
+  fprintf(out, "%11s %10s  %-9s ", count, survivors,
           row->type < 0 ? "(several)" : seep_type_name((enum seep_type)row->type));
   char *place = place_text(profile, row);
   print_place(out, place);
@@ -203,8 +249,9 @@ void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE 
   print_totals(profile, out);
   uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
   if (count > 0) {
-    fprintf(out, "\n%9s %11s %10s  %-9s %-*s  %s\n", "LIVE", "BLOCKS", "SURVIVORS", "TYPE",
-            PLACE_COLUMNS, "LINE", "FUNCTION");
+    fprintf(out, "\n%9s ", "LIVE");
+    if (is_sampled(profile)) fprintf(out, "%*s ", INTERVAL_COLUMNS, "95 % CERTAIN");
+    fprintf(out, "%11s %10s  %-9s %-*s  %s\n", "BLOCKS", "SURVIVORS", "TYPE", PLACE_COLUMNS, "LINE", "FUNCTION");
   }
   for (uint32_t i = 0; i < count; i++) print_row(profile, &profile->rows[i], out);
   fputc('\n', out);

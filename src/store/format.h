@@ -17,11 +17,12 @@
 #define SEEP_SEAL_MAGIC "SEALED.\n"
 
 enum {
-  SEEP_FORMAT_VERSION = 1,
+  SEEP_FORMAT_VERSION = 2,
   SEEP_BYTE_ORDER_MARK = 0x01020304,
   SEEP_SEGMENT_MAGIC = 0x474d4753, /* "SGMG" */
   SEEP_HEADER_BYTES = 4096,
-  SEEP_SERIES_POINTS = 32,
+  SEEP_MOMENTS_MAX = 32,
+  SEEP_CLOCK_UNIT_BYTES = 4096,
   SEEP_STATES_MAX = 1024,
 };
 
@@ -37,7 +38,7 @@ enum seep_segment_kind {
   SEEP_SEGMENT_KIND_COUNT
 };
 
-enum seep_mode { SEEP_MODE_EXACT = 1 };
+enum seep_mode { SEEP_MODE_EXACT = 1, SEEP_MODE_SAMPLE = 2 };
 
 enum seep_file_flags {
   SEEP_FILE_INCOMPLETE = 1 << 0,  /* something could not be recorded: see problem */
@@ -63,9 +64,10 @@ struct seep_file_header {
   uint32_t unrecorded_states;  /* Lua states seen but not recorded: see problem */
   char problem[256];           /* why something is missing, "" if nothing is */
   uint32_t command_bytes;      /* used of command */
-  uint32_t pad;
+  uint32_t interval;           /* mode sample: bytes between two samples, on average; else 0 */
   char command[2048];          /* the arguments, each ended by a zero byte */
-  char reserved[SEEP_HEADER_BYTES - 2408];
+  uint64_t ended_cpu_ns;       /* processor time of the process, 0 until sealed */
+  char reserved[SEEP_HEADER_BYTES - 2416];
 };
 
 struct seep_segment_header {
@@ -79,6 +81,24 @@ struct seep_segment_header {
   uint32_t first_record;       /* number of the first record in here */
   uint32_t record_capacity;
   uint32_t reserved[5];
+};
+
+/* An end of an epoch at which the survivors of rows are kept. */
+struct seep_moment {
+  uint64_t alloc_bytes;        /* the state's clock then */
+  uint64_t born_bytes;         /* … and at the end before: every survivor was born until then */
+  uint32_t epoch;              /* that ended: its number from 0 */
+  uint32_t minor_count;        /* minor collections until then */
+};
+
+/* Which ends of epochs those are: at first all, and when there are too many, some
+ * that lie about spacing_bytes of the clock apart. */
+struct seep_history {
+  uint32_t count;
+  uint32_t generation;         /* how often moments were taken out */
+  uint64_t spacing_bytes;
+  uint64_t ended_bytes[2];     /* the clock at the last end of an epoch, and at the one before */
+  struct seep_moment moments[SEEP_MOMENTS_MAX];
 };
 
 /* One Lua state, or several that were opened and closed one after another and
@@ -104,7 +124,10 @@ struct seep_state_record {
   /* The last allocation while its type is not known yet (5.1, LuaJIT). */
   uint64_t pending_bytes;
   uint32_t pending_node;
-  uint32_t pad;
+  uint32_t mode;               /* enum seep_mode */
+  uint64_t alloc_bytes;        /* by all allocations so far: the state's clock */
+  uint64_t busy_cpu_ns;        /* processor time when the clock had come to about its last 64th */
+  struct seep_history history;
 };
 
 /* A state that lua_close ends is frozen with what it held just before; once the
@@ -145,7 +168,9 @@ struct seep_node_record {
   uint64_t freed_here_bytes;   /* by calls made while at this stack, whoever made the blocks */
 };
 
-enum seep_row_flags { SEEP_ROW_INEXACT = 1 << 0 };
+/* In mode sample the upper bits hold the size class of the row's blocks (sampler.h),
+ * and the counters are those of the sampled blocks alone. */
+enum seep_row_flags { SEEP_ROW_INEXACT = 1 << 0, SEEP_ROW_SIZE_SHIFT = 4 };
 
 /* The counters of one (stack, type). Live is alloc minus freed. Survivors are
  * live minus young, once young is shifted up to the current epoch (model/). */
@@ -163,23 +188,31 @@ struct seep_row_record {
   uint64_t young_bytes[2];
   uint32_t young_count[2];
   uint32_t epoch;              /* of the state, when the row was last touched */
+  /* The clock at its last and at its first allocation, in units of SEEP_CLOCK_UNIT_BYTES. */
+  uint32_t last_alloc, first_alloc;
   uint32_t reserved;
 };
 
-/* Survivor bytes of a row at the ends of epochs first_epoch + i * step. */
+#define SEEP_NO_FLOOR UINT64_MAX
+
+/* The survivor bytes of a row at moments of its state: the least that there were
+ * at an end of an epoch since the moment before. */
 struct seep_series_record {
-  uint32_t first_epoch, step;
-  uint32_t count, next_epoch;
-  uint64_t survivor_bytes[SEEP_SERIES_POINTS];
+  uint32_t count;
+  uint32_t generation;         /* of the history that the points follow */
+  uint64_t floor_bytes;        /* least since the last point, or SEEP_NO_FLOOR */
+  uint32_t epochs[SEEP_MOMENTS_MAX];  /* of the moments */
+  uint64_t survivor_bytes[SEEP_MOMENTS_MAX];
 };
 
 _Static_assert(sizeof(struct seep_file_header) == SEEP_HEADER_BYTES, "the header is one page");
 _Static_assert(sizeof(struct seep_segment_header) == 64, "doc/format.md says 64");
-_Static_assert(sizeof(struct seep_state_record) == 184, "doc/format.md says 184");
+_Static_assert(sizeof(struct seep_state_record) == 1000, "doc/format.md says 1000");
+_Static_assert(sizeof(struct seep_history) == 800, "doc/format.md says 800");
 _Static_assert(sizeof(struct seep_function_record) == 24, "doc/format.md says 24");
 _Static_assert(sizeof(struct seep_frame_record) == 16, "doc/format.md says 16");
 _Static_assert(sizeof(struct seep_node_record) == 24, "doc/format.md says 24");
-_Static_assert(sizeof(struct seep_row_record) == 96, "doc/format.md says 96");
-_Static_assert(sizeof(struct seep_series_record) == 272, "doc/format.md says 272");
+_Static_assert(sizeof(struct seep_row_record) == 104, "doc/format.md says 104");
+_Static_assert(sizeof(struct seep_series_record) == 400, "doc/format.md says 400");
 
 #endif

@@ -217,7 +217,7 @@ static bool take_counts(struct seep_reader *reader, uint32_t state) {
   for (uint32_t kind = 1; kind < SEEP_SEGMENT_KIND_COUNT; kind++) {
     if (tables[kind].count > tables[kind].capacity) return false;
   }
-  return memchr(record->family, 0, sizeof record->family) != NULL &&
+  return record->history.count <= SEEP_MOMENTS_MAX && memchr(record->family, 0, sizeof record->family) != NULL &&
          memchr(record->release, 0, sizeof record->release) != NULL;
 }
 

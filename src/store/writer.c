@@ -296,6 +296,7 @@ static bool seal_segment(int file, struct seep_segment_header *segment) {
 static bool seal_header(int file, struct seep_file_header *header) {
   if (!make_private(file, header, 0, SEEP_HEADER_BYTES)) return false;
   header->ended_monotonic_ns = seep_clock_monotonic_ns();
+  header->ended_cpu_ns = seep_clock_cpu_ns();
   memcpy(header->seal, SEEP_SEAL_MAGIC, sizeof header->seal);
   header->checksum = 0;
   header->checksum = seep_checksum(0, header, SEEP_HEADER_BYTES);

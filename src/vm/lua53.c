@@ -46,6 +46,7 @@ bool seep_lua53_describe(uint32_t candidate, struct seep_vm *vm) {
   if (candidate >= SEEP_ARRAY_SIZE(layouts)) return false;
   seep_puc_fill_vm(&layouts[candidate], vm);
   vm->ops = &ops;
+  vm->string_table = vm->estimate + 8; /* lstate.h: strt follows GCestimate */
   vm->types_in_osize = true;
   memcpy(vm->type_by_tag, type_by_tag, sizeof type_by_tag);
   vm->word_mask = 0xffff;

@@ -172,6 +172,7 @@ bool seep_lua54_describe(uint32_t candidate, struct seep_vm *vm) {
   if (candidate >= SEEP_ARRAY_SIZE(layouts) || number < 4) return false;
   seep_puc_fill_vm(&layouts[candidate], vm);
   vm->ops = &ops;
+  vm->string_table = vm->estimate + 16; /* lstate.h: strt follows GCestimate and lastatomic */
   vm->types_in_osize = true;
   memcpy(vm->type_by_tag, type_by_tag, sizeof type_by_tag);
   vm->word_mask = 0x0004000000ffffffULL;

@@ -17,7 +17,7 @@ struct layout {
 /* The same in every release described. */
 enum {
   L_STATUS = 11, L_GLREF = 16, L_BASE = 32, L_STACK = 56, L_CFRAME = 80, L_STACKSIZE = 88,
-  G_TOTAL = 16, G_WHITE = 32, G_ROOT = 40, G_ESTIMATE = 96, G_STRNUM = 164,
+  G_TOTAL = 16, G_WHITE = 32, G_ROOT = 40, G_ESTIMATE = 96, G_STRTAB = 152, G_STRNUM = 164,
   UPVAL_NEXT = 24,
   J_TRACE = 384, J_SIZETRACE = 396,
   TRACE_STARTPT = 64, TRACE_STARTPC = 72, TRACE_STARTINS = 80,
@@ -492,6 +492,7 @@ bool seep_luajit_describe(uint32_t candidate, struct seep_vm *vm) {
   vm->allocf = 0;
   vm->total = G_TOTAL;
   vm->estimate = G_ESTIMATE;
+  vm->string_table = G_STRTAB;
   vm->string_count = G_STRNUM;
   vm->counts_frees_first = true; /* lj_gc.h lj_mem_free */
   vm->white = G_WHITE;

@@ -191,6 +191,7 @@ struct seep_vm {
   /* The collector's words, as offsets from the global state. `estimate` is 0
    * where there is none, `debt` is 0 where the count is one word. */
   uint16_t allocf, total, debt, estimate;
+  uint16_t string_table;        /* the pointer to the block of the string table's buckets */
   uint16_t string_count;        /* a 32-bit count of interned strings, where type_of exists */
   uint16_t white;               /* of the collector word: white, state, kind … a byte each */
   uint64_t word_mask;           /* which bits of those eight bytes are the collector's */
@@ -216,6 +217,11 @@ SEEP_ALWAYS_INLINE uint64_t seep_vm_count_bytes(const struct seep_vm_state *stat
   uint64_t bytes = seep_load_u64(NULL, state->global + vm->total);
   if (vm->debt != 0) bytes += seep_load_u64(NULL, state->global + vm->debt);
   return bytes;
+}
+
+/* The block of the buckets in which the VM keeps its strings: no part of an object. */
+SEEP_ALWAYS_INLINE uintptr_t seep_vm_string_table(const struct seep_vm_state *state) {
+  return seep_load_pointer(NULL, state->global + state->vm->string_table);
 }
 
 /* How many strings are interned, where type_of exists: a new string raises it

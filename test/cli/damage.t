@@ -96,7 +96,7 @@ subtest 'what is no capture' => sub {
     is_refused('a program', slurp(seepline_path()), qr/not a seepline capture/);
     is_refused('a signature alone', substr(slurp($sealed), 0, 8) . "\0" x 10000, qr/damaged|offset/);
     my $newer = slurp($sealed);
-    substr($newer, 8, 4) = pack 'V', 2;
+    substr($newer, 8, 4) = pack 'V', 3;
     is_refused('a newer format', $newer, qr/newer/);
     substr($newer, 8, 4) = pack 'V', 0xffffffff;
     is_refused('a much newer format', $newer, qr/newer/);

@@ -56,11 +56,40 @@ sub told {
     return map { /^(\d+) (\d+)$/ ? ($1 => $2) : () } split /\n/, $text;
 }
 
+# The same with samples: what the program does, and that every process is there.
+sub check_host_sampled {
+    my ($plain, @words) = @_;
+    my $base = "$folder/sampled" . $captures++;
+    my $result = execute([seepline_path(), 'run', '--no-summary', '--mode', 'sample', '--interval', '1k', '-o', "$base.seep", @words], timeout => TIMEOUT_S);
+    is($result->{signal}, 0, 'sampled: it ends by itself');
+    is($result->{status}, $plain->{status}, 'sampled: status');
+    is($result->{out}, $plain->{out}, 'sampled: stdout');
+    my %truth = told($result->{err});
+    for my $capture (glob "$base*.seep") {
+        my ($answer, $show) = show_json($capture);
+        ok($answer, 'sampled: the capture can be read') or diag($show->{err}), next;
+        check_sampled_sums($answer);
+        my $bytes = delete $truth{$answer->{pid}};
+        next if !defined $bytes || !$answer->{complete};
+        is($answer->{totals}{vm_bytes}, $bytes, 'sampled: the VM\'s count is known');
+    }
+    is(scalar keys %truth, 0, 'sampled: every process has a capture');
+}
+
+sub check_sampled_sums {
+    my ($answer) = @_;
+    for my $key (qw(live_bytes live_count alloc_bytes freed_bytes)) {
+        is(sum($key, @{$answer->{sites}}), $answer->{totals}{$key}, "sampled: the rows' $key add up");
+    }
+    is(scalar(grep { $_->{live_bytes} < 0 || $_->{live_count} < 0 } @{$answer->{sites}}), 0, 'sampled: nothing is negative');
+}
+
 sub check_host {
     my ($host, @words) = @_;
     my $plain = execute([$host, @words], timeout => TIMEOUT_S);
     return plan skip_all => 'this VM does not survive that by itself' if $plain->{signal};
     my $base = "$folder/host" . $captures++;
+    check_host_sampled($plain, $host, @words);
     my $result = execute([seepline_path(), 'run', '--no-summary', '-o', "$base.seep", $host, @words], timeout => TIMEOUT_S);
     is($result->{signal}, 0, 'it ends by itself');
     is($result->{status}, $plain->{status}, 'status');

@@ -17,9 +17,10 @@ my %below = (
     record => [qw(base vm store)],
     heap   => [qw(base vm store)],
     model  => [qw(base vm store record)],
-    report => [qw(base vm store record heap model)],
+    verdict => [qw(base vm store record model)],
+    report => [qw(base vm store record heap model verdict)],
     reach  => [qw(base vm store record heap)],
-    cli    => [qw(base vm store record heap model report reach)],
+    cli    => [qw(base vm store record heap model verdict report reach)],
 );
 
 my @inside_hosts = (glob("$src/vm/*.[ch] $src/record/*.[ch] $src/store/writer.[ch] $src/reach/preload.c"),
