@@ -95,6 +95,33 @@ static size_t read_varint(const unsigned char *at, const unsigned char *end, uin
   return 0;
 }
 
+/* What stands before a text's bytes. Returns how much that is. */
+static size_t write_head(const char *bytes, size_t size_bytes, unsigned char head[18]) {
+  size_t used = 0;
+  for (size_t rest = size_bytes;; rest >>= 7) {
+    head[used++] = (unsigned char)(rest < 0x80 ? rest : (rest & 0x7f) | 0x80);
+    if (rest < 0x80) break;
+  }
+  if (size_bytes <= SEEP_TEXT_KEPT) return used;
+  uint64_t hash = seep_graph_hash(bytes, size_bytes);
+  memcpy(head + used, &hash, sizeof hash);
+  return used + sizeof hash;
+}
+
+bool seep_graph_add_text(struct seep_array *texts, const char *bytes, size_t size_bytes, uint32_t *out) {
+  unsigned char head[18];
+  size_t kept_bytes = size_bytes > SEEP_TEXT_KEPT ? SEEP_TEXT_KEPT : size_bytes;
+  size_t head_bytes = write_head(bytes, size_bytes, head), all = texts->count + head_bytes + kept_bytes;
+  *out = 0;
+  if (size_bytes == 0 || all > UINT32_MAX) return true;
+  if (!seep_array_reserve(texts, all, 1)) return false;
+  *out = (uint32_t)texts->count;
+  memcpy((char *)texts->items + texts->count, head, head_bytes);
+  memcpy((char *)texts->items + texts->count + head_bytes, bytes, kept_bytes);
+  texts->count = all;
+  return true;
+}
+
 struct seep_graph_text seep_graph_text(const struct seep_graph *graph, uint32_t text) {
   const unsigned char *pool = graph->texts.items, *end = pool + graph->texts.count;
   struct seep_graph_text out = empty_text;
@@ -130,4 +157,22 @@ const struct seep_graph_local *seep_graph_local(const struct seep_graph *graph, 
 const struct seep_graph_site *seep_graph_site(const struct seep_graph *graph, uint32_t node) {
   uint32_t site = graph->site == NULL ? 0 : graph->site[node];
   return site == 0 || site >= graph->sites.count ? NULL : (const struct seep_graph_site *)graph->sites.items + site;
+}
+
+bool seep_graph_begin_sites(struct seep_graph *graph) {
+  struct seep_graph_site *unknown = seep_array_push(&graph->sites, sizeof *unknown);
+  if (unknown == NULL) return false;
+  *unknown = (struct seep_graph_site){0};
+  graph->site = seep_pages_map(graph->node_count * sizeof *graph->site);
+  return graph->site != NULL;
+}
+
+bool seep_graph_add_site(struct seep_graph *graph, struct seep_graph_site site, const char *file, size_t file_bytes,
+                         uint32_t *out) {
+  if (!seep_graph_add_text(&graph->texts, file, file_bytes, &site.file)) return false;
+  struct seep_graph_site *place = seep_array_push(&graph->sites, sizeof *place);
+  if (place == NULL) return false;
+  *place = site;
+  *out = (uint32_t)graph->sites.count - 1;
+  return true;
 }

@@ -36,28 +36,11 @@ static void *push(struct seep_graph_builder *builder, struct seep_array *array, 
 /* -- Pools ------------------------------------------------------------------- */
 
 static uint32_t add_text(struct seep_graph_builder *builder, const char *bytes, size_t size_bytes) {
-  struct seep_array *texts = &builder->graph.texts;
-  unsigned char head[18];
-  size_t head_bytes = 0, kept_bytes = size_bytes > SEEP_TEXT_KEPT ? SEEP_TEXT_KEPT : size_bytes;
-  if (size_bytes == 0) return 0;
-  for (size_t rest = size_bytes; ; rest >>= 7) {
-    head[head_bytes++] = (unsigned char)(rest < 0x80 ? rest : (rest & 0x7f) | 0x80);
-    if (rest < 0x80) break;
-  }
-  if (size_bytes > SEEP_TEXT_KEPT) {
-    uint64_t hash = seep_graph_hash(bytes, size_bytes);
-    memcpy(head + head_bytes, &hash, sizeof hash);
-    head_bytes += sizeof hash;
-  }
-  if (builder->status != SEEP_OK || texts->count + head_bytes + kept_bytes > UINT32_MAX) return 0;
-  if (!seep_array_reserve(texts, texts->count + head_bytes + kept_bytes, 1)) {
+  uint32_t text = 0;
+  if (builder->status != SEEP_OK) return 0;
+  if (!seep_graph_add_text(&builder->graph.texts, bytes, size_bytes, &text)) {
     fail(builder, SEEP_E_MEMORY, "there is no memory for the names in the graph");
-    return 0;
   }
-  uint32_t text = (uint32_t)texts->count;
-  memcpy((char *)texts->items + text, head, head_bytes);
-  memcpy((char *)texts->items + text + head_bytes, bytes, kept_bytes);
-  texts->count += head_bytes + kept_bytes;
   return text;
 }
 

@@ -15,6 +15,7 @@
 #include "heap/image_graph.h"
 #include "reach/core_image.h"
 #include "reach/find_release.h"
+#include "reach/join_heap.h"
 #include "reach/process_image.h"
 
 /* -- States --------------------------------------------------------------------------- */
@@ -24,6 +25,8 @@ struct states {
   struct seep_image *image;
   struct seep_heap_state found[SEEP_SNAPSHOT_STATES_MAX];
   uint32_t count;
+  pid_t pid;         /* of a process; 0: a core */
+  uintptr_t anchor;  /* of a recorder in it (join_heap.h), or 0 */
 };
 
 static bool take_candidate(void *context, uintptr_t address) {
@@ -75,9 +78,17 @@ static enum seep_status say_none(const struct seep_releases *releases, const cha
 /* -- Reading for the sake of it ---------------------------------------------------------- */
 
 /* A sink that takes everything and keeps nothing: reading into it finds out which memory a heap lies in. */
+struct idle_sink {
+  struct seep_object_sink sink;  /* first */
+  struct seep_join join;
+  bool is_joined;                /* the recorder's tables will be wanted, too */
+};
+
 static uint32_t no_node(struct seep_object_sink *sink, uint64_t address, uint8_t kind, uint64_t size_bytes, uint32_t info,
                         uint8_t flags) {
-  (void)sink, (void)address, (void)kind, (void)size_bytes, (void)info, (void)flags;
+  struct idle_sink *idle = (struct idle_sink *)sink;
+  (void)size_bytes, (void)info, (void)flags;
+  if (idle->is_joined) seep_join_object_row(&idle->join, address, kind);
   return 1;
 }
 static void no_edge(struct seep_object_sink *sink, uint32_t from, uint64_t target, uint8_t kind, uint64_t name) {
@@ -105,12 +116,13 @@ static void no_ledger(struct seep_object_sink *sink, const char *name, int64_t b
 
 /* Returns how much damage was met. */
 static uint64_t read_for_nothing(struct states *states) {
-  struct seep_object_sink sink = {.node = no_node, .edge = no_edge, .name = no_text, .string = no_text, .shape = no_shape,
-                                  .place = no_place, .local = no_local, .ledger = no_ledger};
+  struct idle_sink idle = {.sink = {.node = no_node, .edge = no_edge, .name = no_text, .string = no_text,
+                                    .shape = no_shape, .place = no_place, .local = no_local, .ledger = no_ledger}};
   uint64_t damage = 0;
   for (uint32_t i = 0; i < states->count; i++) {
     struct seep_heap_found found;
-    if (seep_heap_read(states->image, &states->found[i], &sink, &found, NULL) != SEEP_OK) damage++;
+    idle.is_joined = states->anchor != 0 && seep_join_open(states->image, states->anchor, states->found[i].global, &idle.join);
+    if (seep_heap_read(states->image, &states->found[i], &idle.sink, &found, NULL) != SEEP_OK) damage++;
     damage += found.damage_count;
   }
   return damage;
@@ -125,6 +137,12 @@ static void drop_graphs(struct seep_taken_heap *taken) {
   taken->damage = NULL;
 }
 
+static void join_recording(struct states *states, uint32_t index, struct seep_graph *graph, uint64_t *run_id) {
+  struct seep_join join;
+  if (states->anchor == 0 || !seep_join_open(states->image, states->anchor, states->found[index].global, &join)) return;
+  seep_join_graph(&join, states->pid, graph, run_id);
+}
+
 /* A state that has been closed meanwhile is left out. */
 static enum seep_status read_graphs(struct states *states, const struct seep_releases *releases,
                                     struct seep_taken_heap *taken, struct seep_error *error) {
@@ -136,6 +154,7 @@ static enum seep_status read_graphs(struct states *states, const struct seep_rel
     enum seep_status status = seep_image_graph_read(states->image, &states->found[i], name, release, &read, error);
     if (status == SEEP_E_FORMAT) continue;
     if (status != SEEP_OK) return status;
+    join_recording(states, i, &read.graph, &taken->snapshot.info.run_id);
     taken->snapshot.graphs[taken->snapshot.graph_count++] = read.graph;
     if (taken->damage == NULL) taken->damage = read.damage;
     taken->damage_count += read.damage_count;
@@ -224,9 +243,12 @@ static enum seep_status take_process(pid_t pid, struct seep_process_image *image
   snprintf(what, sizeof what, "process %d", (int)pid);
   states->image = &image->image;
   states->count = 0;
+  states->anchor = 0;
   taken->searched_bytes = find_running_states(image, states);
   seep_find_releases(&image->image, read_process_block, image, &releases);
   if (states->count == 0) return say_none(&releases, what, taken->searched_bytes, error);
+  states->pid = pid;
+  states->anchor = seep_join_find_anchor(states->image, pid);
   enum seep_status status = freeze_and_read(image, states, &releases, taken, error);
   taken->snapshot.info.pause_ns = image->pause_ns;
   return status;
@@ -288,6 +310,7 @@ static enum seep_status take_core(const char *path, struct seep_core_image *imag
   struct seep_error inner = {{0}};
   states->image = &image->image;
   states->count = 0;
+  states->anchor = 0;
   taken->searched_bytes = seep_core_image_search(image, take_candidate, states);
   seep_find_releases(&image->image, read_core_block, image, &releases);
   if (states->count > 0) return read_graphs(states, &releases, taken, error);

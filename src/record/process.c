@@ -11,6 +11,7 @@
 
 #include "base/pages.h"
 #include "record/sample_call.h"
+#include "record/join.h"
 #include "record/thunks.h"
 
 enum { FRESH_STATES = 64, OWNER_CACHE = 64 };
@@ -110,6 +111,7 @@ static struct seep_recorder *add_recorder(const struct seep_vm *vm, seep_allocat
   recorder->installed = seep_thunk(index);
   seep_thunk_recorders[index] = recorder;
   process.recorder_count = index + 1;
+  if (index == 0) seep_join_cast_anchor(seep_thunk_recorders);
   process.capture.header->state_count = index + 1;
   return recorder;
 }
