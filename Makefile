@@ -24,9 +24,10 @@ LDFLAGS_ALL := $(SANITIZE) $(LDFLAGS)
 # What runs inside a program depends on libc alone; libraries serve the command.
 HOST_SOURCES := $(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcard src/vm/*.c src/record/*.c) src/store/writer.c src/store/capture_path.c
 PRELOAD_SOURCES := $(HOST_SOURCES) src/reach/preload.c
-COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/model/*.c src/verdict/*.c src/report/*.c src/cli/*.c) \
-  src/record/rows.c src/record/series.c src/vm/vm.c src/vm/image.c src/reach/launch.c src/reach/process_maps.c
-COMMAND_LIBS := -ljansson -lm
+COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/heap/*.c src/model/*.c src/verdict/*.c src/report/*.c src/cli/*.c) \
+  src/record/rows.c src/record/series.c src/record/join.c src/vm/vm.c src/vm/image.c $(wildcard src/vm/*heap*.c) src/reach/launch.c src/reach/process_maps.c \
+  $(addprefix src/reach/,maps.c self_image.c stopped.c process_image.c core_image.c find_release.c take_heap.c join_heap.c)
+COMMAND_LIBS := -ljansson -lzstd -lelf -lm
 
 # The Lua module: what needs lua.h is compiled once for each Lua, the rest is the same for all. LuaJIT loads that of 5.1.
 # With INCLUDE=DIR (a lua.h of your own) there is one more, build/lua/given.
@@ -47,7 +48,7 @@ object = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 PRELOAD := $(BUILD)/libseepline-preload.so
 COMMAND := $(BUILD)/seepline
 
-all: $(COMMAND) $(PRELOAD) $(MODULES) $(MODULE_SCRIPT) $(BUILD)/bench/measure
+all: $(COMMAND) $(PRELOAD) $(MODULES) $(MODULE_SCRIPT) $(BUILD)/bench/measure $(BUILD)/bench/heap
 
 $(COMMAND): $(call object,$(COMMAND_SOURCES))
 	$(call say,link)
@@ -88,10 +89,19 @@ $(BUILD)/bench/measure: bench/measure.c
 	$(call say,compile)
 	$(Q)$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
 
+$(BUILD)/bench/heap: bench/heap.c $(call object,$(wildcard src/base/*.c) $(filter src/heap/% src/vm/%,$(COMMAND_SOURCES)))
+	@mkdir -p $(@D)
+	$(call say,compile)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(COMMAND_LIBS)
+
 include test/test.mk
 
 bench: all
 	bench/run $(BENCH_OPTIONS)
+
+# Objects per second and bytes per object on a heap that is made up: BENCH_OBJECTS of them.
+bench-heap: $(BUILD)/bench/heap
+	$(BUILD)/bench/heap $(or $(BENCH_OBJECTS),10000000) $(BUILD)/bench/heap.seep
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/seepline
@@ -115,9 +125,10 @@ help:
 	@echo 'make check-valgrind  the tests under valgrind'
 	@echo 'make verdict       precision and recall of `leaks`, see test/verdict/README.md'
 	@echo 'make bench         what recording costs; BENCH_OPTIONS="--quick" and others, see bench/README.md'
+	@echo 'make bench-heap    what the heap graph costs; BENCH_OBJECTS=10000000'
 	@echo 'make install       PREFIX=/usr/local DESTDIR='
 	@echo 'make clean'
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all bench install clean help
+.PHONY: all bench bench-heap install clean help

@@ -8,7 +8,7 @@ UNIT_SOURCES := $(wildcard test/unit/test_*.c)
 UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(UNIT_SOURCES))
 # Programs of ours that black-box tests run.
 TEST_DRIVERS := $(BUILD)/test/damage
-BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/verdict/*.t test/lua/*.t test/real/*.t))
+BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/heap/*.t test/verdict/*.t test/lua/*.t test/real/*.t))
 TESTS ?= $(UNIT_TESTS) $(BLACK_BOX_TESTS)
 
 # A unit test is linked with everything but entry points.
@@ -20,10 +20,21 @@ $(BUILD)/test/%: test/unit/%.c $(UNIT_OBJECTS)
 	$(call say,link)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) -lcmocka $(COMMAND_LIBS) -ldl -lpthread
 
+# A module that reads the heap of the interpreter it is loaded into: one for each Lua.
+PROBE_OBJECTS := $(call object,$(wildcard src/base/*.c) $(wildcard src/vm/*heap*.c) \
+  src/vm/image.c $(wildcard src/heap/graph*.c) src/heap/image_graph.c src/heap/snapshot_write.c src/reach/maps.c src/reach/self_image.c)
+PROBES := $(if $(INCLUDE),$(BUILD)/test/probe-given.so,$(patsubst %,$(BUILD)/test/probe-%.so,lua5.1 lua5.2 lua5.3 lua5.4 luajit))
+$(BUILD)/test/probe-given.so: PROBE_FLAGS = -I$(INCLUDE)
+$(BUILD)/test/probe-%.so: PROBE_FLAGS = $(shell pkg-config --cflags $*)
+$(BUILD)/test/probe-%.so: test/heap/probe.c $(PROBE_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,link)
+	$(Q)$(CC) $(CFLAGS_ALL) $(PROBE_FLAGS) $(LDFLAGS_ALL) -shared -Wl,-z,nodelete -o $@ $< $(PROBE_OBJECTS) -lzstd
+
 PROVE = CMOCKA_MESSAGE_OUTPUT=TAP BUILD=$(abspath $(BUILD)) LUA=$(LUA) INCLUDE=$(INCLUDE) \
   prove --timer -j 2 -I test/lib --ext .t
 
-test: all $(UNIT_TESTS) $(TEST_DRIVERS)
+test: all $(UNIT_TESTS) $(TEST_DRIVERS) $(PROBES)
 	@$(PROVE) $(TESTS)
 
 # The same tests with a build that stops at the first bad access or undefined
@@ -33,7 +44,7 @@ check-asan:
 	@$(MAKE) --no-print-directory BUILD=$(ASAN_BUILD) OPTIMISE="-O1 -g" \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" \
 	  asan-test TESTS="$(TESTS_ASAN)"
-asan-test: all $(UNIT_TESTS) $(TEST_DRIVERS)
+asan-test: all $(UNIT_TESTS) $(TEST_DRIVERS) $(PROBES)
 	@ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:abort_on_error=1 $(PROVE) $(or $(TESTS_ASAN),$(UNIT_TESTS) $(BLACK_BOX_TESTS))
 
 # Every test program recorded under valgrind, on every VM, and the command and

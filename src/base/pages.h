@@ -12,6 +12,10 @@
  * Keeps errno as it was. */
 void *seep_pages_map(size_t size_bytes);
 
+/* Makes a mapping of `old_bytes` (0 with NULL: none yet) one of `new_bytes`, moving it without
+ * copying; what is new is zeroed. NULL when there is no memory: the old mapping is then as it was. */
+void *seep_pages_resize(void *pages, size_t old_bytes, size_t new_bytes);
+
 /* Gives back what seep_pages_map returned for the same size. */
 void seep_pages_unmap(void *pages, size_t size_bytes);
 

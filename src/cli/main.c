@@ -24,6 +24,39 @@ static const struct seep_verb verbs[] = {
      "  --by line|function|type|stack|state\n"
      "  --json              schema 1, for programs\n",
      seep_verb_show},
+    {"snapshot", "snapshot PID|CORE [OPTIONS]", "the heap of a running process or of a core file: what holds the memory",
+     "  -o FILE             the snapshot (default seepline.<program>.<pid>.heap.seep)\n"
+     "  -n N                rows (default 10; all with --json)\n"
+     "  --json              schema 1, for programs\n\n"
+     "The process is only read, and stopped for as long as its Lua memory is copied.\n",
+     seep_verb_snapshot},
+    {"heap", "heap FILE [OPTIONS]", "what a heap snapshot has in it: types, what holds the most, alike objects, the ledger",
+     "  -n N                rows (default 30; all with --json)\n"
+     "  --state NAME        of this Lua state alone: its name or number (default: all)\n"
+     "  --json              schema 1, for programs\n",
+     seep_verb_heap},
+    {"path", "path FILE WHAT [OPTIONS]", "why something in a heap snapshot is alive: paths from roots",
+     "WHAT is one of\n"
+     "  0x55d0c0ffee10      the object at that address\n"
+     "  '#1234'             the node of that number\n"
+     "  '_G.app.listeners'  a path as heap prints it; [*] stands for every entry\n"
+     "  table               a type: the objects of it that retain the most\n"
+     "  app.lua:12          functions defined there and, after a recording, what was allocated there\n"
+     "  'some text'         strings with that content, or else strings that contain it\n\n"
+     "  -n N                paths, or objects (default 5; all with --json)\n"
+     "  --state NAME        in this Lua state alone: its name or number (default: all)\n"
+     "  --json              schema 1, for programs\n",
+     seep_verb_path},
+    {"diff", "diff A B [OPTIONS]", "what grew between two heap snapshots (by path, type and line) or two captures (by call stack)",
+     "  -n N                rows (default 30; all with --json)\n"
+     "  --state NAME        of this Lua state alone: its name or number (snapshots)\n"
+     "  --json              schema 1, for programs\n",
+     seep_verb_diff},
+    {"export", "export FILE --format heapsnapshot [-o OUT]", "a heap snapshot for Chrome DevTools (Memory, Load) or memlab",
+     "  --format heapsnapshot\n"
+     "  -o OUT              (default: stdout)\n"
+     "  --state NAME        of this Lua state: its name or number (needed when there are several)\n",
+     seep_verb_export},
     {"leaks", "leaks FILE|PID [OPTIONS]", "which lines leak, with evidence, and why the others do not",
      "  -n N                rows (default 30; all with --json)\n"
      "  --fail-on-leak      exit with status 3 when there is a leak\n"

@@ -34,6 +34,11 @@ int seep_verb_help(const struct seep_verb *verb) {
   return SEEP_DONE;
 }
 
+int seep_verb_written(const struct seep_verb *verb, bool written) {
+  if (written && fflush(stdout) == 0 && !ferror(stdout)) return SEEP_DONE;
+  return seep_verb_fail(verb, SEEP_FAILED, "the answer could not be written");
+}
+
 bool seep_verb_number(const char *text, uint32_t least, uint32_t *out) {
   char *end;
   errno = 0;

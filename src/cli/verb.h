@@ -16,7 +16,12 @@ struct seep_verb {
   int (*run)(const struct seep_verb *verb, int argc, char **argv);
 };
 
+int seep_verb_diff(const struct seep_verb *verb, int argc, char **argv);
+int seep_verb_export(const struct seep_verb *verb, int argc, char **argv);
+int seep_verb_heap(const struct seep_verb *verb, int argc, char **argv);
+int seep_verb_path(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_run(const struct seep_verb *verb, int argc, char **argv);
+int seep_verb_snapshot(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_leaks(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_show(const struct seep_verb *verb, int argc, char **argv);
 
@@ -25,6 +30,9 @@ int seep_verb_fail(const struct seep_verb *verb, int status, const char *format,
 
 /* Prints how the verb is used and returns 0. */
 int seep_verb_help(const struct seep_verb *verb);
+
+/* SEEP_DONE when the answer was written and stdout takes the rest of it; SEEP_FAILED after a message otherwise. */
+int seep_verb_written(const struct seep_verb *verb, bool written);
 
 /* A whole number from `least` up; false when the text is none. */
 bool seep_verb_number(const char *text, uint32_t least, uint32_t *out);

@@ -121,9 +121,8 @@ int seep_verb_show(const struct seep_verb *verb, int argc, char **argv) {
     written = seep_report_json(&profile, request.limit, stdout);
   } else {
     seep_report_table(&profile, request.limit, stdout);
-    written = fflush(stdout) == 0 && !ferror(stdout);
   }
   seep_profile_free(&profile);
   seep_reader_close(reader);
-  return written ? SEEP_DONE : seep_verb_fail(verb, SEEP_FAILED, "the answer could not be written");
+  return seep_verb_written(verb, written);
 }

@@ -13,6 +13,7 @@
 #include "base/pages.h"
 #include "record/hook_states.h"
 #include "record/sample_call.h"
+#include "record/join.h"
 #include "record/thunks.h"
 #include "store/capture_path.h"
 
@@ -132,6 +133,7 @@ static struct seep_recorder *add_recorder(seep_allocator *original) {
   recorder->abandoned = true; /* until it is somebody's */
   seep_thunk_recorders[index] = recorder;
   process.recorder_count = index + 1;
+  if (index == 0) seep_join_cast_anchor(seep_thunk_recorders);
   return recorder;
 }
 

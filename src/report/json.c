@@ -150,7 +150,7 @@ static json_t *row_object(const struct seep_profile *profile, const struct seep_
   return object;
 }
 
-static json_t *started(uint64_t wall_ns) {
+json_t *seep_json_time(uint64_t wall_ns) {
   char text[32];
   time_t seconds = (time_t)(wall_ns / 1000000000u);
   struct tm utc;
@@ -166,7 +166,7 @@ static void put_head(json_t *root, const struct seep_profile *profile) {
   if (profile->interval != 0) seep_json_put(root, "interval", seep_json_integer(profile->interval));
   seep_json_put(root, "pid", seep_json_integer(profile->pid));
   seep_json_put(root, "command", json_string(profile->command));
-  seep_json_put(root, "started", started(profile->started_wall_ns));
+  seep_json_put(root, "started", seep_json_time(profile->started_wall_ns));
   if (profile->duration_s >= 0) seep_json_put(root, "duration_s", json_real(round(profile->duration_s * 1e6) / 1e6));
   seep_json_put(root, "complete", json_boolean(profile->complete));
   if (profile->running) seep_json_put(root, "running", json_true());
@@ -182,8 +182,7 @@ bool seep_json_write(json_t *value, FILE *out) {
   return done;
 }
 
-/* An object without its closing brace, so that more can follow. */
-static bool write_open_object(json_t *object, FILE *out) {
+bool seep_json_write_open(json_t *object, FILE *out) {
   char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
   json_decref(object);
   if (text == NULL) return false;
@@ -201,7 +200,7 @@ bool seep_report_json(const struct seep_profile *profile, uint32_t limit, FILE *
   }
   seep_json_put(root, "states", states);
   seep_json_put(root, "totals", totals_object(&profile->totals, profile->state_count == 1));
-  bool done = write_open_object(root, out) && fputs(",\"sites\":[", out) != EOF;
+  bool done = seep_json_write_open(root, out) && fputs(",\"sites\":[", out) != EOF;
   uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
   for (uint32_t i = 0; done && i < count; i++) {
     if (i > 0) fputc(',', out);

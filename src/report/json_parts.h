@@ -10,6 +10,9 @@
 
 json_t *seep_json_integer(uint64_t value);
 
+/* "2026-11-25T10:00:00Z", from nanoseconds since 1970. */
+json_t *seep_json_time(uint64_t wall_ns);
+
 /* Puts `value`, which it takes over, under `key`. */
 void seep_json_put(json_t *object, const char *key, json_t *value);
 
@@ -21,5 +24,8 @@ json_t *seep_json_stack(const struct seep_profile_frame *const *frames, uint32_t
 
 /* Writes one value and lets it go. False when writing failed. */
 bool seep_json_write(json_t *value, FILE *out);
+
+/* The same for an object, without its closing brace, so that more can follow. */
+bool seep_json_write_open(json_t *object, FILE *out);
 
 #endif

@@ -15,12 +15,13 @@ my %below = (
     vm     => [qw(base)],
     store  => [qw(base)],
     record => [qw(base vm store)],
+    heap   => [qw(base vm store)],
     model  => [qw(base vm store record)],
     verdict => [qw(base vm store record model)],
-    report => [qw(base vm store record model verdict)],
-    reach  => [qw(base vm store record)],
+    report => [qw(base vm store record heap model verdict)],
+    reach  => [qw(base vm store record heap)],
     lua    => [qw(base vm store record model verdict report reach)],
-    cli    => [qw(base vm store record model verdict report reach)],
+    cli    => [qw(base vm store record heap model verdict report reach)],
 );
 
 my @inside_hosts = (glob("$src/base/*.[ch] $src/vm/*.[ch] $src/record/*.[ch] $src/store/*.[ch] $src/model/*.[ch] $src/verdict/*.[ch] $src/lua/*.[ch]"),

@@ -1,0 +1,344 @@
+/* Taking a heap snapshot from outside. See take_heap.h. */
+#define _GNU_SOURCE
+#include "reach/take_heap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "heap/image_graph.h"
+#include "reach/core_image.h"
+#include "reach/find_release.h"
+#include "reach/join_heap.h"
+#include "reach/process_image.h"
+
+/* -- States --------------------------------------------------------------------------- */
+
+/* The states found so far, and where they are looked for. */
+struct states {
+  struct seep_image *image;
+  struct seep_heap_state found[SEEP_SNAPSHOT_STATES_MAX];
+  uint32_t count;
+  pid_t pid;         /* of a process; 0: a core */
+  uintptr_t anchor;  /* of a recorder in it (join_heap.h), or 0 */
+};
+
+static bool take_candidate(void *context, uintptr_t address) {
+  struct states *states = context;
+  struct seep_heap_state state;
+  if (seep_heap_identify(states->image, address, &state)) states->found[states->count++] = state;
+  return states->count < SEEP_SNAPSHOT_STATES_MAX;
+}
+
+/* In a process that runs, what is read at different moments need not agree, and memory is mapped meanwhile: a state may
+ * take several looks. */
+static bool take_running_candidate(struct seep_process_image *image, struct states *states, uintptr_t address) {
+  enum { LOOKS_MAX = 20 };
+  uint32_t before = states->count;
+  bool goes_on = true;
+  for (int look = 0; look < LOOKS_MAX && goes_on && states->count == before; look++) {
+    if (seep_process_image_thaw(image, true, NULL) != SEEP_OK) return false;
+    goes_on = take_candidate(states, address);
+  }
+  return goes_on;
+}
+
+static uint64_t find_running_states(struct seep_process_image *image, struct states *states) {
+  struct seep_array candidates = {0};
+  uint64_t searched_bytes = seep_process_image_search(image, &candidates);
+  const uintptr_t *addresses = candidates.items;
+  for (size_t i = 0; i < candidates.count; i++) {
+    if (!take_running_candidate(image, states, addresses[i])) break;
+  }
+  seep_array_free(&candidates);
+  return searched_bytes;
+}
+
+static enum seep_status say_none(const struct seep_releases *releases, const char *what, uint64_t searched_bytes,
+                                 struct seep_error *error) {
+  char searched[16], names[256] = "";
+  seep_text_bytes(searched_bytes, searched);
+  for (uint32_t i = 0; i < releases->count && strlen(names) < sizeof names - 64; i++) {
+    snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i > 0 ? ", " : "", releases->names[i]);
+  }
+  if (releases->count > 0) {
+    return seep_error_set(error, SEEP_E_UNKNOWN_VM, "%s: no Lua state that seepline knows, though %s is in it: it has no state open, "
+                          "or was built in a way that is not known (%s of writable memory were searched)", what, names, searched);
+  }
+  return seep_error_set(error, SEEP_E_NOT_FOUND, "%s: no Lua in it (%s of writable memory were searched for states of Lua 5.1 to 5.4 and "
+                        "LuaJIT 2.1, 64 bits)", what, searched);
+}
+
+/* -- Reading for the sake of it ---------------------------------------------------------- */
+
+/* A sink that takes everything and keeps nothing: reading into it finds out which memory a heap lies in. */
+struct idle_sink {
+  struct seep_object_sink sink;  /* first */
+  struct seep_join join;
+  bool is_joined;                /* the recorder's tables will be wanted, too */
+};
+
+static uint32_t no_node(struct seep_object_sink *sink, uint64_t address, uint8_t kind, uint64_t size_bytes, uint32_t info,
+                        uint8_t flags) {
+  struct idle_sink *idle = (struct idle_sink *)sink;
+  (void)size_bytes, (void)info, (void)flags;
+  if (idle->is_joined) seep_join_object_row(&idle->join, address, kind);
+  return 1;
+}
+static void no_edge(struct seep_object_sink *sink, uint32_t from, uint64_t target, uint8_t kind, uint64_t name) {
+  (void)sink, (void)from, (void)target, (void)kind, (void)name;
+}
+static uint32_t no_text(struct seep_object_sink *sink, const char *bytes, size_t size_bytes) {
+  (void)sink, (void)bytes, (void)size_bytes;
+  return 1;
+}
+static uint32_t no_shape(struct seep_object_sink *sink, const struct seep_graph_shape *shape) {
+  (void)sink, (void)shape;
+  return 1;
+}
+static uint32_t no_place(struct seep_object_sink *sink, const struct seep_graph_place *place) {
+  (void)sink, (void)place;
+  return 1;
+}
+static uint32_t no_local(struct seep_object_sink *sink, const struct seep_graph_local *local) {
+  (void)sink, (void)local;
+  return 1;
+}
+static void no_ledger(struct seep_object_sink *sink, const char *name, int64_t bytes) {
+  (void)sink, (void)name, (void)bytes;
+}
+
+/* Returns how much damage was met. */
+static uint64_t read_for_nothing(struct states *states) {
+  struct idle_sink idle = {.sink = {.node = no_node, .edge = no_edge, .name = no_text, .string = no_text,
+                                    .shape = no_shape, .place = no_place, .local = no_local, .ledger = no_ledger}};
+  uint64_t damage = 0;
+  for (uint32_t i = 0; i < states->count; i++) {
+    struct seep_heap_found found;
+    idle.is_joined = states->anchor != 0 && seep_join_open(states->image, states->anchor, states->found[i].global, &idle.join);
+    if (seep_heap_read(states->image, &states->found[i], &idle.sink, &found, NULL) != SEEP_OK) damage++;
+    damage += found.damage_count;
+  }
+  return damage;
+}
+
+/* -- Graphs ------------------------------------------------------------------------------ */
+
+static void drop_graphs(struct seep_taken_heap *taken) {
+  for (uint32_t i = 0; i < taken->snapshot.graph_count; i++) seep_graph_free(&taken->snapshot.graphs[i]);
+  taken->snapshot.graph_count = 0;
+  taken->damage_count = 0;
+  taken->damage = NULL;
+}
+
+static void join_recording(struct states *states, uint32_t index, struct seep_graph *graph, uint64_t *run_id) {
+  struct seep_join join;
+  if (states->anchor == 0 || !seep_join_open(states->image, states->anchor, states->found[index].global, &join)) return;
+  seep_join_graph(&join, states->pid, graph, run_id);
+}
+
+/* A state that has been closed meanwhile is left out. */
+static enum seep_status read_graphs(struct states *states, const struct seep_releases *releases,
+                                    struct seep_taken_heap *taken, struct seep_error *error) {
+  for (uint32_t i = 0; i < states->count; i++) {
+    struct seep_image_graph read;
+    char name[32];
+    snprintf(name, sizeof name, "state %u", taken->snapshot.graph_count + 1);
+    const char *release = seep_release_of(releases, seep_heap_vm_family(states->found[i].vm));
+    enum seep_status status = seep_image_graph_read(states->image, &states->found[i], name, release, &read, error);
+    if (status == SEEP_E_FORMAT) continue;
+    if (status != SEEP_OK) return status;
+    join_recording(states, i, &read.graph, &taken->snapshot.info.run_id);
+    taken->snapshot.graphs[taken->snapshot.graph_count++] = read.graph;
+    if (taken->damage == NULL) taken->damage = read.damage;
+    taken->damage_count += read.damage_count;
+  }
+  if (taken->snapshot.graph_count > 0) return SEEP_OK;
+  return seep_error_set(error, SEEP_E_NOT_FOUND, "the program closed its Lua states, ended, or turned into another one meanwhile");
+}
+
+/* -- Processes ----------------------------------------------------------------------------- */
+
+static size_t read_process_block(void *context, uintptr_t address, void *out, size_t size_bytes) {
+  struct iovec local = {.iov_base = out, .iov_len = size_bytes};
+  struct iovec remote = {.iov_base = (void *)address, .iov_len = size_bytes};
+  ssize_t got = process_vm_readv(((struct seep_process_image *)context)->pid, &local, 1, &remote, 1, 0);
+  return got > 0 ? (size_t)got : 0;
+}
+
+static size_t read_file(const char *format, pid_t pid, char *out, size_t out_bytes) {
+  char path[64];
+  snprintf(path, sizeof path, format, (int)pid);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  ssize_t got = read(file, out, out_bytes);
+  close(file);
+  return got > 0 ? (size_t)got : 0;
+}
+
+/* A file's name from the program's: what would not do in one becomes _. */
+static void name_program(const char *text, size_t length, struct seep_taken_heap *taken) {
+  size_t used = 0;
+  for (size_t i = 0; i < length && used + 1 < sizeof taken->program; i++) {
+    if (text[i] == '\0' || text[i] == '\n' || text[i] == ' ') break;
+    bool plain = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z') ||
+                 (text[i] >= '0' && text[i] <= '9') || strchr("._-+", text[i]) != NULL;
+    if (text[i] == '/') {
+      used = 0;
+    } else {
+      taken->program[used++] = plain ? text[i] : '_';
+    }
+  }
+  taken->program[used] = '\0';
+}
+
+static void describe_process(pid_t pid, struct seep_taken_heap *taken) {
+  struct seep_snapshot_info *info = &taken->snapshot.info;
+  char name[64];
+  info->pid = (uint32_t)pid;
+  info->taken_wall_ns = seep_clock_wall_ns();
+  info->command_bytes = (uint32_t)read_file("/proc/%d/cmdline", pid, info->command, sizeof info->command - 1);
+  name_program(name, read_file("/proc/%d/comm", pid, name, sizeof name), taken);
+}
+
+/* Finds out which memory the heaps lie in, while the process runs. A list that is changed under our eyes leads astray; what
+ * was copied stays, so that another try gets further. */
+static enum seep_status explore(struct seep_process_image *image, struct states *states, struct seep_error *error) {
+  enum { TRIES_MAX = 4 };
+  for (int try = 0; try < TRIES_MAX; try++) {
+    enum seep_status status = seep_process_image_thaw(image, false, error);
+    if (status != SEEP_OK || read_for_nothing(states) == 0) return status;
+  }
+  return SEEP_OK;
+}
+
+/* Explores, freezes and reads until nothing was missing: what the process had allocated between our looking and its
+ * stopping may lie where nothing of interest was before. The last time all that it could be is copied. */
+static enum seep_status freeze_and_read(struct seep_process_image *image, struct states *states,
+                                        const struct seep_releases *releases, struct seep_taken_heap *taken,
+                                        struct seep_error *error) {
+  enum { FREEZES_MAX = 5 };
+  for (;;) {
+    bool last = ++taken->freezes >= FREEZES_MAX;
+    enum seep_status status = explore(image, states, error);
+    if (status == SEEP_OK) status = seep_process_image_freeze(image, last, error);
+    if (status != SEEP_OK) return status;
+    taken->snapshot.info.taken_wall_ns = seep_clock_wall_ns();
+    status = read_graphs(states, releases, taken, error);
+    if (image->wanted_chunks == 0 || last) return status;
+    drop_graphs(taken);
+  }
+}
+
+static enum seep_status take_process(pid_t pid, struct seep_process_image *image, struct states *states,
+                                     struct seep_taken_heap *taken, struct seep_error *error) {
+  char what[64];
+  struct seep_releases releases;
+  snprintf(what, sizeof what, "process %d", (int)pid);
+  states->image = &image->image;
+  states->count = 0;
+  states->anchor = 0;
+  taken->searched_bytes = find_running_states(image, states);
+  seep_find_releases(&image->image, read_process_block, image, &releases);
+  if (states->count == 0) return say_none(&releases, what, taken->searched_bytes, error);
+  states->pid = pid;
+  states->anchor = seep_join_find_anchor(states->image, pid);
+  enum seep_status status = freeze_and_read(image, states, &releases, taken, error);
+  taken->snapshot.info.pause_ns = image->pause_ns;
+  return status;
+}
+
+static enum seep_status begin(struct seep_taken_heap *taken, struct states **states, struct seep_error *error) {
+  *taken = (struct seep_taken_heap){.program = "program"};
+  *states = malloc(sizeof **states);
+  taken->snapshot.graphs = malloc(SEEP_SNAPSHOT_STATES_MAX * sizeof *taken->snapshot.graphs);
+  if (*states != NULL && taken->snapshot.graphs != NULL) return SEEP_OK;
+  free(*states);
+  free(taken->snapshot.graphs);
+  return seep_error_set(error, SEEP_E_MEMORY, "no memory to take a snapshot");
+}
+
+enum seep_status seep_take_process_heap(pid_t pid, struct seep_taken_heap *out, struct seep_error *error) {
+  struct states *states;
+  struct seep_process_image image;
+  if (pid == getpid()) return seep_error_set(error, SEEP_E_USAGE, "process %d is seepline itself", (int)pid);
+  enum seep_status status = begin(out, &states, error);
+  if (status != SEEP_OK) return status;
+  status = seep_process_image_open(pid, &image, error);
+  if (status == SEEP_OK) {
+    describe_process(pid, out);
+    status = take_process(pid, &image, states, out, error);
+    seep_process_image_close(&image);
+  }
+  free(states);
+  if (status != SEEP_OK) seep_taken_heap_free(out);
+  return status;
+}
+
+/* -- Core files ------------------------------------------------------------------------------ */
+
+static size_t read_core_block(void *context, uintptr_t address, void *out, size_t size_bytes) {
+  return seep_image_read_segments(context, address, out, size_bytes) ? size_bytes : 0;
+}
+
+static void describe_core(const struct seep_core_image *image, struct seep_taken_heap *taken) {
+  struct seep_snapshot_info *info = &taken->snapshot.info;
+  size_t length = strlen(image->command);
+  info->pid = image->pid;
+  info->flags = SEEP_SNAPSHOT_FROM_CORE;
+  info->taken_wall_ns = seep_clock_wall_ns();
+  memcpy(info->command, image->command, length);
+  for (size_t i = 0; i < length; i++) {
+    if (info->command[i] == ' ') info->command[i] = '\0'; /* the core has joined the arguments */
+  }
+  info->command_bytes = (uint32_t)(length == 0 ? 0 : length + 1);
+  name_program(image->command, length, taken);
+  if (taken->program[0] == '\0') snprintf(taken->program, sizeof taken->program, "core");
+  taken->missing_bytes = image->missing_bytes;
+}
+
+static enum seep_status take_core(const char *path, struct seep_core_image *image, struct states *states,
+                                  struct seep_taken_heap *taken, struct seep_error *error) {
+  char missing[16];
+  struct seep_releases releases;
+  struct seep_error inner = {{0}};
+  states->image = &image->image;
+  states->count = 0;
+  states->anchor = 0;
+  taken->searched_bytes = seep_core_image_search(image, take_candidate, states);
+  seep_find_releases(&image->image, read_core_block, image, &releases);
+  if (states->count > 0) return read_graphs(states, &releases, taken, error);
+  enum seep_status status = say_none(&releases, path, taken->searched_bytes, &inner);
+  if (image->missing_bytes == 0) return seep_error_set(error, status, "%s", inner.text);
+  seep_text_bytes(image->missing_bytes, missing);
+  return seep_error_set(error, status, "%s; %s of writable memory are missing in it (see core_pattern and coredump_filter)",
+                        inner.text, missing);
+}
+
+enum seep_status seep_take_core_heap(const char *path, struct seep_taken_heap *out, struct seep_error *error) {
+  struct states *states;
+  struct seep_core_image image;
+  enum seep_status status = begin(out, &states, error);
+  if (status != SEEP_OK) return status;
+  status = seep_core_image_open(path, &image, error);
+  if (status == SEEP_OK) {
+    describe_core(&image, out);
+    status = take_core(path, &image, states, out, error);
+    seep_core_image_close(&image);
+  }
+  free(states);
+  if (status != SEEP_OK) seep_taken_heap_free(out);
+  return status;
+}
+
+void seep_taken_heap_free(struct seep_taken_heap *taken) {
+  drop_graphs(taken);
+  free(taken->snapshot.graphs);
+  taken->snapshot.graphs = NULL;
+}

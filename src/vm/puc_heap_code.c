@@ -1,0 +1,272 @@
+/* Threads and prototypes of PUC Lua: stacks with the names of what stands in them, and code. See puc_heap.h. */
+#include "vm/puc_heap.h"
+
+/* -- Prototypes --------------------------------------------------------------------- */
+
+/* An array of a prototype: NULL when it is empty or not there. */
+static const char *view_array(struct seep_walk *walk, const char *proto, uint16_t pointer_at, uint16_t count_at,
+                              size_t item_bytes, uint32_t *count) {
+  *count = seep_at_u32(proto, count_at);
+  if (*count == 0) return NULL;
+  const char *items = NULL;
+  if (*count <= INT32_MAX) {
+    items = seep_walk_view(walk, seep_at_pointer(proto, pointer_at), *count * item_bytes, "an array of a function");
+  }
+  if (items == NULL) *count = 0;
+  return items;
+}
+
+/* lfunc.c luaF_freeproto: what the prototype and its arrays weigh. */
+static uint64_t proto_bytes(const struct seep_puc_heap *layout, const char *proto) {
+  uint64_t bytes = layout->proto_bytes;
+  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizecode) * 4;
+  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizep) * sizeof(uintptr_t);
+  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizek) * SEEP_PUC_SLOT_BYTES;
+  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizelineinfo) * layout->lineinfo_bytes;
+  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizelocvars) * 16; /* LocVar: name, two ints */
+  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizeupvalues) * layout->upvaldesc_bytes;
+  if (layout->p_sizeabslineinfo != 0) bytes += (uint64_t)seep_at_u32(proto, layout->p_sizeabslineinfo) * 8;
+  return bytes;
+}
+
+static void read_pointers(struct seep_walk *walk, uint32_t number, const char *items, uint32_t count,
+                          size_t item_bytes, uint8_t kind) {
+  for (uint32_t i = 0; i < count; i++) {
+    seep_walk_edge(walk, number, seep_at_pointer(items, i * item_bytes), kind, kind == SEEP_EDGE_PROTO ? i : 0);
+  }
+}
+
+static void read_constants(struct seep_walk *walk, uint32_t number, const char *constants, uint32_t count) {
+  const struct seep_puc_heap *layout = walk->layout;
+  for (uint32_t i = 0; i < count; i++) {
+    uintptr_t object = seep_puc_object_in(layout, constants + (size_t)i * SEEP_PUC_SLOT_BYTES);
+    seep_walk_edge(walk, number, object, SEEP_EDGE_CONSTANT, i);
+  }
+}
+
+void seep_puc_read_proto(struct seep_walk *walk, uintptr_t address, const char *proto) {
+  const struct seep_puc_heap *layout = walk->layout;
+  uint64_t bytes = proto_bytes(layout, proto);
+  if (!seep_walk_claim(walk, bytes)) return;
+  uint32_t number = seep_walk_object(walk, address, SEEP_NODE_PROTO, bytes, seep_puc_place(walk, address), 0);
+  uint32_t count;
+  const char *items = view_array(walk, proto, layout->p_k, layout->p_sizek, SEEP_PUC_SLOT_BYTES, &count);
+  read_constants(walk, number, items, count);
+  items = view_array(walk, proto, layout->p_p, layout->p_sizep, sizeof(uintptr_t), &count);
+  read_pointers(walk, number, items, count, sizeof(uintptr_t), SEEP_EDGE_PROTO);
+  items = view_array(walk, proto, layout->p_upvalues, layout->p_sizeupvalues, layout->upvaldesc_bytes, &count);
+  read_pointers(walk, number, items, count, layout->upvaldesc_bytes, SEEP_EDGE_DEBUG_NAME);
+  items = view_array(walk, proto, layout->p_locvars, layout->p_sizelocvars, 16, &count);
+  read_pointers(walk, number, items, count, 16, SEEP_EDGE_DEBUG_NAME);
+  seep_walk_edge(walk, number, seep_at_pointer(proto, layout->p_source), SEEP_EDGE_DEBUG_NAME, 0);
+  if (layout->p_cache != 0) {
+    uint8_t kind = SEEP_EDGE_CACHE | SEEP_EDGE_WEAK;
+    seep_walk_edge(walk, number, seep_at_pointer(proto, layout->p_cache), kind, 0);
+  }
+}
+
+/* -- Frames ------------------------------------------------------------------------- */
+
+enum { LOCALS_MAX = 256 };
+
+/* The part of a stack that one call uses, and the names in it. */
+struct frame {
+  uintptr_t function_slot, base;   /* addresses in the stack */
+  uint32_t place;
+  uint32_t local_count;
+  uint32_t locals[LOCALS_MAX];     /* numbers of locals by register; 0: none */
+};
+
+/* lobject.h LocVar, lfunc.c luaF_getlocalname: the n-th variable that lives at pc is in register n. */
+static void name_locals(struct seep_walk *walk, const char *proto, uint32_t pc, struct frame *frame) {
+  const struct seep_puc_heap *layout = walk->layout;
+  uint32_t count;
+  const char *variables = view_array(walk, proto, layout->p_locvars, layout->p_sizelocvars, 16, &count);
+  for (uint32_t i = 0; i < count && frame->local_count < LOCALS_MAX; i++) {
+    const char *variable = variables + (size_t)i * 16;
+    if (seep_at_u32(variable, 8) > pc) break;
+    if (pc >= seep_at_u32(variable, 12)) continue;
+    struct seep_graph_local local = {.name = seep_puc_name(walk, seep_at_pointer(variable, 0)), .place = frame->place};
+    frame->locals[frame->local_count++] = walk->sink->local(walk->sink, &local);
+  }
+}
+
+static bool runs_lua(const struct seep_puc_heap *layout, const char *ci) {
+  if (layout->version == 51) return true; /* its closure tells */
+  uint32_t status = layout->version == 52 ? seep_at_u8(ci, layout->ci_status) : seep_at_u16(ci, layout->ci_status);
+  return layout->status_lua != 0 ? (status & layout->status_lua) != 0 : (status & layout->status_c) == 0;
+}
+
+/* What a call info's function is, if it is a Lua function: its prototype's bytes, else NULL. */
+static const char *lua_proto(struct seep_walk *walk, const char *ci, const char *slot, uintptr_t *address) {
+  const struct seep_puc_heap *layout = walk->layout;
+  uint8_t tag = (uint8_t)slot[8];
+  if (!runs_lua(layout, ci) || seep_puc_type(tag) != SEEP_PUC_FUNCTION || !seep_puc_is_object(layout, tag)) return NULL;
+  const char *closure = seep_image_view(walk->image, seep_at_pointer(slot, 0), layout->cl_upvalues);
+  if (closure == NULL || (layout->cl_isC != 0 && seep_at_u8(closure, layout->cl_isC) != 0)) return NULL;
+  *address = seep_at_pointer(closure, layout->cl_proto);
+  const char *proto = seep_image_view(walk->image, *address, layout->proto_bytes);
+  return proto == NULL || seep_at_u8(proto, SEEP_PUC_O_TT) != layout->tag_proto ? NULL : proto;
+}
+
+/* Fills a frame from its call info. `slot`: the function in the stack. `saved_pc`: the thread's, for the innermost
+ * frame of 5.1, else 0. */
+static void describe_frame(struct seep_walk *walk, const char *ci, const char *slot, uintptr_t saved_pc,
+                           struct frame *frame) {
+  const struct seep_puc_heap *layout = walk->layout;
+  uintptr_t address;
+  frame->base = frame->function_slot + SEEP_PUC_SLOT_BYTES;
+  frame->local_count = 0;
+  frame->place = 0;
+  const char *proto = lua_proto(walk, ci, slot, &address);
+  if (proto == NULL) return;
+  if (layout->ci_base != 0 || layout->version == 51) frame->base = seep_at_pointer(ci, layout->ci_base);
+  frame->place = seep_puc_place(walk, address);
+  uintptr_t pc = saved_pc != 0 ? saved_pc : seep_at_pointer(ci, layout->ci_savedpc);
+  uintptr_t code = seep_at_pointer(proto, layout->p_code);
+  uintptr_t size = seep_at_u32(proto, layout->p_sizecode);
+  if (pc < code || pc > code + size * 4) return;
+  uint32_t at = (uint32_t)((pc - code) / 4);
+  name_locals(walk, proto, at == 0 ? 0 : at - 1, frame);
+}
+
+/* -- Stacks ------------------------------------------------------------------------- */
+
+struct stack {
+  uintptr_t begin, top;
+  const char *slots;     /* of begin */
+};
+
+/* The references in the slots from `from` to `to`, which belong to the frame. */
+static void read_slots(struct seep_walk *walk, uint32_t number, const struct stack *stack, const struct frame *frame,
+                       uintptr_t from, uintptr_t to) {
+  const struct seep_puc_heap *layout = walk->layout;
+  for (uintptr_t at = from; at < to; at += SEEP_PUC_SLOT_BYTES) {
+    uintptr_t object = seep_puc_object_in(layout, stack->slots + (at - stack->begin));
+    if (object == 0) continue;
+    size_t index = at >= frame->base ? (at - frame->base) / SEEP_PUC_SLOT_BYTES : LOCALS_MAX;
+    if (at == frame->function_slot) {
+      seep_walk_edge(walk, number, object, SEEP_EDGE_FRAME, 0);
+    } else if (index < frame->local_count) {
+      seep_walk_edge(walk, number, object, SEEP_EDGE_LOCAL, frame->locals[index]);
+    } else {
+      seep_walk_edge(walk, number, object, SEEP_EDGE_SLOT, frame->place);
+    }
+  }
+}
+
+/* Goes through the call infos from the outermost in, and through the stack with them. A call info whose function
+ * is not further up in the stack than the last one's, or not in the stack, ends this: the rest has no names. */
+static void read_stack(struct seep_walk *walk, uint32_t number, const char *thread, uintptr_t address,
+                       const struct stack *stack) {
+  const struct seep_puc_heap *layout = walk->layout;
+  uintptr_t last = seep_at_pointer(thread, layout->L_ci);
+  uintptr_t at = layout->version == 51 ? seep_at_pointer(thread, layout->L_base_ci) : address + layout->L_base_ci;
+  uintptr_t done = stack->begin;
+  struct frame frame = {.function_slot = 0, .base = UINTPTR_MAX};
+  while (at != 0) {
+    const char *ci = seep_image_view(walk->image, at, layout->ci_size);
+    if (ci == NULL) break;
+    uintptr_t function = seep_at_pointer(ci, layout->ci_func);
+    if (function < done || function >= stack->top || (function - stack->begin) % SEEP_PUC_SLOT_BYTES != 0) break;
+    read_slots(walk, number, stack, &frame, done, function);
+    done = function;
+    frame.function_slot = function;
+    uintptr_t saved_pc = layout->L_savedpc != 0 && at == last ? seep_at_pointer(thread, layout->L_savedpc) : 0;
+    describe_frame(walk, ci, stack->slots + (function - stack->begin), saved_pc, &frame);
+    if (at == last) break;
+    at = layout->version == 51 ? at + layout->ci_size : seep_at_pointer(ci, layout->ci_next);
+    if (function + SEEP_PUC_SLOT_BYTES > stack->top) break;
+  }
+  read_slots(walk, number, stack, &frame, done, stack->top);
+}
+
+/* ldo.c, lstate.c stack_init: how many slots were allocated. */
+static uint64_t stack_slots(const struct seep_puc_heap *layout, const char *thread) {
+  enum { EXTRA_STACK = 5 };
+  if (!layout->stack_last_is_end) return seep_at_u32(thread, layout->L_stacksize);
+  uintptr_t begin = seep_at_pointer(thread, layout->L_stack), last = seep_at_pointer(thread, layout->L_stack_last);
+  return begin == 0 || last < begin ? 0 : (last - begin) / SEEP_PUC_SLOT_BYTES + EXTRA_STACK;
+}
+
+/* The call infos that a thread has, used or not. 5.1: an array; later a list behind the one in the thread. */
+static uint64_t call_infos(struct seep_walk *walk, const char *thread) {
+  const struct seep_puc_heap *layout = walk->layout;
+  if (layout->version == 51) return seep_at_u32(thread, layout->L_size_ci);
+  struct seep_list_guard guard = {0};
+  uint64_t count = 0;
+  uintptr_t at = seep_at_pointer(thread, layout->L_base_ci + layout->ci_next);
+  for (; at != 0 && seep_list_goes_on(&guard, at); count++) {
+    const char *ci = seep_walk_view(walk, at, layout->ci_size, "a call info");
+    if (ci == NULL) break;
+    at = seep_at_pointer(ci, layout->ci_next);
+  }
+  return count;
+}
+
+/* lgc.c: a thread does not hold its open upvalues, but 5.3 frees them with it (lfunc.c luaF_close) and 5.4 marks
+ * them. */
+static void read_open_upvalues(struct seep_walk *walk, uint32_t number, const char *thread) {
+  const struct seep_puc_heap *layout = walk->layout;
+  uint8_t kind = layout->version >= 53 ? SEEP_EDGE_OPEN_UPVALUE : SEEP_EDGE_OPEN_UPVALUE | SEEP_EDGE_WEAK;
+  struct seep_list_guard guard = {0};
+  uintptr_t at = seep_at_pointer(thread, layout->L_openupval);
+  while (at != 0 && seep_list_goes_on(&guard, at)) {
+    const char *upvalue = seep_walk_view(walk, at, layout->upval_bytes, "an open upvalue");
+    if (upvalue == NULL) return;
+    if (layout->version < 54) seep_puc_read_upvalue(walk, at);
+    seep_walk_edge(walk, number, at, kind, 0);
+    at = seep_at_pointer(upvalue, layout->uv_next);
+  }
+}
+
+/* Where the values of a running Lua function end: not at `top`, which such a function does not keep. */
+static uintptr_t end_of_values(struct seep_walk *walk, const char *thread, uintptr_t begin, uint64_t slots) {
+  const struct seep_puc_heap *layout = walk->layout;
+  uintptr_t top = seep_at_pointer(thread, layout->L_top);
+  uintptr_t limit = begin + slots * SEEP_PUC_SLOT_BYTES;
+  if (top < begin || top > limit || (top - begin) % SEEP_PUC_SLOT_BYTES != 0) {
+    seep_walk_damage(walk, "a thread's top");
+    return begin;
+  }
+  return top;
+}
+
+/* The place of the function that a thread runs, for its name: that of the innermost Lua frame. */
+static uint32_t innermost_place(struct seep_walk *walk, const char *thread) {
+  enum { STEPS_MAX = 16, CI_PREVIOUS = 16 };
+  const struct seep_puc_heap *layout = walk->layout;
+  uintptr_t at = seep_at_pointer(thread, layout->L_ci);
+  for (int i = 0; i < STEPS_MAX && at != 0; i++) {
+    const char *ci = seep_image_view(walk->image, at, layout->ci_size);
+    const char *slot = ci == NULL ? NULL
+        : seep_image_view(walk->image, seep_at_pointer(ci, layout->ci_func), SEEP_PUC_SLOT_BYTES);
+    uintptr_t proto;
+    if (slot == NULL) return 0;
+    if (lua_proto(walk, ci, slot, &proto) != NULL) return seep_puc_place(walk, proto);
+    at = layout->version == 51 ? at - layout->ci_size : seep_at_pointer(ci, CI_PREVIOUS);
+  }
+  return 0;
+}
+
+void seep_puc_read_thread(struct seep_walk *walk, uintptr_t address, const char *thread) {
+  const struct seep_puc_heap *layout = walk->layout;
+  uint64_t slots = stack_slots(layout, thread);
+  struct stack stack = {.begin = seep_at_pointer(thread, layout->L_stack)};
+  if (slots > INT32_MAX || stack.begin == 0) slots = 0;
+  if (slots != 0) {
+    stack.slots = seep_walk_view(walk, stack.begin, slots * SEEP_PUC_SLOT_BYTES, "a thread's stack");
+    if (stack.slots == NULL) slots = 0;
+  }
+  uint64_t bytes = layout->thread_bytes + slots * SEEP_PUC_SLOT_BYTES + call_infos(walk, thread) * layout->ci_size;
+  if (!seep_walk_claim(walk, bytes)) return;
+  uint32_t number = seep_walk_object(walk, address, SEEP_NODE_THREAD, bytes, innermost_place(walk, thread), 0);
+  if (layout->L_gt != 0) {
+    const char *globals = thread + layout->L_gt;
+    seep_walk_edge(walk, number, seep_puc_object_in(layout, globals), SEEP_EDGE_ENVIRONMENT, 0);
+  }
+  read_open_upvalues(walk, number, thread);
+  if (slots == 0) return;
+  stack.top = end_of_values(walk, thread, stack.begin, slots);
+  read_stack(walk, number, thread, address, &stack);
+}
