@@ -394,6 +394,7 @@ static void read_list(struct seep_walk *walk, uintptr_t head, uintptr_t stop, bo
       return;
     }
     uintptr_t next = seep_at_pointer(object, LJ_O_NEXT);
+    seep_image_prefetch(walk->image, next);
     if (pending) seep_walk_edge(walk, SEEP_ROOT_NUMBER, at, SEEP_EDGE_FINALIZER, 0);
     read_object(walk, at, object);
     if (walk->budget_bytes == 0 || (stop != 0 && next == stop)) return;
@@ -407,6 +408,9 @@ static void read_strings(struct seep_walk *walk, const char *global) {
   seep_walk_ledger(walk, "string table", slots * sizeof(uintptr_t));
   const char *heads = seep_walk_view(walk, seep_at_pointer(global, LJ_G_STRTAB), slots * sizeof(uintptr_t), "the string table");
   for (uint64_t i = 0; heads != NULL && i < slots && walk->budget_bytes != 0; i++) {
+    if (i + SEEP_STRINGS_AHEAD < slots) {
+      seep_image_prefetch(walk->image, seep_at_pointer(heads, (i + SEEP_STRINGS_AHEAD) * sizeof(uintptr_t)) & ~(uintptr_t)1);
+    }
     read_list(walk, seep_at_pointer(heads, i * sizeof(uintptr_t)) & ~(uintptr_t)1, 0, false);
   }
 }

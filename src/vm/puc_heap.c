@@ -217,6 +217,7 @@ static void read_list(struct seep_walk *walk, const struct list *list) {
       return;
     }
     uintptr_t next = seep_at_pointer(object, SEEP_PUC_O_NEXT);
+    seep_image_prefetch(walk->image, next);
     if (list->root_kind != 0) seep_walk_edge(walk, SEEP_ROOT_NUMBER, at, list->root_kind, list->root_name);
     /* The main thread is in its list on 5.1 alone; there, too, it is read apart. */
     if (at != walk->state->main_thread) read_object(walk, at, object, tag, list->flags);
@@ -233,6 +234,9 @@ static void read_string_table(struct seep_walk *walk, const char *global) {
   if (!layout->strings_in_table) return;
   const char *heads = seep_walk_view(walk, seep_at_pointer(global, layout->g_strings), bytes, "the string table");
   for (uint32_t i = 0; heads != NULL && i < slots; i++) {
+    if (i + SEEP_STRINGS_AHEAD < slots) {
+      seep_image_prefetch(walk->image, seep_at_pointer(heads, (size_t)(i + SEEP_STRINGS_AHEAD) * sizeof(uintptr_t)));
+    }
     struct list chain = {.head = seep_at_pointer(heads, (size_t)i * sizeof(uintptr_t))};
     if (chain.head != 0) read_list(walk, &chain);
   }
