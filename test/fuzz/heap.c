@@ -2,10 +2,10 @@
  *
  *   fuzz-heap CORE SEED ROUNDS|SECONDSs
  *
- * A core file gives the image; each round changes some words of it (to other pointers of the image, near and far numbers,
- * sizes, tags), reads every state, checks what graph.h promises, and changes the words back. Deterministic for a seed,
- * unless it is told to run for a time. Segments are blocks of their own, so that a sanitizer sees a read past their ends.
- * Prints one line; ends with 1, and says the round, when a promise is broken or a round takes too long. */
+ * A core file gives the image; each round changes some words of it (to other pointers of the image, near and far
+ * numbers, sizes, tags), reads every state, checks what graph.h promises, and changes the words back. Deterministic for
+ * a seed, unless it is told to run for a time. Segments are blocks of their own, so that a sanitizer sees a read past
+ * their ends. Prints one line; ends with 1, and says the round, when a promise is broken or a round takes too long. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +84,8 @@ static uint64_t load(const char *at) {
 }
 
 static uint64_t another_value(uint64_t was) {
-  static const uint64_t numbers[] = {0, 1, 7, 255, 65536, INT32_MAX, UINT32_MAX, 1ULL << 47, INT64_MAX, UINT64_MAX, 0x7f0000000000};
+  static const uint64_t numbers[] = {0,          1,          7,         255,        65536,         INT32_MAX,
+                                     UINT32_MAX, 1ULL << 47, INT64_MAX, UINT64_MAX, 0x7f0000000000};
   switch (below(8)) {
     case 0: return numbers[below(SEEP_ARRAY_SIZE(numbers))];
     case 1: return load(any_word());
@@ -124,7 +125,8 @@ static const char *broken_promise(const struct seep_graph *graph) {
     uint8_t kind = graph->edge_kind[i];
     if (graph->target[i] >= graph->node_count) return "an edge's target";
     if ((kind & SEEP_EDGE_KIND_MASK) >= SEEP_EDGE_KIND_COUNT) return "an edge's kind";
-    if (seep_edge_names_node(kind) && graph->edge_name[i] >= graph->node_count && graph->edge_name[i] != SEEP_NODE_NONE) {
+    if (seep_edge_names_node(kind) && graph->edge_name[i] >= graph->node_count &&
+        graph->edge_name[i] != SEEP_NODE_NONE) {
       return "an edge's name";
     }
   }
@@ -162,8 +164,8 @@ static int run(uint64_t rounds, uint64_t seconds) {
     printf("not ok: round %" PRIu64 " breaks %s\n", round, broken);
     return 1;
   }
-  printf("ok: %" PRIu64 " rounds, %" PRIu32 " states, %" PRIu64 " KiB of writable memory, longest round %.3f s\n", round,
-         state_count, writable_bytes / 1024, (double)longest_ns / 1e9);
+  printf("ok: %" PRIu64 " rounds, %" PRIu32 " states, %" PRIu64 " KiB of writable memory, longest round %.3f s\n",
+         round, state_count, writable_bytes / 1024, (double)longest_ns / 1e9);
   return 0;
 }
 
