@@ -7,7 +7,7 @@
 UNIT_SOURCES := $(wildcard test/unit/test_*.c)
 UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(UNIT_SOURCES))
 # Programs of ours that black-box tests run.
-TEST_DRIVERS := $(BUILD)/test/damage
+TEST_DRIVERS := $(BUILD)/test/damage $(BUILD)/test/fuzz-heap
 BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/heap/*.t test/real/*.t))
 TESTS ?= $(UNIT_TESTS) $(BLACK_BOX_TESTS)
 
@@ -19,6 +19,11 @@ $(BUILD)/test/%: test/unit/%.c $(UNIT_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,link)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) -lcmocka $(COMMAND_LIBS) -ldl -lpthread
+
+$(BUILD)/test/fuzz-heap: test/fuzz/heap.c $(UNIT_OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,link)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(UNIT_OBJECTS) $(COMMAND_LIBS) -ldl -lpthread
 
 # A module that reads the heap of the interpreter it is loaded into: one for each Lua.
 PROBE_OBJECTS := $(call object,$(wildcard src/base/*.c) $(wildcard src/vm/*heap*.c) \

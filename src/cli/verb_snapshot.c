@@ -67,8 +67,11 @@ static void note_misses(const struct seep_verb *verb, const struct seep_taken_he
     seep_verb_fail(verb, 0, "the core lacks %s of writable memory: what lay there is not in the snapshot", missing);
   }
   if (taken->damage_count > 0) {
-    seep_verb_fail(verb, 0, "%llu pointers led nowhere, the first was %s: the program was in the middle of something, or its memory "
-                   "is damaged", (unsigned long long)taken->damage_count, taken->damage);
+    seep_verb_fail(
+        verb, 0,
+        "%llu pointers led nowhere, the first was %s: the program was in the middle of something, or its memory "
+        "is damaged",
+        (unsigned long long)taken->damage_count, taken->damage);
   }
 }
 
@@ -95,8 +98,9 @@ int seep_verb_snapshot(const struct seep_verb *verb, int argc, char **argv) {
   if (status != SEEP_DONE) return status;
   status = take(verb, request.what, &taken);
   if (status != SEEP_DONE) return status;
-  char *path = request.output != NULL ? seep_must_copy(request.output)
-                                      : seep_must_format("seepline.%s.%u.heap.seep", taken.program, taken.snapshot.info.pid);
+  char *path = request.output != NULL
+                   ? seep_must_copy(request.output)
+                   : seep_must_format("seepline.%s.%u.heap.seep", taken.program, taken.snapshot.info.pid);
   const struct seep_snapshot *snapshot = &taken.snapshot;
   if (seep_snapshot_write(path, &snapshot->info, snapshot->graphs, snapshot->graph_count, &error) != SEEP_OK) {
     status = seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);

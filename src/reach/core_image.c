@@ -26,7 +26,8 @@ bool seep_core_image_is_core(const char *path) {
 
 /* -- Segments ------------------------------------------------------------------------- */
 
-static bool add_segment(struct seep_core_image *image, uintptr_t begin, uintptr_t end, const char *bytes, uint32_t flags) {
+static bool add_segment(struct seep_core_image *image, uintptr_t begin, uintptr_t end, const char *bytes,
+                        uint32_t flags) {
   if (end <= begin) return true;
   struct seep_segment *segment = seep_array_push(&image->segments, sizeof *segment);
   if (segment == NULL) return false;
@@ -53,8 +54,8 @@ static int by_address(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
-/* In order, without overlaps (a damaged core may have some: the first one stays), and neighbours that lie one behind the
- * other in the file, too, made one: an object may lie across them. */
+/* In order, without overlaps (a damaged core may have some: the first one stays), and neighbours that lie one behind
+ * the other in the file, too, made one: an object may lie across them. */
 static void arrange(struct seep_array *array) {
   struct seep_segment *segments = array->items;
   size_t kept = 0;
@@ -63,8 +64,9 @@ static void arrange(struct seep_array *array) {
   for (size_t i = 1; i < array->count; i++) {
     struct seep_segment *last = &segments[kept];
     if (segments[i].begin < last->end) continue;
-    bool goes_on = segments[i].bytes == NULL ? last->bytes == NULL
-                                             : last->bytes != NULL && last->bytes + (last->end - last->begin) == segments[i].bytes;
+    bool goes_on = segments[i].bytes == NULL
+                       ? last->bytes == NULL
+                       : last->bytes != NULL && last->bytes + (last->end - last->begin) == segments[i].bytes;
     if (segments[i].begin == last->end && last->access == segments[i].access && goes_on) {
       last->end = segments[i].end;
     } else {
@@ -95,13 +97,15 @@ static void read_notes(struct seep_core_image *image, Elf *elf, const GElf_Phdr 
   GElf_Nhdr note;
   while (data != NULL && (at = gelf_getnote(data, at, &note, &name_at, &text_at)) > 0) {
     bool is_core = note.n_namesz >= 4 && memcmp((const char *)data->d_buf + name_at, "CORE", 4) == 0;
-    if (is_core && note.n_type == NT_PRPSINFO) read_process_note(image, (const char *)data->d_buf + text_at, note.n_descsz);
+    if (is_core && note.n_type == NT_PRPSINFO)
+      read_process_note(image, (const char *)data->d_buf + text_at, note.n_descsz);
   }
 }
 
 /* -- Opening -------------------------------------------------------------------------- */
 
-static enum seep_status read_headers(const char *path, struct seep_core_image *image, Elf *elf, struct seep_error *error) {
+static enum seep_status read_headers(const char *path, struct seep_core_image *image, Elf *elf,
+                                     struct seep_error *error) {
   GElf_Ehdr header;
   size_t count;
   bool complete = true;
@@ -109,7 +113,8 @@ static enum seep_status read_headers(const char *path, struct seep_core_image *i
     return seep_error_set(error, SEEP_E_FORMAT, "%s: this is no core file", path);
   }
   if (gelf_getclass(elf) != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB) {
-    return seep_error_set(error, SEEP_E_FORMAT, "%s: a core of another kind of machine (only 64-bit little-endian ones are read)", path);
+    return seep_error_set(error, SEEP_E_FORMAT,
+                          "%s: a core of another kind of machine (only 64-bit little-endian ones are read)", path);
   }
   if (elf_getphdrnum(elf, &count) != 0) return seep_error_set(error, SEEP_E_FORMAT, "%s: %s", path, elf_errmsg(-1));
   for (size_t i = 0; i < count && complete; i++) {
@@ -123,8 +128,8 @@ static enum seep_status read_headers(const char *path, struct seep_core_image *i
   for (size_t i = 0; i < image->segments.count; i++) {
     if (((struct seep_segment *)image->segments.items)[i].bytes != NULL) return SEEP_OK;
   }
-  return seep_error_set(error, SEEP_E_FORMAT, "%s: there is no memory in this core file (%zu segments without content)", path,
-                        image->segments.count);
+  return seep_error_set(error, SEEP_E_FORMAT, "%s: there is no memory in this core file (%zu segments without content)",
+                        path, image->segments.count);
 }
 
 static enum seep_status map_file(const char *path, struct seep_core_image *image, struct seep_error *error) {
@@ -168,14 +173,16 @@ void seep_core_image_close(struct seep_core_image *image) {
 /* -- Searching ------------------------------------------------------------------------ */
 
 /* Word by word, from copies: in a damaged file words need not be aligned. False when the visitor has enough. */
-static bool search_segment(const struct seep_segment *segment, bool (*visit)(void *context, uintptr_t address), void *context) {
+static bool search_segment(const struct seep_segment *segment, bool (*visit)(void *context, uintptr_t address),
+                           void *context) {
   enum { BLOCK_WORDS = 8192 };
   uintptr_t words[BLOCK_WORDS];
   for (uintptr_t begin = seep_round_up(segment->begin, 8); begin + 8 <= segment->end; begin += sizeof words) {
     size_t count = segment->end - begin < sizeof words ? (segment->end - begin) / 8 : BLOCK_WORDS;
     memcpy(words, segment->bytes + (begin - segment->begin), count * 8);
     for (size_t i = 0; i < count; i++) {
-      if (SEEP_UNLIKELY(seep_heap_is_candidate(begin + i * 8, &words[i], i)) && !visit(context, begin + i * 8)) return false;
+      if (SEEP_UNLIKELY(seep_heap_is_candidate(begin + i * 8, &words[i], i)) && !visit(context, begin + i * 8))
+        return false;
     }
   }
   return true;

@@ -29,14 +29,16 @@ static void add_release(struct seep_releases *out, const char *name, size_t leng
  * have, too, unless a mark stands before it. */
 static size_t name_length(const char *name, size_t room, const char *beginning) {
   size_t length = strlen(beginning);
-  while (length < room && (strchr("0123456789.-", name[length]) != NULL || (name[length] >= 'a' && name[length] <= 'z')) &&
+  while (length < room &&
+         (strchr("0123456789.-", name[length]) != NULL || (name[length] >= 'a' && name[length] <= 'z')) &&
          name[length] != '\0') {
     length++;
   }
   return length;
 }
 
-static void search_for(const char *block, size_t size, const char *before, const char *beginning, struct seep_releases *out) {
+static void search_for(const char *block, size_t size, const char *before, const char *beginning,
+                       struct seep_releases *out) {
   char pattern[32];
   int length = snprintf(pattern, sizeof pattern, "%s%s", before, beginning);
   size_t skip = strlen(before);
@@ -55,19 +57,22 @@ static void search_segment(const struct seep_segment *segment, seep_block_read *
   for (uintptr_t at = segment->begin; at < segment->end; at += BLOCK_BYTES - OVERLAP_BYTES) {
     size_t wanted = segment->end - at < BLOCK_BYTES ? segment->end - at : BLOCK_BYTES;
     size_t got = read(context, at, block, wanted);
-    for (size_t i = 0; got > 0 && i < SEEP_ARRAY_SIZE(marks); i++) search_for(block, got, marks[i].before, marks[i].beginning, out);
+    for (size_t i = 0; got > 0 && i < SEEP_ARRAY_SIZE(marks); i++)
+      search_for(block, got, marks[i].before, marks[i].beginning, out);
     if (wanted < BLOCK_BYTES) return;
   }
 }
 
-void seep_find_releases(const struct seep_image *image, seep_block_read *read, void *context, struct seep_releases *out) {
+void seep_find_releases(const struct seep_image *image, seep_block_read *read, void *context,
+                        struct seep_releases *out) {
   *out = (struct seep_releases){0};
   char *block = seep_pages_map(BLOCK_BYTES);
   if (block == NULL) return;
   for (uint32_t i = 0; i < image->segment_count; i++) {
     const struct seep_segment *segment = &image->segments[i];
     bool constant = segment->bytes != NULL && (segment->access & SEEP_SEGMENT_WRITABLE) == 0;
-    if (constant && segment->end - segment->begin <= SEGMENT_MAX_BYTES) search_segment(segment, read, context, block, out);
+    if (constant && segment->end - segment->begin <= SEGMENT_MAX_BYTES)
+      search_segment(segment, read, context, block, out);
   }
   seep_pages_unmap(block, BLOCK_BYTES);
 }

@@ -18,7 +18,8 @@ int seep_maps_open(struct seep_maps *maps, pid_t pid) {
 
 void seep_maps_close(struct seep_maps *maps) { close(maps->file); }
 
-/* The next line, its newline replaced; NULL at the end. A line that does not fit is cut: paths are at most 4096 bytes. */
+/* The next line, its newline replaced; NULL at the end. A line that does not fit is cut: paths are at most 4096 bytes.
+ */
 static char *next_line(struct seep_maps *maps) {
   for (;;) {
     char *line = maps->buffer + maps->begin;

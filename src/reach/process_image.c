@@ -66,8 +66,8 @@ static bool add_window(struct seep_process_image *image, uintptr_t begin, uintpt
 
 static uintptr_t round_down(uintptr_t address) { return address / SEEP_CHUNK_BYTES * SEEP_CHUNK_BYTES; }
 
-/* Windows over the mappings, in order of address; each begins and ends at a chunk. Without room for the slack there is a
- * window for what is there. */
+/* Windows over the mappings, in order of address; each begins and ends at a chunk. Without room for the slack there is
+ * a window for what is there. */
 static bool open_windows(struct seep_process_image *image) {
   const struct seep_segment *segments = image->segments.items;
   size_t at = 0;
@@ -154,9 +154,11 @@ static enum seep_status read_maps(struct seep_process_image *image, struct seep_
   while (complete && seep_maps_next(&maps, &mapping)) complete = add_segment(image, &mapping);
   seep_maps_close(&maps);
   merge_segments(&image->segments);
-  if (!complete) return seep_error_set(error, SEEP_E_MEMORY, "no memory to list what process %d has mapped", (int)image->pid);
+  if (!complete)
+    return seep_error_set(error, SEEP_E_MEMORY, "no memory to list what process %d has mapped", (int)image->pid);
   if (image->segments.count == 0) {
-    return seep_error_set(error, SEEP_E_NOT_FOUND, "process %d has no memory: it has ended, or is the kernel's own", (int)image->pid);
+    return seep_error_set(error, SEEP_E_NOT_FOUND, "process %d has no memory: it has ended, or is the kernel's own",
+                          (int)image->pid);
   }
   return SEEP_OK;
 }
@@ -173,8 +175,8 @@ struct batch {
   int failure;   /* errno of a call that copied nothing, other than for what has been unmapped */
 };
 
-/* Copies what is in the batch. A page that is not there (any more) ends the call: the piece that has it is copied as far as
- * it goes, and the rest goes on. */
+/* Copies what is in the batch. A page that is not there (any more) ends the call: the piece that has it is copied as
+ * far as it goes, and the rest goes on. */
 static void copy_batch(struct batch *batch) {
   int at = 0;
   while (at < batch->count) {
@@ -200,7 +202,8 @@ static void add_piece(struct batch *batch, struct seep_window *window, uintptr_t
   }
   if (batch->count == PIECES_MAX) copy_batch(batch);
   batch->remote[batch->count] = (struct iovec){.iov_base = (void *)begin, .iov_len = end - begin};
-  batch->local[batch->count] = (struct iovec){.iov_base = window->bytes + (begin - window->begin), .iov_len = end - begin};
+  batch->local[batch->count] =
+      (struct iovec){.iov_base = window->bytes + (begin - window->begin), .iov_len = end - begin};
   batch->count++;
 }
 
@@ -337,7 +340,8 @@ static void visit_asked(struct seep_process_image *image, chunk_visit *visit, vo
   for (uint32_t i = 0; i < image->window_count; i++) {
     struct seep_window *window = &image->windows[i];
     for (size_t c = window->low; c < window->high; c++) {
-      if (was_asked_for(window->present[c])) visit(context, window, window->begin + c * SEEP_CHUNK_BYTES, &window->present[c]);
+      if (was_asked_for(window->present[c]))
+        visit(context, window, window->begin + c * SEEP_CHUNK_BYTES, &window->present[c]);
     }
   }
 }
@@ -419,13 +423,14 @@ enum seep_status seep_process_image_thaw(struct seep_process_image *image, bool 
 
 enum { BLOCK_BYTES = 1 << 20, PAGES_PER_BLOCK = BLOCK_BYTES / 4096 };
 
-/* Whether any page of a block is there: huge reservations are mostly not. /proc/PID/pagemap has 8 bytes a page, of which
- * the two highest bits say that it is in memory or swapped out. */
+/* Whether any page of a block is there: huge reservations are mostly not. /proc/PID/pagemap has 8 bytes a page, of
+ * which the two highest bits say that it is in memory or swapped out. */
 static bool block_is_used(int pagemap, uintptr_t begin, size_t size_bytes) {
   uint64_t pages[PAGES_PER_BLOCK];
   const uint64_t used = 3ULL << 62;
   if (pagemap < 0) return true;
-  ssize_t got = pread(pagemap, pages, size_bytes / SEEP_PAGE_BYTES * sizeof pages[0], (off_t)(begin / SEEP_PAGE_BYTES * sizeof pages[0]));
+  ssize_t got = pread(pagemap, pages, size_bytes / SEEP_PAGE_BYTES * sizeof pages[0],
+                      (off_t)(begin / SEEP_PAGE_BYTES * sizeof pages[0]));
   if (got <= 0) return true;
   for (size_t i = 0; i < (size_t)got / sizeof pages[0]; i++) {
     if (pages[i] & used) return true;
@@ -442,7 +447,8 @@ static bool search_block(struct seep_process_image *image, uintptr_t begin, size
   for (size_t i = 0; got > 0 && i < (size_t)got / sizeof words[0]; i++) {
     uintptr_t address = begin + i * sizeof words[0];
     if (SEEP_LIKELY(!seep_heap_is_candidate(address, &words[i], i))) continue;
-    uintptr_t *candidate = candidates->count == SEEP_CANDIDATES_MAX ? NULL : seep_array_push(candidates, sizeof *candidate);
+    uintptr_t *candidate =
+        candidates->count == SEEP_CANDIDATES_MAX ? NULL : seep_array_push(candidates, sizeof *candidate);
     if (candidate == NULL) return false;
     *candidate = address;
   }

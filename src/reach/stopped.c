@@ -66,23 +66,29 @@ enum seep_status seep_explain_refusal(pid_t pid, int error_number, struct seep_e
   unsigned long long scope = number_in("/proc/sys/kernel/yama/ptrace_scope", "", 10, 0);
   bool capable = (number_in("/proc/self/status", "CapEff:", 16, 0) >> CAP_SYS_PTRACE & 1) != 0;
   if (tracer != 0) {
-    return seep_error_set(error, SEEP_E_SYSTEM, "process %d is being traced by process %llu (a debugger?): end that first",
-                          (int)pid, tracer);
+    return seep_error_set(error, SEEP_E_SYSTEM,
+                          "process %d is being traced by process %llu (a debugger?): end that first", (int)pid, tracer);
   }
   if (owner != geteuid() && !capable) {
     name_user(owner, user, sizeof user);
-    return seep_error_set(error, SEEP_E_SYSTEM, "process %d belongs to %s: run seepline as that user, or as root", (int)pid, user);
+    return seep_error_set(error, SEEP_E_SYSTEM, "process %d belongs to %s: run seepline as that user, or as root",
+                          (int)pid, user);
   }
   if (scope == 3) {
-    return seep_error_set(error, SEEP_E_SYSTEM, "no process may be looked into on this machine (kernel.yama.ptrace_scope is 3)");
+    return seep_error_set(error, SEEP_E_SYSTEM,
+                          "no process may be looked into on this machine (kernel.yama.ptrace_scope is 3)");
   }
   if (scope > 0 && !capable) {
-    return seep_error_set(error, SEEP_E_SYSTEM, "kernel.yama.ptrace_scope is %llu: process %d may be looked into by root "
-                          "(CAP_SYS_PTRACE) alone; try sudo", scope, (int)pid);
+    return seep_error_set(error, SEEP_E_SYSTEM,
+                          "kernel.yama.ptrace_scope is %llu: process %d may be looked into by root "
+                          "(CAP_SYS_PTRACE) alone; try sudo",
+                          scope, (int)pid);
   }
-  return seep_error_set(error, SEEP_E_SYSTEM, "process %d may not be looked into (%s)%s", (int)pid, strerror(error_number),
-                        capable ? ": a sandbox or container forbids it" : ": CAP_SYS_PTRACE is missing; in a container, "
-                        "start it with that capability");
+  return seep_error_set(error, SEEP_E_SYSTEM, "process %d may not be looked into (%s)%s", (int)pid,
+                        strerror(error_number),
+                        capable ? ": a sandbox or container forbids it"
+                                : ": CAP_SYS_PTRACE is missing; in a container, "
+                                  "start it with that capability");
 }
 
 /* -- Stopping ------------------------------------------------------------------------ */

@@ -13,10 +13,10 @@ struct seep_stopped {
   uint64_t since_ns;           /* when the first thread was told to stop */
 };
 
-/* Stops every thread of `pid`. A thread that sits in the kernel and cannot be stopped within half a second runs no code of
- * the process and is let be; should it come back, it stops there. On failure every thread goes on and nothing is left
- * to free. SEEP_E_NOT_FOUND: there is no such process (any more). SEEP_E_SYSTEM: it may not be stopped; the message says
- * why. */
+/* Stops every thread of `pid`. A thread that sits in the kernel and cannot be stopped within half a second runs no code
+ * of the process and is let be; should it come back, it stops there. On failure every thread goes on and nothing is
+ * left to free. SEEP_E_NOT_FOUND: there is no such process (any more). SEEP_E_SYSTEM: it may not be stopped; the
+ * message says why. */
 enum seep_status seep_stop(pid_t pid, struct seep_stopped *out, struct seep_error *error);
 
 /* Lets every thread go on, with the signals that arrived for it. Returns for how long the process was stopped. */

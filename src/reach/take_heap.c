@@ -68,11 +68,15 @@ static enum seep_status say_none(const struct seep_releases *releases, const cha
     snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i > 0 ? ", " : "", releases->names[i]);
   }
   if (releases->count > 0) {
-    return seep_error_set(error, SEEP_E_UNKNOWN_VM, "%s: no Lua state that seepline knows, though %s is in it: it has no state open, "
-                          "or was built in a way that is not known (%s of writable memory were searched)", what, names, searched);
+    return seep_error_set(error, SEEP_E_UNKNOWN_VM,
+                          "%s: no Lua state that seepline knows, though %s is in it: it has no state open, "
+                          "or was built in a way that is not known (%s of writable memory were searched)",
+                          what, names, searched);
   }
-  return seep_error_set(error, SEEP_E_NOT_FOUND, "%s: no Lua in it (%s of writable memory were searched for states of Lua 5.1 to 5.4 and "
-                        "LuaJIT 2.1, 64 bits)", what, searched);
+  return seep_error_set(error, SEEP_E_NOT_FOUND,
+                        "%s: no Lua in it (%s of writable memory were searched for states of Lua 5.1 to 5.4 and "
+                        "LuaJIT 2.1, 64 bits)",
+                        what, searched);
 }
 
 /* -- Reading for the sake of it ---------------------------------------------------------- */
@@ -84,8 +88,8 @@ struct idle_sink {
   bool is_joined;                /* the recorder's tables will be wanted, too */
 };
 
-static uint32_t no_node(struct seep_object_sink *sink, uint64_t address, uint8_t kind, uint64_t size_bytes, uint32_t info,
-                        uint8_t flags) {
+static uint32_t no_node(struct seep_object_sink *sink, uint64_t address, uint8_t kind, uint64_t size_bytes,
+                        uint32_t info, uint8_t flags) {
   struct idle_sink *idle = (struct idle_sink *)sink;
   (void)size_bytes, (void)info, (void)flags;
   if (idle->is_joined) seep_join_object_row(&idle->join, address, kind);
@@ -121,7 +125,8 @@ static uint64_t read_for_nothing(struct states *states) {
   uint64_t damage = 0;
   for (uint32_t i = 0; i < states->count; i++) {
     struct seep_heap_found found;
-    idle.is_joined = states->anchor != 0 && seep_join_open(states->image, states->anchor, states->found[i].global, &idle.join);
+    idle.is_joined =
+        states->anchor != 0 && seep_join_open(states->image, states->anchor, states->found[i].global, &idle.join);
     if (seep_heap_read(states->image, &states->found[i], &idle.sink, &found, NULL) != SEEP_OK) damage++;
     damage += found.damage_count;
   }
@@ -160,7 +165,8 @@ static enum seep_status read_graphs(struct states *states, const struct seep_rel
     taken->damage_count += read.damage_count;
   }
   if (taken->snapshot.graph_count > 0) return SEEP_OK;
-  return seep_error_set(error, SEEP_E_NOT_FOUND, "the program closed its Lua states, ended, or turned into another one meanwhile");
+  return seep_error_set(error, SEEP_E_NOT_FOUND,
+                        "the program closed its Lua states, ended, or turned into another one meanwhile");
 }
 
 /* -- Processes ----------------------------------------------------------------------------- */
@@ -207,8 +213,8 @@ static void describe_process(pid_t pid, struct seep_taken_heap *taken) {
   name_program(name, read_file("/proc/%d/comm", pid, name, sizeof name), taken);
 }
 
-/* Finds out which memory the heaps lie in, while the process runs. A list that is changed under our eyes leads astray; what
- * was copied stays, so that another try gets further. */
+/* Finds out which memory the heaps lie in, while the process runs. A list that is changed under our eyes leads astray;
+ * what was copied stays, so that another try gets further. */
 static enum seep_status explore(struct seep_process_image *image, struct states *states, struct seep_error *error) {
   enum { TRIES_MAX = 4 };
   for (int try = 0; try < TRIES_MAX; try++) {
@@ -317,7 +323,8 @@ static enum seep_status take_core(const char *path, struct seep_core_image *imag
   enum seep_status status = say_none(&releases, path, taken->searched_bytes, &inner);
   if (image->missing_bytes == 0) return seep_error_set(error, status, "%s", inner.text);
   seep_text_bytes(image->missing_bytes, missing);
-  return seep_error_set(error, status, "%s; %s of writable memory are missing in it (see core_pattern and coredump_filter)",
+  return seep_error_set(error, status,
+                        "%s; %s of writable memory are missing in it (see core_pattern and coredump_filter)",
                         inner.text, missing);
 }
 

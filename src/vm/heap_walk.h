@@ -53,6 +53,9 @@ struct seep_walk {
   struct seep_meta_facts metas[SEEP_META_CACHE];
 };
 
+/* Strings in a string table lie anywhere: they are asked for this many chains ahead. */
+enum { SEEP_STRINGS_AHEAD = 16 };
+
 /* The kinds of table slots that the collector tells apart. */
 struct seep_weakness {
   bool keys, values;

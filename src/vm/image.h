@@ -77,6 +77,13 @@ SEEP_ALWAYS_INLINE const void *seep_image_view(struct seep_image *image, uintptr
   return seep_image_view_elsewhere(image, address, size_bytes);
 }
 
+/* Has the bytes at `address` brought near, if they are likely to be in the same segment as those viewed last. */
+SEEP_ALWAYS_INLINE void seep_image_prefetch(const struct seep_image *image, uintptr_t address) {
+  const struct seep_segment *segment = image->last;
+  if (segment == NULL || segment->bytes == NULL || address < segment->begin || address >= segment->end) return;
+  __builtin_prefetch(segment->bytes + (address - segment->begin));
+}
+
 /* Loads. A refused address reads as zero bytes, and false is returned. */
 SEEP_ALWAYS_INLINE bool seep_load(const struct seep_image *image, uintptr_t address, void *out,
                                   size_t size_bytes) {

@@ -176,7 +176,8 @@ static void read_table(struct seep_walk *walk, uintptr_t address, const char *ta
     weakness = (struct seep_weakness){.keys = facts->weak_keys, .values = facts->weak_values};
   }
   uint8_t flags = weakness.keys || weakness.values ? SEEP_NODE_WEAK_TABLE : 0;
-  uint32_t number = seep_walk_object(walk, address, SEEP_NODE_TABLE, bytes, walk->sink->shape(walk->sink, &shape), flags);
+  uint32_t number =
+      seep_walk_object(walk, address, SEEP_NODE_TABLE, bytes, walk->sink->shape(walk->sink, &shape), flags);
   seep_walk_edge(walk, number, metatable, SEEP_EDGE_METATABLE, 0);
   read_array(walk, number, weakness, array, slots);
   read_nodes(walk, number, weakness, nodes, node_count);
@@ -261,20 +262,21 @@ static void read_lua_function(struct seep_walk *walk, uintptr_t address, uint32_
 /* -- Userdata and cdata -------------------------------------------------------------------- */
 
 /* lj_buf.h SBufExt in the userdata of a string buffer: w, e, b, L with flags, the object that it borrows from, r, and
- * dictionaries. Returns the bytes of the buffer that are its own. */
-static uint64_t read_buffer(struct seep_walk *walk, uint32_t number, const char *buffer, uint64_t size_bytes) {
-  enum { E = 8, B = 16, FLAGS = 24, COW = 2, BORROW = 4, COWREF = 32, DICT = 48, DICT_END = 64 };
-  if (size_bytes < DICT_END) return 0;
-  uint64_t flags = seep_at_pointer(buffer, FLAGS);
-  uintptr_t begin = seep_at_pointer(buffer, B), end = seep_at_pointer(buffer, E);
-  if (flags & COW) seep_walk_edge(walk, number, seep_at_pointer(buffer, COWREF), SEEP_EDGE_OTHER, seep_walk_text(walk, "buffered text"));
-  for (size_t at = DICT; at + 8 <= size_bytes && at < DICT_END; at += 8) {
-    if (at == DICT + 8 && size_bytes < DICT_END + 8) break; /* a release with one dictionary */
-    seep_walk_edge(walk, number, seep_at_pointer(buffer, at), SEEP_EDGE_OTHER, seep_walk_text(walk, "dictionary"));
+ * one dictionary or two, by release. */
+static void read_buffer(struct seep_walk *walk, uint32_t number, const char *buffer, uint64_t size_bytes) {
+  enum { FLAGS = 24, COW = 2, COWREF = 32, DICTIONARY = 48, OTHER_DICTIONARY = 56, ONE_BYTES = 64, TWO_BYTES = 72 };
+  if (size_bytes < ONE_BYTES) return;
+  if (seep_at_pointer(buffer, FLAGS) & COW) {
+    seep_walk_edge(walk, number, seep_at_pointer(buffer, COWREF), SEEP_EDGE_OTHER,
+                   seep_walk_text(walk, "buffered text"));
   }
-  return (flags & (COW | BORROW)) != 0 || end < begin ? 0 : end - begin;
+  uint32_t name = seep_walk_text(walk, "dictionary");
+  seep_walk_edge(walk, number, seep_at_pointer(buffer, DICTIONARY), SEEP_EDGE_OTHER, name);
+  if (size_bytes < TWO_BYTES) return;
+  seep_walk_edge(walk, number, seep_at_pointer(buffer, OTHER_DICTIONARY), SEEP_EDGE_OTHER, name);
 }
 
+/* The bytes of a buffer that are its own, and not borrowed. */
 static uint64_t buffer_bytes(const char *buffer, uint64_t size_bytes) {
   enum { E = 8, B = 16, FLAGS = 24, COW_OR_BORROW = 6, BUFFER_BYTES = 64 };
   uintptr_t begin, end;
@@ -314,9 +316,11 @@ static const char *raw_ctype(struct seep_walk *walk, uint32_t id) {
   enum { STEPS_MAX = 32, CT_ATTRIB = 8 };
   const struct seep_luajit_heap *layout = walk->layout;
   const char *global = seep_image_view(walk->image, walk->state->global, layout->g_ctype_state + 8);
-  const char *state = global == NULL ? NULL : seep_image_view(walk->image, seep_at_pointer(global, layout->g_ctype_state), 16);
+  const char *state =
+      global == NULL ? NULL : seep_image_view(walk->image, seep_at_pointer(global, layout->g_ctype_state), 16);
   for (int i = 0; i < STEPS_MAX && state != NULL && id < seep_at_u32(state, LJ_CTS_TOP); i++) {
-    const char *type = seep_image_view(walk->image, seep_at_pointer(state, 0) + (uintptr_t)id * LJ_CTYPE_BYTES, LJ_CTYPE_BYTES);
+    const char *type =
+        seep_image_view(walk->image, seep_at_pointer(state, 0) + (uintptr_t)id * LJ_CTYPE_BYTES, LJ_CTYPE_BYTES);
     if (type == NULL || seep_at_u32(type, 0) >> 28 != CT_ATTRIB) return type;
     id = seep_at_u32(type, 0) & 0xffff;
   }
@@ -394,6 +398,7 @@ static void read_list(struct seep_walk *walk, uintptr_t head, uintptr_t stop, bo
       return;
     }
     uintptr_t next = seep_at_pointer(object, LJ_O_NEXT);
+    seep_image_prefetch(walk->image, next);
     if (pending) seep_walk_edge(walk, SEEP_ROOT_NUMBER, at, SEEP_EDGE_FINALIZER, 0);
     read_object(walk, at, object);
     if (walk->budget_bytes == 0 || (stop != 0 && next == stop)) return;
@@ -405,8 +410,13 @@ static void read_list(struct seep_walk *walk, uintptr_t head, uintptr_t stop, bo
 static void read_strings(struct seep_walk *walk, const char *global) {
   uint64_t slots = (uint64_t)seep_at_u32(global, LJ_G_STRMASK) + 1;
   seep_walk_ledger(walk, "string table", slots * sizeof(uintptr_t));
-  const char *heads = seep_walk_view(walk, seep_at_pointer(global, LJ_G_STRTAB), slots * sizeof(uintptr_t), "the string table");
+  const char *heads =
+      seep_walk_view(walk, seep_at_pointer(global, LJ_G_STRTAB), slots * sizeof(uintptr_t), "the string table");
   for (uint64_t i = 0; heads != NULL && i < slots && walk->budget_bytes != 0; i++) {
+    if (i + SEEP_STRINGS_AHEAD < slots) {
+      seep_image_prefetch(walk->image,
+                          seep_at_pointer(heads, (i + SEEP_STRINGS_AHEAD) * sizeof(uintptr_t)) & ~(uintptr_t)1);
+    }
     read_list(walk, seep_at_pointer(heads, i * sizeof(uintptr_t)) & ~(uintptr_t)1, 0, false);
   }
 }
@@ -426,7 +436,9 @@ static void read_gc_roots(struct seep_walk *walk, const char *global) {
     if (type < LJ_BASEMT_COUNT) {
       seep_walk_edge(walk, SEEP_ROOT_NUMBER, object, SEEP_EDGE_TYPE_METATABLE, seep_walk_text(walk, types[type]));
     } else {
-      const char *what = i < LJ_MM_COUNT ? "metamethod name" : type < LJ_BASEMT_COUNT + 2 ? "default file" : "cdata finalizers";
+      const char *what = i < LJ_MM_COUNT ? "metamethod name"
+                         : type < LJ_BASEMT_COUNT + 2 ? "default file"
+                                                      : "cdata finalizers";
       seep_walk_edge(walk, SEEP_ROOT_NUMBER, object, SEEP_EDGE_OTHER, seep_walk_text(walk, what));
     }
   }
@@ -487,8 +499,9 @@ static void read_ledger(struct seep_walk *walk, const char *global) {
   uintptr_t ctypes = seep_at_pointer(global, layout->g_ctype_state);
   const char *state = ctypes == 0 ? NULL : seep_walk_view(walk, ctypes, layout->cts_bytes, "the C type state");
   if (state != NULL) {
-    seep_walk_ledger(walk, "C types", layout->cts_bytes + (uint64_t)seep_at_u32(state, LJ_CTS_SIZETAB) * LJ_CTYPE_BYTES +
-                                          (uint64_t)seep_at_u32(state, layout->cts_sizeid) * 2);
+    seep_walk_ledger(walk, "C types",
+                     layout->cts_bytes + (uint64_t)seep_at_u32(state, LJ_CTS_SIZETAB) * LJ_CTYPE_BYTES +
+                         (uint64_t)seep_at_u32(state, layout->cts_sizeid) * 2);
   }
   seep_lj_read_compiler(walk);
 }
@@ -557,8 +570,8 @@ static bool thread_fits(struct seep_image *image, const struct seep_heap_state *
          seep_image_view(image, stack, slots * 8) != NULL;
 }
 
-/* lj_trace.c lj_trace_initstate: constants that the compiler's state begins with; without a compiler they are not there,
- * and a build like that is not described. lj_dispatch.h: then addresses of code, as many as the release has. */
+/* lj_trace.c lj_trace_initstate: constants that the compiler's state begins with; without a compiler they are not
+ * there, and a build like that is not described. lj_dispatch.h: then addresses of code, as many as the release has. */
 static bool jit_fits(struct seep_image *image, const struct seep_heap_state *state) {
   const struct seep_luajit_heap *layout = state->vm->layout;
   const uint64_t tobit = 0x4338000000000000ULL;
@@ -585,20 +598,30 @@ static bool fits(struct seep_image *image, const struct seep_heap_state *state) 
 }
 
 static const struct seep_luajit_heap of_2021 = {
-    .thread_bytes = 96, .gg_bytes = 6240, .gg_jit = 824, .gg_dispatch = 4064, .dispatch_count = 243, .jit_tobit = 304, .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 38, .cts_bytes = 472, .cts_finalizer = 32,
-    .cts_cbid = 192, .cts_sizeid = 200};
+    .thread_bytes = 96, .gg_bytes = 6240, .gg_jit = 824, .gg_dispatch = 4064, .dispatch_count = 243,
+    .jit_tobit = 304, .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 38,
+    .cts_bytes = 472, .cts_sizeid = 200,
+};
 static const struct seep_luajit_heap of_openresty = {
-    .thread_bytes = 112, .gg_bytes = 6296, .gg_jit = 848, .gg_dispatch = 4120, .dispatch_count = 243, .jit_tobit = 304, .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 38, .cts_bytes = 520, .cts_finalizer = 32,
-    .cts_cbid = 240, .cts_sizeid = 248};
+    .thread_bytes = 112, .gg_bytes = 6296, .gg_jit = 848, .gg_dispatch = 4120, .dispatch_count = 243,
+    .jit_tobit = 304, .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 38,
+    .cts_bytes = 520, .cts_sizeid = 248,
+};
 static const struct seep_luajit_heap of_2024 = {
-    .thread_bytes = 96, .gg_bytes = 6248, .gg_jit = 832, .gg_dispatch = 4072, .dispatch_count = 243, .jit_tobit = 304, .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 39, .cts_bytes = 464, .cts_cbid = 184,
-    .cts_sizeid = 192};
+    .thread_bytes = 96, .gg_bytes = 6248, .gg_jit = 832, .gg_dispatch = 4072, .dispatch_count = 243,
+    .jit_tobit = 304, .g_cur_L = 368, .g_ctype_state = 384, .g_gcroot = 424, .gcroot_count = 39,
+    .cts_bytes = 464, .cts_sizeid = 192,
+};
 static const struct seep_luajit_heap of_early_2026 = {
-    .thread_bytes = 96, .gg_bytes = 6272, .gg_jit = 840, .gg_dispatch = 4096, .dispatch_count = 243, .jit_tobit = 312, .g_vmthref = 280, .g_cur_L = 376, .g_ctype_state = 392, .g_gcroot = 432, .gcroot_count = 39, .cts_bytes = 464, .cts_cbid = 184,
-    .cts_sizeid = 192};
+    .thread_bytes = 96, .gg_bytes = 6272, .gg_jit = 840, .gg_dispatch = 4096, .dispatch_count = 243,
+    .jit_tobit = 312, .g_vmthref = 280, .g_cur_L = 376, .g_ctype_state = 392, .g_gcroot = 432,
+    .gcroot_count = 39, .cts_bytes = 464, .cts_sizeid = 192,
+};
 static const struct seep_luajit_heap of_2026 = {
-    .thread_bytes = 96, .gg_bytes = 6384, .gg_jit = 840, .gg_dispatch = 4096, .dispatch_count = 257, .jit_tobit = 312, .g_vmthref = 280, .g_cur_L = 376, .g_ctype_state = 392, .g_gcroot = 432, .gcroot_count = 39, .cts_bytes = 464, .cts_cbid = 184,
-    .cts_sizeid = 192};
+    .thread_bytes = 96, .gg_bytes = 6384, .gg_jit = 840, .gg_dispatch = 4096, .dispatch_count = 257,
+    .jit_tobit = 312, .g_vmthref = 280, .g_cur_L = 376, .g_ctype_state = 392, .g_gcroot = 432,
+    .gcroot_count = 39, .cts_bytes = 464, .cts_sizeid = 192,
+};
 
 #define HEAP(release_text, layout_of, thread_size)                                                                    \
   {.family = "LuaJIT 2.1", .releases = release_text, .layout = &(layout_of),                                          \

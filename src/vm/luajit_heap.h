@@ -15,17 +15,17 @@ struct seep_luajit_heap {
   uint16_t jit_tobit;               /* of a known constant in jit_State */
   uint16_t g_vmthref;               /* 2026: a thread of the VM's own */
   uint16_t g_cur_L, g_ctype_state, g_gcroot, gcroot_count;
-  uint16_t cts_bytes, cts_finalizer, cts_cbid, cts_sizeid; /* finalizer: 0 where it is a root */
+  uint16_t cts_bytes, cts_sizeid;
 };
 
 /* The same in every release described. */
 enum {
   LJ_O_NEXT = 0, LJ_O_MARKED = 8, LJ_O_TYPE = 9,
-  LJ_L_GLREF = 16, LJ_L_BASE = 32, LJ_L_TOP = 40, LJ_L_MAXSTACK = 48, LJ_L_STACK = 56, LJ_L_OPENUPVAL = 64,
-  LJ_L_ENV = 72, LJ_L_CFRAME = 80, LJ_L_STACKSIZE = 88,
+  LJ_L_GLREF = 16, LJ_L_BASE = 32, LJ_L_TOP = 40, LJ_L_STACK = 56, LJ_L_OPENUPVAL = 64,
+  LJ_L_ENV = 72, LJ_L_STACKSIZE = 88,
   LJ_G_TOTAL = 16, LJ_G_WHITE = 32, LJ_G_STATE = 33, LJ_G_LIGHTUDNUM = 35, LJ_G_ROOT = 40, LJ_G_MMUDATA = 80,
   LJ_G_LIGHTUDSEG = 112, LJ_G_STREMPTY = 120, LJ_G_STRTAB = 152, LJ_G_STRMASK = 160, LJ_G_MAIN = 192,
-  LJ_G_TMPBUF = 200, LJ_G_NILNODE = 248, LJ_G_REGISTRY = 272,
+  LJ_G_TMPBUF = 200, LJ_G_REGISTRY = 272,
   LJ_MM_GC = 2, LJ_MM_MODE = 3, LJ_MM_COUNT = 22, LJ_BASEMT_COUNT = 14,
   LJ_STR_BYTES = 24, LJ_STR_LENGTH = 20,
   LJ_TAB_BYTES = 64, LJ_TAB_NOMM = 10, LJ_TAB_COLO = 11, LJ_TAB_ARRAY = 16, LJ_TAB_METATABLE = 32, LJ_TAB_NODE = 40,
@@ -33,8 +33,7 @@ enum {
   LJ_UDATA_BYTES = 48, LJ_UDATA_TYPE = 10, LJ_UDATA_ENV = 16, LJ_UDATA_LENGTH = 24, LJ_UDATA_METATABLE = 32,
   LJ_UDTYPE_BUFFER = 3,
   LJ_CDATA_BYTES = 16, LJ_CDATA_ID = 10, LJ_CDATAV_BYTES = 8,
-  LJ_PROTO_BYTES = 104, LJ_PROTO_SIZEBC = 12, LJ_PROTO_K = 32, LJ_PROTO_SIZEKGC = 48, LJ_PROTO_SIZE = 56,
-  LJ_PROTO_SIZEUV = 60, LJ_PROTO_TRACE = 62, LJ_PROTO_CHUNKNAME = 64, LJ_PROTO_FIRSTLINE = 72, LJ_PROTO_UVINFO = 88,
+  LJ_PROTO_BYTES = 104, LJ_PROTO_SIZEBC = 12, LJ_PROTO_K = 32, LJ_PROTO_SIZEKGC = 48, LJ_PROTO_SIZE = 56,  LJ_PROTO_TRACE = 62, LJ_PROTO_CHUNKNAME = 64, LJ_PROTO_FIRSTLINE = 72, LJ_PROTO_UVINFO = 88,
   LJ_PROTO_VARINFO = 96,
   LJ_UPVAL_BYTES = 48, LJ_UPVAL_V = 32,
   LJ_FUNC_FFID = 10, LJ_FUNC_NUPVALUES = 11, LJ_FUNC_ENV = 16, LJ_FUNC_PC = 32, LJ_FUNC_L_UPVALUES = 40,

@@ -44,8 +44,8 @@ static void read_trace_constants(struct seep_walk *walk, uint32_t number, uintpt
   enum { REF_TRUE = 0x7ffd, IR_TYPE = 4, IR_OP = 5, IR_KGC = 24, IR_KNULL = 27, TYPE_MASK = 0x1f };
   const uint32_t types_of_64_bits = 0x605fd9; /* lj_ir.h IRT_IS64 */
   if (first >= REF_TRUE) return;
-  const char *constants = seep_walk_view(walk, ir + (uintptr_t)first * LJ_IR_BYTES, (size_t)(REF_TRUE - first) * LJ_IR_BYTES,
-                                         "a trace's constants");
+  const char *constants = seep_walk_view(walk, ir + (uintptr_t)first * LJ_IR_BYTES,
+                                         (size_t)(REF_TRUE - first) * LJ_IR_BYTES, "a trace's constants");
   if (constants == NULL) return;
   for (uint32_t at = 0; at + 1 < REF_TRUE - first; at++) {
     const char *instruction = constants + (size_t)at * LJ_IR_BYTES;

@@ -44,33 +44,33 @@ enum seep_node_flags {
 
 /* What an edge is; "name" says what its name means. Append only; at most 32. */
 enum seep_edge_kind {
-  SEEP_EDGE_FIELD = 0,       /* value under a string key; name: node of the key, which is held too */
-  SEEP_EDGE_INDEX,           /* value under an integer key from 0 to 2^32-2; name: the key */
-  SEEP_EDGE_ENTRY,           /* value under another collectable key; name: node of the key, which is held too */
-  SEEP_EDGE_ENTRY_TEXT,      /* value under any other key (1.5, -3, true, a light userdata); name: text of the key */
-  SEEP_EDGE_KEY,             /* a key whose value is no object; name: none (0) */
-  SEEP_EDGE_METATABLE,       /* name: none */
-  SEEP_EDGE_TYPE_METATABLE,  /* of all strings, numbers, …, from the root; name: text, the type */
-  SEEP_EDGE_UPVALUE,         /* function to upvalue (or, of a C function or 5.4's, to the value); name: text, or 0 */
-  SEEP_EDGE_UPVALUE_INDEX,   /* the same without a name, as in C functions; name: its number from 1 */
-  SEEP_EDGE_UPVALUE_VALUE,   /* upvalue to its value; name: none */
-  SEEP_EDGE_OPEN_UPVALUE,    /* thread to an upvalue that points into its stack; name: none */
-  SEEP_EDGE_LOCAL,           /* thread to a local variable's value; name: number of a local */
-  SEEP_EDGE_SLOT,            /* thread to any other stack slot (a temporary, an argument); name: place of the function, or 0 */
-  SEEP_EDGE_FRAME,           /* thread to a function that it is running; name: none */
-  SEEP_EDGE_ENVIRONMENT,     /* of a function, thread or userdata (5.1, LuaJIT); name: none */
-  SEEP_EDGE_USER_VALUE,      /* userdata to a value; name: its number from 1 */
-  SEEP_EDGE_PROTO,           /* function (or trace) to proto, proto to a proto in it; name: number from 0 */
-  SEEP_EDGE_CONSTANT,        /* proto to a constant; name: its number from 0 */
-  SEEP_EDGE_DEBUG_NAME,      /* proto to the string of a source, local or upvalue name; name: none */
-  SEEP_EDGE_CACHE,           /* proto to its last closure (5.2, 5.3: weak); name: none */
-  SEEP_EDGE_REGISTRY,        /* root to the registry; name: none */
-  SEEP_EDGE_MAIN_THREAD,     /* root to the main thread; name: none */
-  SEEP_EDGE_GLOBALS,         /* root to _G, where the VM itself holds it; name: none */
-  SEEP_EDGE_FINALIZER,       /* root to an object whose finalizer is to be called; name: none */
-  SEEP_EDGE_TRACE,           /* proto or trace to a trace; name: none */
-  SEEP_EDGE_PART,            /* an object to a part of its own that is a node (a VM structure); name: none */
-  SEEP_EDGE_OTHER,           /* name: text, what it is ("memory error message", "C type metatable") */
+  SEEP_EDGE_FIELD = 0, /* value under a string key; name: node of the key, which is held too */
+  SEEP_EDGE_INDEX, /* value under an integer key from 0 to 2^32-2; name: the key */
+  SEEP_EDGE_ENTRY, /* value under another collectable key; name: node of the key, which is held too */
+  SEEP_EDGE_ENTRY_TEXT, /* value under any other key (1.5, -3, true, a light userdata); name: text of the key */
+  SEEP_EDGE_KEY, /* a key whose value is no object; name: none (0) */
+  SEEP_EDGE_METATABLE, /* name: none */
+  SEEP_EDGE_TYPE_METATABLE, /* of all strings, numbers, …, from the root; name: text, the type */
+  SEEP_EDGE_UPVALUE, /* function to upvalue (or, of a C function or 5.4's, to the value); name: text, or 0 */
+  SEEP_EDGE_UPVALUE_INDEX, /* the same without a name, as in C functions; name: its number from 1 */
+  SEEP_EDGE_UPVALUE_VALUE, /* upvalue to its value; name: none */
+  SEEP_EDGE_OPEN_UPVALUE, /* thread to an upvalue that points into its stack; name: none */
+  SEEP_EDGE_LOCAL, /* thread to a local variable's value; name: number of a local */
+  SEEP_EDGE_SLOT, /* thread to any other stack slot (a temporary, an argument); name: place of the function, or 0 */
+  SEEP_EDGE_FRAME, /* thread to a function that it is running; name: none */
+  SEEP_EDGE_ENVIRONMENT, /* of a function, thread or userdata (5.1, LuaJIT); name: none */
+  SEEP_EDGE_USER_VALUE, /* userdata to a value; name: its number from 1 */
+  SEEP_EDGE_PROTO, /* function (or trace) to proto, proto to a proto in it; name: number from 0 */
+  SEEP_EDGE_CONSTANT, /* proto to a constant; name: its number from 0 */
+  SEEP_EDGE_DEBUG_NAME, /* proto to the string of a source, local or upvalue name; name: none */
+  SEEP_EDGE_CACHE, /* proto to its last closure (5.2, 5.3: weak); name: none */
+  SEEP_EDGE_REGISTRY, /* root to the registry; name: none */
+  SEEP_EDGE_MAIN_THREAD, /* root to the main thread; name: none */
+  SEEP_EDGE_GLOBALS, /* root to _G, where the VM itself holds it; name: none */
+  SEEP_EDGE_FINALIZER, /* root to an object whose finalizer is to be called; name: none */
+  SEEP_EDGE_TRACE, /* proto or trace to a trace; name: none */
+  SEEP_EDGE_PART, /* an object to a part of its own that is a node (a VM structure); name: none */
+  SEEP_EDGE_OTHER, /* name: text, what it is ("memory error message", "C type metatable") */
   SEEP_EDGE_EPHEMERON_VALUE, /* key to value, made by the builder from an ephemeron entry; name: node of the table */
   SEEP_EDGE_KIND_COUNT
 };

@@ -101,7 +101,8 @@ static void read_lua_function(struct seep_walk *walk, uintptr_t address, uint32_
   const char *names = count == 0 ? NULL : upvalue_names(walk, proto, &name_count);
   for (uint32_t i = 0; i < count; i++) {
     uintptr_t upvalue = seep_at_pointer(closure, layout->cl_upvalues + (size_t)i * sizeof(uintptr_t));
-    uint32_t name = i < name_count ? seep_puc_name(walk, seep_at_pointer(names, (size_t)i * layout->upvaldesc_bytes)) : 0;
+    uint32_t name =
+        i < name_count ? seep_puc_name(walk, seep_at_pointer(names, (size_t)i * layout->upvaldesc_bytes)) : 0;
     seep_walk_edge(walk, number, upvalue, name != 0 ? SEEP_EDGE_UPVALUE : SEEP_EDGE_UPVALUE_INDEX,
                    name != 0 ? name : i + 1);
     if (layout->version == 53 && upvalue != 0) seep_puc_read_upvalue(walk, upvalue);
@@ -217,6 +218,7 @@ static void read_list(struct seep_walk *walk, const struct list *list) {
       return;
     }
     uintptr_t next = seep_at_pointer(object, SEEP_PUC_O_NEXT);
+    seep_image_prefetch(walk->image, next);
     if (list->root_kind != 0) seep_walk_edge(walk, SEEP_ROOT_NUMBER, at, list->root_kind, list->root_name);
     /* The main thread is in its list on 5.1 alone; there, too, it is read apart. */
     if (at != walk->state->main_thread) read_object(walk, at, object, tag, list->flags);
@@ -233,6 +235,9 @@ static void read_string_table(struct seep_walk *walk, const char *global) {
   if (!layout->strings_in_table) return;
   const char *heads = seep_walk_view(walk, seep_at_pointer(global, layout->g_strings), bytes, "the string table");
   for (uint32_t i = 0; heads != NULL && i < slots; i++) {
+    if (i + SEEP_STRINGS_AHEAD < slots) {
+      seep_image_prefetch(walk->image, seep_at_pointer(heads, (size_t)(i + SEEP_STRINGS_AHEAD) * sizeof(uintptr_t)));
+    }
     struct list chain = {.head = seep_at_pointer(heads, (size_t)i * sizeof(uintptr_t))};
     if (chain.head != 0) read_list(walk, &chain);
   }
@@ -291,7 +296,8 @@ enum seep_status seep_puc_heap_read(struct seep_image *image, const struct seep_
                                     struct seep_object_sink *sink, struct seep_heap_found *out,
                                     struct seep_error *error) {
   const struct seep_puc_heap *layout = state->vm->layout;
-  const char *global = seep_image_view(image, state->global, layout->state_bytes - layout->global_behind - layout->thread_before);
+  const char *global =
+      seep_image_view(image, state->global, layout->state_bytes - layout->global_behind - layout->thread_before);
   const char *thread = seep_image_view(image, state->main_thread, layout->thread_bytes - layout->thread_before);
   if (global == NULL || thread == NULL || !state->vm->fits(image, state)) {
     return seep_error_set(error, SEEP_E_FORMAT, "the Lua state at %#zx has gone", (size_t)state->main_thread);

@@ -20,12 +20,12 @@ struct seep_puc_heap {
   bool strings_in_table;           /* 5.1: all, 5.2: short strings are in the string table alone */
 
   /* lua_State and LX; the state's block LG */
-  uint16_t L_G, L_top, L_ci, L_stack, L_stack_last, L_stacksize, L_openupval, L_base_ci, L_status;
+  uint16_t L_G, L_top, L_ci, L_stack, L_stack_last, L_stacksize, L_openupval, L_base_ci;
   uint16_t L_size_ci, L_gt, L_savedpc;  /* 5.1 */
   uint16_t thread_bytes, thread_before, state_bytes, global_behind; /* global_behind: from L to g */
 
   /* CallInfo */
-  uint16_t ci_func, ci_top, ci_base, ci_savedpc, ci_next, ci_status, ci_size;
+  uint16_t ci_func, ci_base, ci_savedpc, ci_next, ci_status, ci_size;
   uint16_t status_lua, status_c;   /* bits of callstatus: one of them tells */
 
   /* global_State */

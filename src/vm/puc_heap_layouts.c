@@ -3,13 +3,13 @@
 
 #define COMMON_OF_5_4                                                                                                \
   .version = 54, .tag_proto = 10, .tag_upvalue = 9, .white_bits = 0x18, .last_gcstate = 8, .L_G = 24,                \
-  .L_top = 16, .L_ci = 32, .L_status = 10, .thread_before = 8, .ci_top = 8, .ci_savedpc = 32, .ci_next = 24,         \
-  .ci_status = 62, .ci_size = 64, .status_c = 2, .g_total = 16, .g_debt = 24, .g_white = 100, .g_gcstate = 101,      \
-  .g_objects = 112, .g_finobj = 128, .g_tobefnz = 176, .g_fixedgc = 184, .g_strings = 48, .g_string_slots = 60,      \
-  .g_registry = 64, .table_bytes = 56, .t_flags = 10, .t_lsizenode = 11, .t_array = 16, .t_node = 24,                \
-  .t_lastfree = 32, .t_metatable = 40, .t_sizearray = 12, .node_bytes = 24, .n_key = 16, .n_key_tag = 9,             \
-  .ts_size = 24, .ts_short_length = 11, .ts_long_length = 16, .udata_bytes = 40, .u_metatable = 24,                  \
-  .u_length = 16, .u_value = 40, .u_value_count = 10, .proto_bytes = 128, .p_k = 56, .p_sizek = 20, .p_code = 64,    \
+  .L_top = 16, .L_ci = 32, .thread_before = 8, .ci_savedpc = 32, .ci_next = 24, .ci_status = 62, .ci_size = 64,      \
+  .status_c = 2, .g_total = 16, .g_debt = 24, .g_white = 100, .g_gcstate = 101, .g_objects = 112,                    \
+  .g_finobj = 128, .g_tobefnz = 176, .g_fixedgc = 184, .g_strings = 48, .g_string_slots = 60, .g_registry = 64,      \
+  .table_bytes = 56, .t_flags = 10, .t_lsizenode = 11, .t_array = 16, .t_node = 24, .t_lastfree = 32,                \
+  .t_metatable = 40, .t_sizearray = 12, .node_bytes = 24, .n_key = 16, .n_key_tag = 9, .ts_size = 24,                \
+  .ts_short_length = 11, .ts_long_length = 16, .udata_bytes = 40, .u_metatable = 24, .u_length = 16,                 \
+  .u_value = 40, .u_value_count = 10, .proto_bytes = 128, .p_k = 56, .p_sizek = 20, .p_code = 64,                    \
   .p_sizecode = 24, .p_p = 72, .p_sizep = 32, .p_sizelineinfo = 28, .p_locvars = 104, .p_sizelocvars = 36,           \
   .p_upvalues = 80, .p_sizeupvalues = 16, .p_source = 112, .p_linedefined = 44, .p_sizeabslineinfo = 40,             \
   .lineinfo_bytes = 1, .upvaldesc_bytes = 16, .cl_nupvalues = 10, .cl_proto = 24, .cl_upvalues = 32,                 \
@@ -46,7 +46,7 @@ static const struct seep_puc_heap lua_5_4_2 = {
 #define COMMON_OF_5_3                                                                                                \
   .version = 53, .tag_proto = 9, .tag_upvalue = 255, .white_bits = 0x3, .last_gcstate = 7, .L_G = 24,                \
   .L_top = 16, .L_ci = 32, .L_stack = 56, .L_stack_last = 48, .L_stacksize = 184, .L_openupval = 64,                 \
-  .L_base_ci = 96, .thread_bytes = 216, .thread_before = 8, .global_behind = 208, .ci_top = 8, .ci_base = 32,        \
+  .L_base_ci = 96, .thread_bytes = 216, .thread_before = 8, .global_behind = 208, .ci_base = 32,                     \
   .ci_savedpc = 40, .ci_next = 24, .ci_status = 66, .ci_size = 72, .status_lua = 2, .g_total = 16, .g_debt = 24,     \
   .g_white = 84, .g_gcstate = 85, .g_objects = 88, .g_finobj = 104, .g_tobefnz = 152, .g_fixedgc = 160,              \
   .g_strings = 48, .g_string_slots = 60, .g_registry = 64, .table_bytes = 56, .t_flags = 10, .t_lsizenode = 11,      \
@@ -60,33 +60,33 @@ static const struct seep_puc_heap lua_5_4_2 = {
 
 static const struct seep_puc_heap lua_5_3_2 = {
     COMMON_OF_5_3,
-    .L_status = 12, .state_bytes = 1552, .g_mainthread = 200, .g_mt = 416, .g_tmname = 224, .ts_size = 24,
-    .ts_short_length = 11, .ts_long_length = 16,
+    .state_bytes = 1552, .g_mainthread = 200, .g_mt = 416, .g_tmname = 224, .ts_size = 24, .ts_short_length = 11,
+    .ts_long_length = 16,
 };
 
 static const struct seep_puc_heap lua_5_3_1 = {
     COMMON_OF_5_3,
-    .L_status = 10, .state_bytes = 1744, .g_mainthread = 224, .g_mt = 440, .g_tmname = 248,
-    .g_buffer_bytes = 192, .ts_size = 24, .ts_short_length = 11, .ts_long_length = 16,
+    .state_bytes = 1744, .g_mainthread = 224, .g_mt = 440, .g_tmname = 248, .g_buffer_bytes = 192, .ts_size = 24,
+    .ts_short_length = 11, .ts_long_length = 16,
 };
 
 static const struct seep_puc_heap lua_5_3_0 = {
     COMMON_OF_5_3,
-    .L_status = 10, .state_bytes = 728, .g_mainthread = 224, .g_mt = 440, .g_tmname = 248, .g_buffer_bytes = 192,
-    .ts_size = 32, .ts_length = 16,
+    .state_bytes = 728, .g_mainthread = 224, .g_mt = 440, .g_tmname = 248, .g_buffer_bytes = 192, .ts_size = 32,
+    .ts_length = 16,
 };
 
 #define COMMON_OF_5_2                                                                                                \
   .version = 52, .tag_proto = 9, .tag_upvalue = 10, .white_bits = 0x3, .fixed_bit = 0x20, .last_gcstate = 5,         \
   .strings_in_table = true, .L_G = 24, .L_top = 16, .L_ci = 32, .L_stack = 56, .L_stack_last = 48,                   \
-  .L_stacksize = 64, .L_openupval = 96, .L_base_ci = 128, .L_status = 10, .thread_bytes = 208,                       \
-  .global_behind = 208, .ci_top = 8, .ci_next = 24, .ci_status = 34, .ci_size = 80, .status_lua = 1,                 \
-  .g_total = 16, .g_debt = 24, .t_flags = 10, .t_lsizenode = 11, .node_bytes = 40, .n_key = 16, .n_key_tag = 24,     \
-  .ts_size = 24, .ts_length = 16, .udata_bytes = 40, .u_metatable = 16, .u_length = 32, .u_env = 24,                 \
-  .proto_bytes = 128, .p_k = 16, .p_sizek = 84, .p_code = 24, .p_sizecode = 88, .p_p = 32, .p_sizep = 96,            \
-  .p_sizelineinfo = 92, .p_locvars = 48, .p_sizelocvars = 100, .p_upvalues = 56, .p_sizeupvalues = 80,               \
-  .p_source = 72, .p_linedefined = 104, .p_cache = 64, .lineinfo_bytes = 4, .upvaldesc_bytes = 16,                   \
-  .cl_proto = 24, .cl_upvalues = 32, .upval_bytes = 40, .uv_v = 16, .uv_value = 24
+  .L_stacksize = 64, .L_openupval = 96, .L_base_ci = 128, .thread_bytes = 208, .global_behind = 208,                 \
+  .ci_next = 24, .ci_status = 34, .ci_size = 80, .status_lua = 1, .g_total = 16, .g_debt = 24, .t_flags = 10,        \
+  .t_lsizenode = 11, .node_bytes = 40, .n_key = 16, .n_key_tag = 24, .ts_size = 24, .ts_length = 16,                 \
+  .udata_bytes = 40, .u_metatable = 16, .u_length = 32, .u_env = 24, .proto_bytes = 128, .p_k = 16,                  \
+  .p_sizek = 84, .p_code = 24, .p_sizecode = 88, .p_p = 32, .p_sizep = 96, .p_sizelineinfo = 92, .p_locvars = 48,    \
+  .p_sizelocvars = 100, .p_upvalues = 56, .p_sizeupvalues = 80, .p_source = 72, .p_linedefined = 104,                \
+  .p_cache = 64, .lineinfo_bytes = 4, .upvaldesc_bytes = 16, .cl_proto = 24, .cl_upvalues = 32,                      \
+  .upval_bytes = 40, .uv_v = 16, .uv_value = 24
 
 static const struct seep_puc_heap lua_5_2_4 = {
     COMMON_OF_5_2,
@@ -115,17 +115,16 @@ static const struct seep_puc_heap lua_5_2_0 = {
 #define COMMON_OF_5_1                                                                                                \
   .version = 51, .tag_proto = 9, .tag_upvalue = 10, .white_bits = 0x3, .fixed_bit = 0x20, .finalized_bit = 8,        \
   .last_gcstate = 4, .strings_in_table = true, .L_G = 32, .L_top = 16, .L_ci = 40, .L_stack = 64,                    \
-  .L_stack_last = 56, .L_stacksize = 88, .L_openupval = 152, .L_base_ci = 80, .L_status = 10, .L_size_ci = 92,       \
-  .L_gt = 120, .L_savedpc = 48, .thread_bytes = 184, .state_bytes = 616, .global_behind = 184, .ci_func = 8,         \
-  .ci_top = 16, .ci_savedpc = 24, .ci_size = 40, .g_frealloc = 16, .g_total = 120, .g_white = 32,                    \
-  .g_gcstate = 33, .g_objects = 40, .g_tobefnz = 80, .g_string_slots = 12, .g_buffer_bytes = 104,                    \
-  .g_registry = 160, .g_mainthread = 176, .g_mt = 224, .g_tmname = 296, .t_flags = 10, .node_bytes = 40,             \
-  .n_key = 16, .n_key_tag = 24, .ts_size = 24, .ts_length = 16, .udata_bytes = 40, .u_metatable = 16,                \
-  .u_length = 32, .u_env = 24, .proto_bytes = 120, .p_k = 16, .p_sizek = 76, .p_code = 24, .p_sizecode = 80,         \
-  .p_p = 32, .p_sizep = 88, .p_sizelineinfo = 84, .p_locvars = 48, .p_sizelocvars = 92, .p_upvalues = 56,            \
-  .p_sizeupvalues = 72, .p_source = 64, .p_linedefined = 96, .lineinfo_bytes = 4, .upvaldesc_bytes = 8,              \
-  .cl_nupvalues = 11, .cl_proto = 32, .cl_upvalues = 40, .cl_isC = 10, .cl_env = 24, .upval_bytes = 40,              \
-  .uv_v = 16, .uv_value = 24
+  .L_stack_last = 56, .L_stacksize = 88, .L_openupval = 152, .L_base_ci = 80, .L_size_ci = 92, .L_gt = 120,          \
+  .L_savedpc = 48, .thread_bytes = 184, .state_bytes = 616, .global_behind = 184, .ci_func = 8, .ci_savedpc = 24,    \
+  .ci_size = 40, .g_frealloc = 16, .g_total = 120, .g_white = 32, .g_gcstate = 33, .g_objects = 40,                  \
+  .g_tobefnz = 80, .g_string_slots = 12, .g_buffer_bytes = 104, .g_registry = 160, .g_mainthread = 176,              \
+  .g_mt = 224, .g_tmname = 296, .t_flags = 10, .node_bytes = 40, .n_key = 16, .n_key_tag = 24, .ts_size = 24,        \
+  .ts_length = 16, .udata_bytes = 40, .u_metatable = 16, .u_length = 32, .u_env = 24, .proto_bytes = 120,            \
+  .p_k = 16, .p_sizek = 76, .p_code = 24, .p_sizecode = 80, .p_p = 32, .p_sizep = 88, .p_sizelineinfo = 84,          \
+  .p_locvars = 48, .p_sizelocvars = 92, .p_upvalues = 56, .p_sizeupvalues = 72, .p_source = 64,                      \
+  .p_linedefined = 96, .lineinfo_bytes = 4, .upvaldesc_bytes = 8, .cl_nupvalues = 11, .cl_proto = 32,                \
+  .cl_upvalues = 40, .cl_isC = 10, .cl_env = 24, .upval_bytes = 40, .uv_v = 16, .uv_value = 24
 
 static const struct seep_puc_heap lua_5_1 = {
     COMMON_OF_5_1,
@@ -178,7 +177,8 @@ static bool thread_fits(struct seep_image *image, const struct seep_puc_heap *la
   if (seep_at_pointer(thread, layout->L_G) != state->global) return false;
   if (stack == 0 || top < stack || last < stack || last - stack > (64u << 20)) return false;
   if (!layout->stack_last_is_end && !stack_size_fits(layout, thread, last - stack)) return false;
-  return seep_image_view(image, stack, SEEP_PUC_SLOT_BYTES) != NULL && seep_image_view(image, call, layout->ci_size) != NULL;
+  return seep_image_view(image, stack, SEEP_PUC_SLOT_BYTES) != NULL &&
+         seep_image_view(image, call, layout->ci_size) != NULL;
 }
 
 /* An object at the head of a list: of a type that there is, with one of the colours or none. */
@@ -186,7 +186,8 @@ static bool head_fits(struct seep_image *image, const struct seep_puc_heap *layo
   const char *header = seep_image_view(image, object, 16);
   if (header == NULL) return false;
   uint8_t type = seep_puc_type(seep_at_u8(header, SEEP_PUC_O_TT));
-  return (type >= SEEP_PUC_STRING && type <= 10) && (seep_at_u8(header, SEEP_PUC_O_MARKED) & layout->white_bits) != layout->white_bits;
+  return (type >= SEEP_PUC_STRING && type <= 10) &&
+         (seep_at_u8(header, SEEP_PUC_O_MARKED) & layout->white_bits) != layout->white_bits;
 }
 
 /* ltable.c getfreepos: `lastfree` goes down through the nodes, on 5.1 to one below them. */
@@ -217,7 +218,8 @@ static bool names_fit(struct seep_image *image, const struct seep_puc_heap *layo
     const char *text = seep_image_view(image, string + layout->ts_size, length + 1);
     const char *header = seep_image_view(image, string, layout->ts_size);
     if (text == NULL || header == NULL || memcmp(text, names[i], length + 1) != 0) return false;
-    size_t have = layout->ts_length != 0 ? seep_at_pointer(header, layout->ts_length) : seep_at_u8(header, layout->ts_short_length);
+    size_t have = layout->ts_length != 0 ? seep_at_pointer(header, layout->ts_length)
+                                         : seep_at_u8(header, layout->ts_short_length);
     if (have != length) return false;
   }
   return true;

@@ -101,7 +101,8 @@ static uint32_t read_nodes(struct seep_walk *walk, uint32_t number, struct seep_
 
 static uint32_t count_used(const char *slots, uint32_t count, size_t slot_bytes) {
   uint32_t used = 0;
-  for (uint32_t i = 0; i < count; i++) used += seep_puc_type((uint8_t)slots[(size_t)i * slot_bytes + 8]) != SEEP_PUC_NIL;
+  for (uint32_t i = 0; i < count; i++)
+    used += seep_puc_type((uint8_t)slots[(size_t)i * slot_bytes + 8]) != SEEP_PUC_NIL;
   return used;
 }
 
