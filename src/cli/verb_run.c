@@ -236,7 +236,7 @@ static bool was_recorded(const struct seep_verb *verb, const struct seep_launch 
   if (found > 0 && header.state_count > 0) return true;
   unlink(path);
   if (found == 0) {
-    seep_verb_fail(verb, 0, "%s ran, but no Lua that seepline knows was in it: nothing was recorded", program);
+    seep_verb_fail(verb, 0, "%s ran, but opened no Lua state that seepline knows: nothing was recorded", program);
   } else {
     seep_verb_fail(verb, 0, "%s was not recorded: %.*s", program, (int)sizeof header.problem,
                    header.problem[0] != '\0' ? header.problem : "it opened no Lua state");

@@ -506,6 +506,16 @@ static int compare_text(const char *a, const char *b) {
   return strcmp(a, b);
 }
 
+/* By the callers, leaf first. */
+static int compare_stacks(const struct seep_profile_row *a, const struct seep_profile_row *b) {
+  for (uint32_t i = 0; i < a->frame_count && i < b->frame_count; i++) {
+    int text = strcmp(a->frames[i]->file, b->frames[i]->file);
+    if (text != 0) return text;
+    if (a->frames[i]->line != b->frames[i]->line) return a->frames[i]->line < b->frames[i]->line ? -1 : 1;
+  }
+  return (a->frame_count > b->frame_count) - (a->frame_count < b->frame_count);
+}
+
 /* Ties are settled by name, so that equal captures print alike. */
 static int compare_rows(const void *left, const void *right, enum seep_sort sort) {
   const struct seep_profile_row *a = left, *b = right;
@@ -517,6 +527,8 @@ static int compare_rows(const void *left, const void *right, enum seep_sort sort
   int text = compare_text(a->file, b->file);
   if (text != 0) return text;
   if (a->line != b->line) return a->line < b->line ? -1 : 1;
+  int stacks = compare_stacks(a, b);
+  if (stacks != 0) return stacks;
   return (a->merge_key > b->merge_key) - (a->merge_key < b->merge_key);
 }
 

@@ -336,9 +336,13 @@ SEEP_EXPORT lua_State *lua_newstate(seep_allocator *allocator, void *ud, unsigne
   struct build *build = build_behind((void *)real);
   if (real == NULL) return NULL;
   if (build == NULL) return real(allocator, ud, seed);
-  if (!build->api.is_luajit) return real(seep_process_open(&build->vm, allocator), ud, seed);
-  lua_State *L = real(allocator, ud, seed);
-  if (L != NULL) seep_process_adopt(&build->vm, (uintptr_t)L);
+  seep_allocator *stands_in = build->api.is_luajit ? allocator : seep_process_open(&build->vm, allocator);
+  lua_State *L = real(stands_in, ud, seed);
+  if (L == NULL) {
+    seep_process_open_failed(stands_in);
+  } else if (build->api.is_luajit) {
+    seep_process_adopt(&build->vm, (uintptr_t)L);
+  }
   return L;
 }
 
@@ -417,6 +421,7 @@ __attribute__((constructor)) static void begin(void) {
   realloc_route = find_next_realloc();
   preload.requested = read_request();
   if (!preload.requested) return;
+  at_quick_exit(seep_process_finish);
   void *newstate = newstate_of_program();
   if (newstate != NULL) {
     watch_program(newstate);

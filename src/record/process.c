@@ -24,6 +24,8 @@ static struct {
   uint32_t recorder_count;
   pid_t pid;                 /* of the process that records here: a vfork shares our memory */
   bool fork_held;            /* the capture is held across a fork that is under way */
+  bool fork_threaded;        /* other threads ran at the fork */
+  bool fork_torn;            /* and counted while the copy was made */
   void *fork_copy;           /* the capture as it was at the fork, for the child */
   size_t fork_copy_bytes;
 } process = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -167,6 +169,18 @@ seep_allocator *seep_process_open(const struct seep_vm *vm, seep_allocator *orig
   return recorder == NULL ? original : recorder->installed;
 }
 
+void seep_process_open_failed(seep_allocator *allocator) {
+  pthread_mutex_lock(&process.lock);
+  struct seep_recorder *recorder = seep_thunk_owner((uintptr_t)allocator);
+  if (recorder != NULL) {
+    recorder->phase = SEEP_PHASE_PASSIVE;
+    seep_block_table_clear(&recorder->blocks);
+    seep_sampler_clear(&recorder->sampler);
+    seep_recorder_release(recorder);
+  }
+  pthread_mutex_unlock(&process.lock);
+}
+
 struct seep_recorder *seep_process_recorder_of(uintptr_t global) {
   static __thread struct {
     uintptr_t global;
@@ -197,7 +211,27 @@ void seep_process_note_unrecorded(const char *reason) {
   pthread_mutex_unlock(&process.lock);
 }
 
+/* -- Threads ----------------------------------------------------------------- */
+
+/* glibc's word for a process without threads; an old one does not have it. */
+extern char __libc_single_threaded __attribute__((weak));
+
+static bool has_threads(void) { return &__libc_single_threaded == NULL || !__libc_single_threaded; }
+
 /* -- Forks ------------------------------------------------------------------- */
+
+/* Whether a state's record in the copy is still what it was made from. */
+static bool is_up_to_date(const struct seep_recorder *recorder, const char *copy) {
+  const struct seep_segment_header *segment = (const void *)(recorder->state_table.records[0] - sizeof *segment);
+  return memcmp(copy + segment->offset + sizeof *segment, recorder->record, sizeof *recorder->record) == 0;
+}
+
+static bool counted_meanwhile(const char *copy) {
+  for (uint32_t i = 0; copy != NULL && i < process.recorder_count; i++) {
+    if (!is_up_to_date(seep_thunk_recorders[i], copy)) return true;
+  }
+  return false;
+}
 
 /* Before a fork the capture is copied in memory, so that a child that records
  * starts from the very counters of that instant, whatever its parent does
@@ -208,7 +242,9 @@ static void before_fork(void) {
   if (!process.recording || process.recorder_count == 0 || *seep_recorder_alive == 0) return;
   seep_capture_hold(&process.capture);
   process.fork_held = true;
+  process.fork_threaded = has_threads();
   process.fork_copy = seep_capture_copy(&process.capture, &process.fork_copy_bytes);
+  process.fork_torn = process.fork_threaded && counted_meanwhile(process.fork_copy);
 }
 
 static void let_go(void) {
@@ -235,6 +271,27 @@ static void on_epoch(void) {
   pthread_mutex_unlock(&process.lock);
 }
 
+/* Whether a state's records, as copied, are of one instant, and of that of the fork. */
+static bool is_whole(const struct seep_recorder *recorder) {
+  const struct seep_state_record *record = recorder->record;
+  if (seep_recorder_samples(recorder)) return true; /* most calls change no record */
+  if (!seep_recorder_adds_up(recorder)) return false;
+  if (recorder->phase == SEEP_PHASE_RECORDING) return record->vm_bytes == seep_vm_count_bytes(&recorder->vm_state);
+  bool is_unborn = record->live_bytes == 0 && record->vm_bytes == 0;
+  return is_unborn || record->closed != SEEP_STATE_OPEN;
+}
+
+/* Threads that ran Lua at the fork do not exist in the child, but their states do:
+ * caught in the middle of whatever they did. */
+static void note_torn_states(void) {
+  for (uint32_t i = 0; process.fork_threaded && i < process.recorder_count; i++) {
+    if (!process.fork_torn && is_whole(seep_thunk_recorders[i])) continue;
+    seep_capture_mark_incomplete(&process.capture,
+                                 "the fork caught another thread's Lua state in the middle of a change");
+    return;
+  }
+}
+
 static void stop_all(void) {
   process.recording = false;
   for (uint32_t i = 0; i < process.recorder_count; i++) {
@@ -258,6 +315,7 @@ static void woke_in_child(void) {
     stop_all();
   } else {
     if (seep_capture_fork(&process.capture, path, copy, size_bytes, &error) != SEEP_OK) stop_all();
+    if (process.recording) note_torn_states();
     seep_pages_unmap(copy, size_bytes);
   }
   process.fork_copy = NULL;
@@ -309,6 +367,15 @@ static void note_replaced(void) {
                                "the program put an allocator of its own in the recorder's place");
 }
 
+/* What C code allocated and freed outside the VM's count since its last own call is
+ * not in that count. (With threads the VM may be in the middle of a call: then the
+ * count that follows from the call stands; samples follow no call.) */
+static void settle(struct seep_recorder *recorder) {
+  seep_recorder_settle(recorder);
+  bool counts_now = !has_threads() || seep_recorder_samples(recorder);
+  if (counts_now) recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
+}
+
 void seep_process_finish(void) {
   if (!process.initialised || *seep_recorder_alive == 0 || getpid() != process.pid) return;
   pthread_mutex_lock(&process.lock);
@@ -318,7 +385,7 @@ void seep_process_finish(void) {
       struct seep_recorder *recorder = seep_thunk_recorders[i];
       if (recorder->phase != SEEP_PHASE_RECORDING) continue;
       if (is_still_in_place(recorder)) {
-        seep_recorder_settle(recorder);
+        settle(recorder);
       } else {
         note_replaced();
       }

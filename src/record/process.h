@@ -39,6 +39,9 @@ void seep_process_adopt_newborn(const struct seep_vm *vm, uintptr_t block);
  * `original` itself when it cannot be recorded. */
 seep_allocator *seep_process_open(const struct seep_vm *vm, seep_allocator *original);
 
+/* lua_newstate, given what seep_process_open returned, has failed. */
+void seep_process_open_failed(seep_allocator *allocator);
+
 /* The recorder of the state that a thread belongs to, or NULL. */
 struct seep_recorder *seep_process_recorder_of(uintptr_t global);
 

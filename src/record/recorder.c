@@ -7,7 +7,13 @@
 #include "base/clock.h"
 #include "record/series.h"
 
-enum { STATE_BYTES = 4096, ROWS_BYTES = 16384, SERIES_BYTES = 16384, SITES_MAX = 1000000 };
+enum {
+  STATE_BYTES = 4096,
+  ROWS_BYTES = 16384,
+  SERIES_BYTES = 16384,
+  SITES_MAX = 1000000,
+  LEAF_ROWS_MAX = 1 << 16, /* the last rows are for leaf lines alone */
+};
 
 void (*seep_recorder_on_fork)(void);
 void (*seep_recorder_on_epoch)(void);
@@ -49,9 +55,10 @@ static uint32_t add_row(struct seep_recorder *recorder, uint32_t node, enum seep
                         uint32_t flags) {
   struct seep_state_record *record = recorder->record;
   uint32_t number = record->row_count;
-  if (number >= SEEP_BLOCK_ROWS_MAX) return 0;
-  if (!seep_table_reserve(recorder->capture, &recorder->rows, number + 1)) return 0;
   struct seep_node_record *place = seep_sites_node(&recorder->sites, node);
+  bool is_leaf_line = place->parent == SEEP_NODE_EMPTY_STACK;
+  if (number >= recorder->rows_max + (is_leaf_line ? LEAF_ROWS_MAX : 0)) return 0;
+  if (!seep_table_reserve(recorder->capture, &recorder->rows, number + 1)) return 0;
   struct seep_row_record *row = row_at(recorder, number);
   *row = (struct seep_row_record){
       .node = node,
@@ -67,20 +74,28 @@ static uint32_t add_row(struct seep_recorder *recorder, uint32_t node, enum seep
   return number;
 }
 
-/* The row of (node, type); where there is no room for a new one, the row that
- * takes everything else. */
-static SEEP_NOINLINE uint32_t find_row(struct seep_recorder *recorder, uint32_t node,
-                                       enum seep_type type, uint32_t flags) {
+/* 0 when there is none yet and no room for it. */
+static uint32_t find_or_add_row(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
+                                uint32_t flags) {
   uint32_t number = seep_sites_node(&recorder->sites, node)->first_row;
   while (number != 0) {
     const struct seep_row_record *row = row_at(recorder, number);
     if (row->type == type && row->flags == flags) return number;
     number = row->next_row;
   }
-  number = add_row(recorder, node, type, flags);
+  return add_row(recorder, node, type, flags);
+}
+
+/* The row of (node, type); where there is no room for a new one, that of its leaf
+ * line, or else the row that takes everything. */
+static SEEP_NOINLINE uint32_t find_row(struct seep_recorder *recorder, uint32_t node,
+                                       enum seep_type type, uint32_t flags) {
+  uint32_t number = find_or_add_row(recorder, node, type, flags);
   if (number != 0) return number;
   recorder->record->dropped_count++;
-  return recorder->record->unrecorded_row;
+  uint32_t leaf = seep_sites_leaf_of(&recorder->sites, node);
+  if (leaf != SEEP_NODE_NONE) number = find_or_add_row(recorder, leaf, type, flags);
+  return number != 0 ? number : recorder->record->unrecorded_row;
 }
 
 static inline uint32_t row_of(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
@@ -92,7 +107,8 @@ static inline uint32_t row_of(struct seep_recorder *recorder, uint32_t node, enu
     return cached->row;
   }
   uint32_t row = find_row(recorder, node, type, flags);
-  *cached = (struct seep_row_cache_entry){.node = node, .kind = kind, .row = row};
+  bool is_own = row_at(recorder, row)->node == node; /* else it counts as dropped each time */
+  if (is_own) *cached = (struct seep_row_cache_entry){.node = node, .kind = kind, .row = row};
   return row;
 }
 _Static_assert(SEEP_ROW_CACHE == 1 << (32 - 23), "the shift above picks a cache entry");
@@ -122,7 +138,7 @@ static void remember_leaf(struct seep_recorder *recorder, const struct seep_stac
 static uint32_t find_node(struct seep_recorder *recorder) {
   uint32_t node = seep_sites_locate(&recorder->sites, &recorder->vm_state, &recorder->stack);
   if (SEEP_UNLIKELY(node == SEEP_NODE_NONE ||
-                    (recorder->record->site_count >= SITES_MAX &&
+                    (recorder->record->site_count >= recorder->sites_max &&
                      seep_sites_node(&recorder->sites, node)->first_row == 0))) {
     node = locate_dropped(recorder);
   }
@@ -355,7 +371,6 @@ static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
 void seep_recorder_settle(struct seep_recorder *recorder) {
   settle(recorder, 0);
   if (seep_recorder_samples(recorder)) recorder->record->alloc_bytes = seep_sampler_clock(&recorder->sampler);
-  recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state);
 }
 
 void seep_recorder_settle_before(struct seep_recorder *recorder, uintptr_t freed_block) {
@@ -631,6 +646,8 @@ bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *cap
                         uint32_t state_index, const struct seep_vm *vm) {
   recorder->capture = capture;
   recorder->vm_state.vm = vm;
+  recorder->sites_max = SITES_MAX;
+  recorder->rows_max = SEEP_BLOCK_ROWS_MAX - LEAF_ROWS_MAX;
   if (!init_state_record(recorder, state_index, vm)) return false;
   if (!seep_sites_init(&recorder->sites, capture, recorder->record, state_index)) return false;
   seep_table_init(&recorder->rows, SEEP_SEGMENT_ROWS, state_index, sizeof(struct seep_row_record),
@@ -708,6 +725,16 @@ void seep_recorder_begin_newborn(struct seep_recorder *recorder, uintptr_t block
   recorder->record->vm_bytes = vm->state_block_bytes;
   note_block(recorder, block, vm->state_block_bytes, SEEP_TYPE_THREAD);
   recorder->phase = SEEP_PHASE_RECORDING;
+}
+
+bool seep_recorder_adds_up(const struct seep_recorder *recorder) {
+  const struct seep_state_record *record = recorder->record;
+  uint64_t live_bytes = record->pending_bytes;
+  for (uint32_t number = 1; number < record->row_count; number++) {
+    const struct seep_row_record *row = row_at(recorder, number);
+    live_bytes += row->alloc_bytes - row->freed_bytes;
+  }
+  return live_bytes == record->live_bytes;
 }
 
 void seep_recorder_release(struct seep_recorder *recorder) {

@@ -96,6 +96,7 @@ struct seep_recorder {
   struct seep_table state_table, rows, series;
   struct seep_block_table blocks;
   struct seep_pending pending;
+  uint32_t sites_max, rows_max;  /* constants; tests lower them */
 
   uint64_t collector_word, estimate;
   bool sweeping, sweeping_minor;
@@ -135,6 +136,10 @@ void seep_recorder_note_buffer(struct seep_recorder *recorder, uintptr_t block, 
 
 /* Counts what is still pending and takes the VM's count, so that the rows add up. */
 void seep_recorder_settle(struct seep_recorder *recorder);
+
+/* Whether live_bytes is the sum of the rows and what is pending: between two calls
+ * always, in a copy that was taken while another thread counted not. */
+bool seep_recorder_adds_up(const struct seep_recorder *recorder);
 
 /* A closed state is no longer part of the program: what it held is freed. */
 void seep_recorder_release(struct seep_recorder *recorder);

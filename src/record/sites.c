@@ -155,11 +155,16 @@ static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_st
 
 /* -- Nodes ------------------------------------------------------------------- */
 
+/* Leaf lines stand below the empty stack: they find room when stacks no longer do. */
+static uint32_t room_for_nodes(const struct seep_sites *sites, uint32_t parent) {
+  return sites->nodes_max + (parent == SEEP_NODE_EMPTY_STACK ? SEEP_LEAF_NODES_MAX : 0);
+}
+
 static uint32_t intern_node(struct seep_sites *sites, uint32_t parent, uint32_t frame) {
   uint32_t known = seep_map_get(&sites->node_map, (uint64_t)parent << 32 | frame, 0);
   if (known != 0) return known;
   uint32_t number = sites->record->node_count;
-  if (number >= SEEP_NODES_MAX) return SEEP_NODE_NONE;
+  if (number >= room_for_nodes(sites, parent)) return SEEP_NODE_NONE;
   if (!seep_table_reserve(sites->capture, &sites->nodes, number + 1)) return SEEP_NODE_NONE;
   struct seep_node_record *node = seep_sites_node(sites, number);
   uint32_t depth = parent == SEEP_NODE_NONE ? 0 : seep_sites_node(sites, parent)->depth + 1;
@@ -236,6 +241,17 @@ uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_sta
   return SEEP_NODE_EMPTY_STACK;
 }
 
+uint32_t seep_sites_leaf_of(struct seep_sites *sites, uint32_t node) {
+  for (; node > SEEP_NODE_EMPTY_STACK; node = seep_sites_node(sites, node)->parent) {
+    uint32_t frame_number = seep_sites_node(sites, node)->frame;
+    const struct seep_frame_record *frame = seep_table_record(&sites->frames, frame_number);
+    const struct seep_function_record *function = seep_table_record(&sites->functions, frame->function);
+    if (function->kind == SEEP_FUNCTION_C || function->kind == SEEP_FUNCTION_MARK) continue;
+    return intern_node(sites, SEEP_NODE_EMPTY_STACK, frame_number);
+  }
+  return SEEP_NODE_EMPTY_STACK;
+}
+
 uint32_t seep_sites_sibling(struct seep_sites *sites, const struct seep_vm_state *state,
                             uint32_t node, uint64_t key, uintptr_t function) {
   uint32_t sibling = child(sites, state, seep_sites_node(sites, node)->parent, key, 0, function);
@@ -253,6 +269,7 @@ bool seep_sites_init(struct seep_sites *sites, struct seep_capture *capture,
   memset(sites, 0, sizeof *sites);
   sites->capture = capture;
   sites->record = record;
+  sites->nodes_max = SEEP_NODES_MAX;
   seep_table_init(&sites->strings, SEEP_SEGMENT_STRINGS, state_index, 1, STRINGS_BYTES);
   seep_table_init(&sites->functions, SEEP_SEGMENT_FUNCTIONS, state_index,
                   sizeof(struct seep_function_record), FUNCTIONS_BYTES);

@@ -21,6 +21,7 @@ enum {
   SEEP_NODE_NONE = 0,
   SEEP_NODE_EMPTY_STACK = 1,
   SEEP_NODES_MAX = 1 << 22,
+  SEEP_LEAF_NODES_MAX = 1 << 16, /* on top of these, for leaf lines alone */
   SEEP_SOURCE_BYTES_MAX = 4096,  /* of a chunk name that is kept when it is a file name */
   SEEP_TEXT_BYTES_MAX = 256,     /* … when it is program text */
 };
@@ -36,6 +37,7 @@ struct seep_sites {
   struct seep_place_entry *places;
   size_t place_capacity, place_count;
   uint32_t code_epoch;
+  uint32_t nodes_max;            /* SEEP_NODES_MAX; tests lower it */
   uint32_t path_count;
   uint64_t path_keys[SEEP_STACK_MAX];  /* outermost first */
   uint32_t path_nodes[SEEP_STACK_MAX];
@@ -68,6 +70,10 @@ SEEP_ALWAYS_INLINE uint32_t seep_sites_locate(struct seep_sites *sites,
 /* The node of the stack's leaf line alone: for when there are too many sites. */
 uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_state *state,
                               const struct seep_stack *stack);
+
+/* The same for a stack whose node is there, which need not have been walked;
+ * SEEP_NODE_NONE when there is no room. */
+uint32_t seep_sites_leaf_of(struct seep_sites *sites, uint32_t node);
 
 /* The node that differs from `node` in its innermost frame: the place `key` in
  * `function` (vm_ops.function_of). `node` itself when there is no room. */

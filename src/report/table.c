@@ -265,7 +265,7 @@ void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE 
   }
   if (profile->totals.dropped > 0) {
     seep_print_count(out, profile->totals.dropped, "allocation", "allocations");
-    fputs(" past the limits were charged to their line alone.\n", out);
+    fputs(" past the limits were charged to their line alone, or are (not recorded).\n", out);
   }
   print_ledger(profile, out);
 }

@@ -284,29 +284,48 @@ static bool make_private(int file, void *at, uint64_t offset, uint64_t size_byte
               (off_t)offset) != MAP_FAILED;
 }
 
+/* What is written from here on goes through mappings of its own: a program may have
+ * lowered its limit on file sizes, and a write past that would end it. */
 static bool seal_segment(int file, struct seep_segment_header *segment) {
   struct seep_segment_header header = *segment;
   if (!make_private(file, segment, header.offset, header.size_bytes)) return false;
+  struct seep_segment_header *shared = map_file(file, header.offset, SEEP_PAGE_BYTES, NULL);
+  if (shared == NULL) return false;
   segment->checksum = 0;
-  uint32_t checksum = seep_checksum(0, segment, header.size_bytes);
-  off_t at = (off_t)(header.offset + offsetof(struct seep_segment_header, checksum));
-  return pwrite(file, &checksum, sizeof checksum, at) == sizeof checksum;
+  shared->checksum = seep_checksum(0, segment, header.size_bytes);
+  munmap(shared, SEEP_PAGE_BYTES);
+  return true;
 }
 
+/* The seal comes last: who is killed before it leaves a file that is not sealed. */
 static bool seal_header(int file, struct seep_file_header *header) {
   if (!make_private(file, header, 0, SEEP_HEADER_BYTES)) return false;
+  struct seep_file_header *shared = map_file(file, 0, SEEP_HEADER_BYTES, NULL);
+  if (shared == NULL) return false;
   header->ended_monotonic_ns = seep_clock_monotonic_ns();
   header->ended_cpu_ns = seep_clock_cpu_ns();
   memcpy(header->seal, SEEP_SEAL_MAGIC, sizeof header->seal);
   header->checksum = 0;
   header->checksum = seep_checksum(0, header, SEEP_HEADER_BYTES);
-  return pwrite(file, header, SEEP_HEADER_BYTES, 0) == SEEP_HEADER_BYTES;
+  size_t behind = offsetof(struct seep_file_header, checksum);
+  memcpy((char *)shared + behind, (const char *)header + behind, SEEP_HEADER_BYTES - behind);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  memcpy(shared->seal, header->seal, sizeof header->seal);
+  munmap(shared, SEEP_HEADER_BYTES);
+  return true;
+}
+
+static void note_unsealed(struct seep_capture *capture, int failure) {
+  char reason[160];
+  snprintf(reason, sizeof reason, "the capture could not be sealed: %s", strerror(failure));
+  seep_capture_mark_incomplete(capture, reason);
 }
 
 void seep_capture_seal(struct seep_capture *capture) {
   int saved_errno = errno;
   int file = reopen(capture);
   bool sealed = file >= 0;
+  if (!sealed) note_unsealed(capture, errno);
   for (uint32_t i = 0; sealed && i < capture->segment_count; i++) {
     sealed = seal_segment(file, capture->segments[i]);
   }

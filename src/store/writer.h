@@ -91,7 +91,8 @@ enum seep_status seep_capture_fork(struct seep_capture *capture, const char *pat
                                    const void *copy, size_t copy_bytes, struct seep_error *error);
 
 /* Writes the checksums and the seal. What is written to the capture's pages from
- * then on does not reach the file. A file that is gone stays unsealed. */
+ * then on does not reach the file. A file that cannot be opened (it is gone, or no
+ * descriptor is left) stays unsealed, and says why. */
 void seep_capture_seal(struct seep_capture *capture);
 
 #endif

@@ -7,7 +7,7 @@ use warnings;
 use Test::More;
 use SeepTest qw(root seepline_path vms execute seepline record show_json scratch slurp spew have_command);
 
-use constant TIMEOUT_S => 15;
+use constant TIMEOUT_S => 60;
 
 my $folder = scratch();
 my $captures = 0;
@@ -114,8 +114,8 @@ sub check_host {
     is(scalar(grep { !$seen{$_} } keys %truth), 0, 'every process has a capture');
 }
 
-my @cases = qw(states together threads thread-states wandering fork fork-twice fork-exit vfork
-    failing failing-births allocator resumes nested-resumes);
+my @cases = qw(states together threads thread-states wandering fork fork-twice fork-busy fork-exit vfork
+    failing failing-births allocator outside no-files quick-exit main-ends resumes nested-resumes);
 
 sub test_library {
     my ($library) = @_;
@@ -273,7 +273,8 @@ sub test_memory {
     my ($vm) = @_;
     return plan skip_all => 'a sanitizer needs more address space than that' if $ENV{ASAN_OPTIONS};
     my $hungry = spew("$folder/hungry.lua", <<'LUA');
-local function eat() local t = {} local i = 0 while true do i = i + 1 t[i] = ("x"):rep(50000) .. i end end
+local much = ("x"):rep(50000)
+local function eat() local t = {} local i = 0 while true do i = i + 1 t[i] = much .. i end end
 for _ = 1, 3 do
   local ok, problem = pcall(eat)
   collectgarbage()

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -238,6 +239,25 @@ static void case_fork_twice(int count) {
   tell(count_bytes(L));
 }
 
+/* Children of a process in which other threads run Lua: their states are caught in
+ * the middle of something. */
+static void case_fork_busy(int count) {
+  pthread_t threads[2];
+  lua_State *L = open_state();
+  for (int i = 0; i < 2; i++) need(pthread_create(&threads[i], NULL, churn_states, &count) == 0, "pthread_create");
+  for (int i = 0; i < count / 10; i++) {
+    run(L, work);
+    pid_t child = fork();
+    if (child == 0) {
+      run(L, "kept[#kept + 1] = { 'child' }");
+      _exit(0);
+    }
+    waitpid(child, NULL, 0);
+  }
+  for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+  tell(count_bytes(L));
+}
+
 /* A child that has nothing to do with Lua. */
 static void case_fork_exit(int count) {
   lua_State *L = open_state();
@@ -390,6 +410,52 @@ static void case_allocator(int count) {
   tell(count_bytes(swap_allocators(&pools[1], &others[1])));
 }
 
+/* Allocates through what lua_getallocf gives, outside the VM's count, last of all. */
+static void case_outside(int size_bytes) {
+  void *ud;
+  lua_State *L = open_state();
+  run(L, work);
+  lua_Alloc function = lua_getallocf(L, &ud);
+  function(ud, function(ud, NULL, 0, (size_t)size_bytes), (size_t)size_bytes, 0);
+  tell(count_bytes(L));
+}
+
+/* -- Ends ------------------------------------------------------------------------ */
+
+/* The program may write no more to files. */
+static void case_no_files(int bytes_max) {
+  struct rlimit limit = {(rlim_t)bytes_max, (rlim_t)bytes_max};
+  lua_State *L = open_state();
+  run(L, work);
+  tell(count_bytes(L));
+  need(setrlimit(RLIMIT_FSIZE, &limit) == 0, "setrlimit");
+}
+
+static void case_quick_exit(int status) {
+  lua_State *L = open_state();
+  run(L, work);
+  tell(count_bytes(L));
+  quick_exit(status);
+}
+
+/* The process ends with its last thread, long after its first one. */
+static void *outlive_main(void *main_thread) {
+  pthread_join(*(pthread_t *)main_thread, NULL);
+  lua_State *L = open_state();
+  run(L, work);
+  tell(count_bytes(L));
+  return NULL;
+}
+
+static void case_main_ends(int unused) {
+  static pthread_t self;
+  pthread_t thread;
+  (void)unused;
+  self = pthread_self();
+  need(pthread_create(&thread, NULL, outlive_main, &self) == 0, "pthread_create");
+  pthread_exit(NULL);
+}
+
 /* -- Coroutines ---------------------------------------------------------------- */
 
 static const char *const resumed =
@@ -455,11 +521,16 @@ static const struct {
     {"wandering", case_wandering, 10},
     {"fork", case_fork, 1},
     {"fork-twice", case_fork_twice, 1},
+    {"fork-busy", case_fork_busy, 200},
     {"fork-exit", case_fork_exit, 6},
     {"vfork", case_vfork, 3},
     {"failing", case_failing, 1},
-    {"failing-births", case_failing_births, 1500},
+    {"failing-births", case_failing_births, 3000},
     {"allocator", case_allocator, 1},
+    {"outside", case_outside, 1000},
+    {"no-files", case_no_files, 0},
+    {"quick-exit", case_quick_exit, 0},
+    {"main-ends", case_main_ends, 0},
     {"resumes", case_resumes, 50},
     {"nested-resumes", case_nested_resumes, 20},
 };

@@ -73,6 +73,25 @@ sub test_json {
     is(scalar @twice, 0, 'each stack and type is one row') or diag(explain($twice[0]));
 }
 
+# Rows that are equal in all numbers come in the order of their callers.
+sub test_ties {
+    my ($vm) = @_;
+    my $script = spew("$folder/ties.lua", <<'LUA');
+if jit then jit.off() end kept = {}
+local function make(i) kept[i] = { i } end
+for i = 1, 30 do
+  make(i + 200)
+  make(i)
+  make(i + 100)
+  make(i + 400)
+  make(i + 300)
+end
+LUA
+    my (undef, $capture) = record($vm, $script);
+    my @rows = grep { $_->{type} eq 'table' && $_->{line} == 2 && $_->{file} eq $script } @{show_json($capture)->{sites}};
+    is(join(' ', map { $_->{stack}[1]{line} } @rows), '4 5 6 7 8', 'equal rows are in the order of their callers');
+}
+
 sub test_sorts {
     my ($vm, $capture) = @_;
     my $default = show_json($capture);
@@ -294,6 +313,7 @@ for my $vm (vms()) {
     my (undef, $capture) = record($vm, $program);
     subtest "$vm: JSON" => sub { test_json($vm, $capture) };
     subtest "$vm: --sort" => sub { test_sorts($vm, $capture) };
+    subtest "$vm: ties" => sub { test_ties($vm) };
     subtest "$vm: --by" => sub { test_bys($vm, $capture) };
     subtest "$vm: tables" => sub { test_limits($vm, $capture) };
     subtest "$vm: a running program" => sub { test_running($vm) };

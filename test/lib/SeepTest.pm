@@ -133,5 +133,9 @@ sub rows_of {
 # The Lua programs that every VM must survive and count right.
 sub programs { return sort glob("$root/test/programs/*.lua") }
 
+# Whoever starts the tests may have some signals ignored (nohup, a job in the
+# background), and ignored signals are inherited; programs here get the usual.
+$SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM PIPE USR1 USR2);
+
 require POSIX;
 1;
