@@ -60,6 +60,8 @@ static const struct seep_verb verbs[] = {
     {"leaks", "leaks FILE|PID [OPTIONS]", "which lines leak, with evidence, and why the others do not",
      "  -n N                rows (default 30; all with --json)\n"
      "  --fail-on-leak      exit with status 3 when there is a leak\n"
+     "  --held-by           say what holds the memory: reads the heap of the running process\n"
+     "  --heap FILE         the same from a snapshot that was taken while it was recorded\n"
      "  --json              schema 1, for programs\n",
      seep_verb_leaks},
 };

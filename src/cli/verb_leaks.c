@@ -3,7 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "cli/verb.h"
+#include "cli/held_by.h"
 #include "report/report.h"
 
 enum { LEAK_FOUND = 3 };
@@ -12,11 +12,15 @@ struct request {
   bool json, fail_on_leak;
   uint32_t limit;  /* 0: no limit */
   const char *what;
+  const char *heap;  /* a snapshot of the same process, or NULL */
+  bool take_heap;    /* take one now */
 };
 
 static int read_arguments(const struct seep_verb *verb, int argc, char **argv, struct request *request) {
   static const struct option options[] = {{"json", no_argument, NULL, 'j'},
                                           {"fail-on-leak", no_argument, NULL, 'f'},
+                                          {"heap", required_argument, NULL, 'h'},
+                                          {"held-by", no_argument, NULL, 'k'},
                                           {NULL, 0, NULL, 0}};
   bool limited = false;
   int option;
@@ -24,6 +28,8 @@ static int read_arguments(const struct seep_verb *verb, int argc, char **argv, s
     switch (option) {
       case 'j': request->json = true; break;
       case 'f': request->fail_on_leak = true; break;
+      case 'h': request->heap = optarg; break;
+      case 'k': request->take_heap = true; break;
       case 'n':
         limited = true;
         if (seep_verb_number(optarg, 1, &request->limit)) break;
@@ -46,6 +52,17 @@ static bool write_answer(const struct request *request, const struct seep_profil
   return fflush(stdout) == 0 && !ferror(stdout);
 }
 
+/* What holds the memory, if it was asked for. */
+static int join_heap(const struct seep_verb *verb, const struct request *request, const struct seep_reader *reader,
+                     const struct seep_profile *profile, struct seep_findings *findings) {
+  uint64_t run_id = seep_reader_header(reader)->run_id;
+  if (request->heap != NULL) return seep_held_by_file(verb, request->heap, run_id, findings);
+  if (!request->take_heap) return SEEP_DONE;
+  if (profile->running) return seep_held_by_process(verb, profile->pid, run_id, findings);
+  return seep_verb_fail(verb, SEEP_FAILED, "%s does not run any more, so its heap cannot be read: give a snapshot that was taken "
+                        "before, with --heap FILE", request->what);
+}
+
 static int answer(const struct seep_verb *verb, const struct request *request, const struct seep_reader *reader,
                   const char *path) {
   struct seep_profile profile;
@@ -53,8 +70,9 @@ static int answer(const struct seep_verb *verb, const struct request *request, c
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   seep_verb_note_running(&profile);
   seep_findings_build(&profile, &findings);
-  int status = request->fail_on_leak && findings.leak_count > 0 ? LEAK_FOUND : SEEP_DONE;
-  if (!write_answer(request, &profile, &findings)) {
+  int status = join_heap(verb, request, reader, &profile, &findings);
+  if (status == SEEP_DONE && request->fail_on_leak && findings.leak_count > 0) status = LEAK_FOUND;
+  if (status != SEEP_FAILED && !write_answer(request, &profile, &findings)) {
     status = seep_verb_fail(verb, SEEP_FAILED, "the answer could not be written");
   }
   seep_findings_free(&findings);

@@ -132,7 +132,8 @@ const struct seep_graph_shape *seep_graph_shape(const struct seep_graph *graph, 
 const struct seep_graph_place *seep_graph_place(const struct seep_graph *graph, uint32_t place);
 const struct seep_graph_local *seep_graph_local(const struct seep_graph *graph, uint32_t local);
 
-/* Room for the sites of all nodes (all "not known" yet) and a first record that says so. False when there is no memory. */
+/* Room for the sites of all nodes (all "not known" yet) and a first record that says so. False when there is no memory.
+ */
 bool seep_graph_begin_sites(struct seep_graph *graph);
 /* Adds a site, and its number is *out; its `file` is given as bytes. False when there is no memory. */
 bool seep_graph_add_site(struct seep_graph *graph, struct seep_graph_site site, const char *file, size_t file_bytes,
@@ -145,7 +146,8 @@ const struct seep_graph_site *seep_graph_site(const struct seep_graph *graph, ui
  */
 const char *seep_node_kind_name(uint8_t kind);
 
-/* Adds a text to a pool; its number, or 0 when the pool is full. False when there is no memory. For whoever makes graphs. */
+/* Adds a text to a pool; its number, or 0 when the pool is full. False when there is no memory. For whoever makes
+ * graphs. */
 bool seep_graph_add_text(struct seep_array *texts, const char *bytes, size_t size_bytes, uint32_t *out);
 
 /* The hash by which texts are compared. */

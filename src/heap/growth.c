@@ -87,21 +87,25 @@ static bool is_telling(const struct seep_growth *growth) {
          self * 2 >= distance(growth->was.retained_bytes, growth->is.retained_bytes);
 }
 
+static void keep_telling(struct seep_array *growths, bool (*tells)(const struct seep_growth *)) {
+  struct seep_growth *all = growths->items;
+  size_t kept = 0;
+  for (size_t i = 0; i < growths->count; i++) {
+    if (tells(&all[i])) all[kept++] = all[i];
+  }
+  growths->count = kept;
+}
+
 bool seep_growth_by_path(const struct seep_heap_view *before, const struct seep_heap_view *after,
                          struct seep_array *out) {
   struct seep_array old = {0}, new = {0};
-  size_t kept = 0;
   if (!list_groups(before, &old) || !list_groups(after, &new)) {
     seep_array_free(&old);
     seep_array_free(&new);
     return false;
   }
   if (!match(&old, &new, out)) return false;
-  struct seep_growth *growths = out->items;
-  for (size_t i = 0; i < out->count; i++) {
-    if (is_telling(&growths[i])) growths[kept++] = growths[i];
-  }
-  out->count = kept;
+  keep_telling(out, is_telling);
   return true;
 }
 
@@ -194,10 +198,23 @@ static bool list_lines(const struct seep_array *lines, struct seep_array *out) {
   return true;
 }
 
+/* The line that made a holder has not grown because what it holds has: a tenth more objects, or a third of the growth
+ * in the objects themselves. */
+static bool has_line_grown(const struct seep_growth *growth) {
+  uint64_t self = distance(growth->was.self_bytes, growth->is.self_bytes);
+  uint64_t count = distance(growth->was.count, growth->is.count);
+  if (count > 0 && count * 10 >= growth->was.count) return true;
+  return self * 3 >= distance(growth->was.retained_bytes, growth->is.retained_bytes);
+}
+
 bool seep_growth_by_line(const struct seep_array *before, const struct seep_array *after, struct seep_array *out) {
   struct seep_array old = {0}, new = {0};
-  if (list_lines(before, &old) && list_lines(after, &new)) return match(&old, &new, out);
-  seep_array_free(&old);
-  seep_array_free(&new);
-  return false;
+  if (!list_lines(before, &old) || !list_lines(after, &new)) {
+    seep_array_free(&old);
+    seep_array_free(&new);
+    return false;
+  }
+  if (!match(&old, &new, out)) return false;
+  keep_telling(out, has_line_grown);
+  return true;
 }

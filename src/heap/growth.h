@@ -42,7 +42,8 @@ struct seep_line {
 /* The lines of a snapshot as struct seep_line, in no order; none when there was no recording. */
 bool seep_growth_lines(const struct seep_heap_view *view, struct seep_array *out);
 
-/* By line: numbers are places in those arrays. */
+/* By line: numbers are places in those arrays. Lines that made what holds the growth, and did not grow themselves, are
+ * left out. */
 bool seep_growth_by_line(const struct seep_array *before, const struct seep_array *after, struct seep_array *out);
 
 #endif

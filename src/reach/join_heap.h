@@ -7,7 +7,8 @@
 #include "heap/graph.h"
 #include "record/join.h"
 
-/* Where the anchor of a recorder of this build stands in process `pid`, or 0: it is not recorded, or by another build. */
+/* Where the anchor of a recorder of this build stands in process `pid`, or 0: it is not recorded, or by another build.
+ */
 uintptr_t seep_join_find_anchor(struct seep_image *image, pid_t pid);
 
 /* The row of an object that lies at `address`: its block may begin a little before it (a thread's does from 5.3 on). */

@@ -49,7 +49,8 @@ static bool read_recorder(struct seep_image *image, uintptr_t address, uintptr_t
   enum seep_phase phase;
   uint32_t interval_bytes, state_index;
   const uintptr_t sampler = address + offsetof(struct seep_recorder, sampler);
-  if (!copy(image, address + offsetof(struct seep_recorder, vm_state), &state, sizeof state) || state.global != global) return false;
+  if (!copy(image, address + offsetof(struct seep_recorder, vm_state), &state, sizeof state) || state.global != global)
+    return false;
   if (!copy(image, address + offsetof(struct seep_recorder, phase), &phase, sizeof phase) ||
       !copy(image, address + offsetof(struct seep_recorder, state_index), &state_index, sizeof state_index) ||
       !copy(image, sampler + offsetof(struct seep_sampler, interval_bytes), &interval_bytes, sizeof interval_bytes) ||
@@ -71,7 +72,8 @@ bool seep_join_open(struct seep_image *image, uintptr_t anchor_address, uintptr_
   if (!copy(image, anchor_address, &anchor, sizeof anchor)) return false;
   for (uint32_t i = 0; i < SEEP_STATES_MAX; i++) {
     uintptr_t recorder;
-    if (!copy(image, (uintptr_t)anchor.recorders + i * sizeof recorder, &recorder, sizeof recorder) || recorder == 0) return false;
+    if (!copy(image, (uintptr_t)anchor.recorders + i * sizeof recorder, &recorder, sizeof recorder) || recorder == 0)
+      return false;
     if (read_recorder(image, recorder, global, out)) return true;
   }
   return false;
@@ -83,7 +85,8 @@ static uintptr_t find_slots(struct seep_join *join, uintptr_t number) {
   if (join->last_slots != 0 && join->last_number == number) return join->last_slots;
   for (size_t steps = 0; steps <= mask; steps++, at = (at + 1) & mask) {
     struct seep_region region;
-    if (!copy(join->image, join->regions + at * sizeof region, &region, sizeof region) || region.slots == NULL) return 0;
+    if (!copy(join->image, join->regions + at * sizeof region, &region, sizeof region) || region.slots == NULL)
+      return 0;
     if (region.number != number) continue;
     join->last_number = number;
     return join->last_slots = (uintptr_t)region.slots;

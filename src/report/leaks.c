@@ -31,6 +31,18 @@ static void print_separating(const struct seep_finding *finding, FILE *out) {
   fputs("; other calls do not grow\n", out);
 }
 
+static void print_held(const struct seep_finding *finding, FILE *out) {
+  for (uint32_t i = 0; i < finding->held_count; i++) {
+    const struct seep_held *held = &finding->held_by[i];
+    fputs("              held by ", out);
+    seep_print_escaped(out, held->path);
+    fputs(": ", out);
+    seep_print_count(out, held->count, "object, ", "objects, ");
+    seep_print_size(out, held->bytes);
+    fputc('\n', out);
+  }
+}
+
 static void print_claim(const struct seep_finding *finding, FILE *out) {
   fputs("LEAK          ", out);
   print_place(finding, out);
@@ -39,6 +51,7 @@ static void print_claim(const struct seep_finding *finding, FILE *out) {
   fprintf(out, "; confidence %.2f\n", finding->confidence);
   print_separating(finding, out);
   fprintf(out, "              %s\n", finding->evidence);
+  print_held(finding, out);
   seep_print_callers(finding->frames, finding->frame_count, finding->file, out);
 }
 

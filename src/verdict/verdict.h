@@ -15,6 +15,12 @@
 #include "model/profile.h"
 #include "verdict/curve.h"
 
+/* Objects behind one path, `_G.app.listeners[*]`. */
+struct seep_held {
+  char *path;
+  uint64_t count, bytes;
+};
+
 struct seep_finding {
   enum seep_verdict verdict;
   double confidence;             /* 0 to 1 */
@@ -29,6 +35,8 @@ struct seep_finding {
   double survivor_bytes_per_epoch;
   double weight;                 /* that claims are ranked by */
   char *evidence;                /* one sentence */
+  uint32_t held_count;           /* what holds it, where a heap was joined: filled by whoever has one */
+  struct seep_held *held_by;
 };
 
 struct seep_findings {

@@ -1,0 +1,22 @@
+/* What holds the objects that one line allocated, grouped by path: the join of a
+ * recording and a heap. */
+#ifndef SEEP_HOLDERS_H
+#define SEEP_HOLDERS_H
+
+#include "heap/view.h"
+
+/* Objects of one line behind one path. */
+struct seep_holder {
+  uint64_t line;          /* hash of file and line */
+  uint32_t group;
+  uint64_t count, bytes;  /* of the objects themselves */
+};
+
+/* All of them, as struct seep_holder, in no order; none when there was no recording. Only reachable objects count.
+ * False when there is no memory. */
+bool seep_holders_build(const struct seep_heap_view *view, struct seep_array *out);
+
+/* Those of one line, most bytes first, as struct seep_holder. `file` as shown. False when there is no memory. */
+bool seep_holders_of(const struct seep_array *holders, const char *file, uint32_t line, struct seep_array *out);
+
+#endif

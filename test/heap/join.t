@@ -1,0 +1,105 @@
+#!/usr/bin/env perl
+# The join: a snapshot of a program that is being recorded knows which line allocated each object, and leaks says what
+# holds the memory that a line leaks. On every VM.
+
+use strict;
+use warnings;
+use utf8;
+use Test::More;
+use File::Basename qw(basename);
+use FindBin;
+use IPC::Open3 qw(open3);
+use JSON::PP qw(decode_json);
+use lib "$FindBin::Bin/../lib";
+use SeepTest qw(root vms seepline seepline_path scratch);
+
+# Waits until a file is there; the program gives up by itself when its input ends.
+sub wait_for {
+    my ($path) = @_;
+    for (1 .. 600) {
+        return 1 if -e $path;
+        select undef, undef, undef, 0.1;
+    }
+    return;
+}
+
+sub answer {
+    my (@words) = @_;
+    my $result = seepline(@words);
+    is($result->{status}, 0, "@words[0 .. 0]") or diag($result->{err});
+    return $result->{status} == 0 ? decode_json($result->{out}) : {};
+}
+
+sub test_lines {
+    my ($file) = @_;
+    my $heap = answer('heap', $file, '--json');
+    my ($app) = grep { $_->{path} eq '_G.app' } @{$heap->{dominators}};
+    like($app->{site}, qr/join\.lua:2$/, 'a table knows its line');
+    my $made = answer('path', $file, 'join.lua:4', '--json');
+    is(scalar(grep { $_->{type} eq 'table' } @{$made->{objects}}), 8000, 'all that a line made are found by it');
+    my $thread = answer('path', $file, '_G.held', '--json');
+    like($thread->{objects}[0]{site}, qr/join\.lua:10$/, 'a coroutine knows its line');
+    return;
+}
+
+sub test_growth {
+    my ($first, $second) = @_;
+    my $diff = answer('diff', $first, $second, '--json');
+    my ($line) = grep { $_->{site} =~ /join\.lua:4$/ } @{$diff->{lines}};
+    is($line->{count} - $line->{count_before}, 6000, 'diff knows which line made what grew');
+    is($diff->{lines}[0]{site}, $line->{site}, 'and that it grew most');
+    return;
+}
+
+sub test_holders {
+    my ($answer) = @_;
+    my ($leak) = grep { $_->{line} == 4 && $_->{verdict} eq 'leak' } @{$answer->{verdicts}};
+    my @held = @{$leak->{held_by} // []};
+    is_deeply([map { [@$_{qw(path count)}] } @held], [['_G.app.listeners[*]', 4000], ['_G.app.listeners[*].data', 4000]],
+        'what holds the memory');
+    cmp_ok($held[0]{bytes}, '>', 4000 * 56, 'with bytes');
+    return;
+}
+
+sub test_failures {
+    my ($capture, $foreign) = @_;
+    my $result = seepline('leaks', $capture, '--held-by');
+    is($result->{status}, 1, 'the heap of a program that has ended');
+    like($result->{err}, qr/does not run any more/, 'cannot be read');
+    $result = seepline('leaks', $capture, '--heap', $foreign);
+    is($result->{status}, 1, 'a snapshot of another recording');
+    like($result->{err}, qr/knows nothing of this recording/, 'is refused');
+    return;
+}
+
+my $foreign;
+
+for my $vm (vms()) {
+    subtest $vm => sub {
+        my $base = scratch() . '/' . basename($vm);
+        my $capture = "$base.seep";
+        # LuaJIT charges what a compiled trace allocates to the line on which the trace begins.
+        my @interpreter = $vm =~ /luajit/ ? ($vm, '-joff') : ($vm);
+        my $pid = open3(my $to, my $from, undef, seepline_path(), 'run', '--no-summary', '-o', $capture, '--', @interpreter,
+            root() . '/test/heap/join.lua', "$base.ready", "$base.more");
+        ok(wait_for("$base.ready"), 'the program runs') or return;
+        my $running = decode_json(seepline('show', $capture, '--json', '-n', 1)->{out})->{pid};
+        is(seepline('snapshot', $running, '-o', "$base-a.heap")->{status}, 0, 'a snapshot');
+        test_lines("$base-a.heap");
+        test_holders(answer('leaks', $running, '--held-by', '--json'));
+        print {$to} "\n";
+        $to->flush;
+        ok(wait_for("$base.more"), 'it grows') or return;
+        is(seepline('snapshot', $running, '-o', "$base-b.heap")->{status}, 0, 'another snapshot');
+        test_growth("$base-a.heap", "$base-b.heap");
+        print {$to} "\n";
+        close $to;
+        waitpid $pid, 0;
+        is($?, 0, 'it ends well');
+        test_holders(answer('leaks', $capture, '--heap', "$base-a.heap", '--json')) if $vm !~ /luajit/;
+        test_failures($capture, $foreign) if $foreign;
+        $foreign = "$base-a.heap";
+    };
+}
+
+done_testing();
