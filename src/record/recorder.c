@@ -547,12 +547,17 @@ static void *record_alloc(struct seep_recorder *recorder, void *ud, size_t type_
   return result;
 }
 
+/* The strings' table belongs to no object, and grows wherever the VM interns one more. */
+static enum seep_type resized_type(const struct seep_recorder *recorder, uintptr_t block) {
+  return block == seep_vm_string_table(&recorder->vm_state) ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER;
+}
+
 static void *record_resize(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
                            size_t new_size) {
   struct seep_state_record *record = recorder->record;
   uint32_t node = locate_resize(recorder, (uintptr_t)block);
   uint64_t leaf_key = recorder->last_leaf_key;
-  bool is_strings = (uintptr_t)block == seep_vm_string_table(&recorder->vm_state);
+  enum seep_type type = resized_type(recorder, (uintptr_t)block);
   void *result = recorder->original(ud, block, old_size, new_size);
   if (result == NULL) return NULL;
   struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
@@ -562,8 +567,7 @@ static void *record_resize(struct seep_recorder *recorder, void *ud, void *block
   seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
   uint32_t tag = known.row != 0 ? known.tag : recorder->tag_now;
   add_live(recorder, new_size);
-  enter_block(recorder, (uintptr_t)result, new_size, node, is_strings ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER, tag,
-              leaf_key);
+  enter_block(recorder, (uintptr_t)result, new_size, node, type, tag, leaf_key);
   return result;
 }
 
@@ -586,7 +590,7 @@ void seep_recorder_place_fresh(struct seep_recorder *recorder, size_t type_tag, 
 void seep_recorder_place_resize(struct seep_recorder *recorder, uintptr_t block, struct seep_fresh *out) {
   forget_unseen(recorder);
   out->node = locate_resize(recorder, block);
-  out->type = SEEP_TYPE_BUFFER;
+  out->type = resized_type(recorder, block);
   out->leaf_key = recorder->last_leaf_key;
 }
 
