@@ -43,6 +43,7 @@ static struct seep_series_record *series_of(struct seep_recorder *recorder,
 }
 
 static SEEP_NOINLINE void catch_up(struct seep_recorder *recorder, struct seep_row_record *row) {
+  seep_block_table_age_some(&recorder->blocks, recorder->record->epoch_count);
   seep_row_catch_up(row, series_of(recorder, row), &recorder->record->history,
                     (uint32_t)recorder->record->epoch_count);
 }
