@@ -185,6 +185,8 @@ static uint64_t true_place(struct seep_recorder *recorder, struct seep_allocatio
   bool same = stale->leaf_key == allocation->leaf_key && stale->frame == frame;
   allocation->previous = same ? stale->place : 0;
   uint64_t place = search_place(recorder, allocation);
+  /* The search counts on having seen every object. */
+  if (seep_recorder_samples(recorder) && place != allocation->leaf_key) place |= SEEP_KEY_INEXACT;
   if (place == allocation->leaf_key) {
     if (same) stale->leaf_key = 0;
   } else {
