@@ -3,7 +3,7 @@
 
 #include "base/pages.h"
 
-enum { FIRST_REGIONS = 64, AGE_SHARE = 128, AGE_SLOTS_MIN = 4096 };
+enum { FIRST_REGIONS = 64, AGE_SHARE = 128, AGE_SLOTS_MIN = 4096, AGE_SLOTS_SOME = 1024 };
 
 /* -- Regions ----------------------------------------------------------------- */
 
@@ -96,10 +96,7 @@ static void age_shared(struct seep_map *shared, uint64_t epoch) {
   }
 }
 
-void seep_block_table_age(struct seep_block_table *table, uint64_t epoch) {
-  if (table->region_capacity == 0) return;
-  uint64_t slots = (uint64_t)table->region_count * SEEP_REGION_SLOTS / AGE_SHARE;
-  if (slots < AGE_SLOTS_MIN) slots = AGE_SLOTS_MIN;
+static void age(struct seep_block_table *table, uint64_t slots, uint64_t epoch) {
   for (size_t passed = 0; slots > 0 && passed <= table->region_capacity;) {
     struct seep_region *region = &table->regions[table->age_region];
     if (region->slots != NULL) {
@@ -118,6 +115,19 @@ void seep_block_table_age(struct seep_block_table *table, uint64_t epoch) {
       age_shared(&table->shared, epoch);
     }
   }
+}
+
+void seep_block_table_age(struct seep_block_table *table, uint64_t epoch) {
+  if (table->region_capacity == 0) return;
+  age(table, table->age_due, epoch);
+  table->age_due = (uint64_t)table->region_count * SEEP_REGION_SLOTS / AGE_SHARE;
+  if (table->age_due < AGE_SLOTS_MIN) table->age_due = AGE_SLOTS_MIN;
+}
+
+void seep_block_table_age_some(struct seep_block_table *table, uint64_t epoch) {
+  uint64_t slots = table->age_due < AGE_SLOTS_SOME ? table->age_due : AGE_SLOTS_SOME;
+  table->age_due -= slots;
+  age(table, slots, epoch);
 }
 
 void seep_block_table_clear(struct seep_block_table *table) {

@@ -43,6 +43,7 @@ struct seep_block_table {
   struct seep_map shared;       /* blocks that share a granule: address to row and tag */
   size_t age_region;            /* where the next ageing goes on */
   uint32_t age_slot;
+  uint64_t age_due;             /* slots still to be looked at before the next end of an epoch */
 };
 
 /* What is known of a block. Row 0: nothing. */
@@ -115,8 +116,12 @@ SEEP_ALWAYS_INLINE uint32_t seep_block_table_peek_row(struct seep_block_table *t
 }
 
 /* Clears the tags of blocks that are survivors at `epoch`, in one 128th of the
- * table: call it at every end of an epoch. */
+ * table for each epoch. The first is called at every end of an epoch, and does
+ * what is left of the last share; the second does a thousand slots of it (less
+ * than a microsecond), and is called now and then in between, so that the ends of
+ * epochs are no pauses. */
 void seep_block_table_age(struct seep_block_table *table, uint64_t epoch);
+void seep_block_table_age_some(struct seep_block_table *table, uint64_t epoch);
 
 /* Gives everything back; the table is then empty. */
 void seep_block_table_clear(struct seep_block_table *table);

@@ -44,6 +44,7 @@ static struct seep_series_record *series_of(struct seep_recorder *recorder,
 }
 
 static SEEP_NOINLINE void catch_up(struct seep_recorder *recorder, struct seep_row_record *row) {
+  seep_block_table_age_some(&recorder->blocks, recorder->record->epoch_count);
   seep_row_catch_up(row, series_of(recorder, row), &recorder->record->history,
                     (uint32_t)recorder->record->epoch_count);
 }
@@ -185,6 +186,8 @@ static uint64_t true_place(struct seep_recorder *recorder, struct seep_allocatio
   bool same = stale->leaf_key == allocation->leaf_key && stale->frame == frame;
   allocation->previous = same ? stale->place : 0;
   uint64_t place = search_place(recorder, allocation);
+  /* The search counts on having seen every object. */
+  if (seep_recorder_samples(recorder) && place != allocation->leaf_key) place |= SEEP_KEY_INEXACT;
   if (place == allocation->leaf_key) {
     if (same) stale->leaf_key = 0;
   } else {
@@ -550,12 +553,17 @@ static void *record_alloc(struct seep_recorder *recorder, void *ud, size_t type_
   return result;
 }
 
+/* The strings' table belongs to no object, and grows wherever the VM interns one more. */
+static enum seep_type resized_type(const struct seep_recorder *recorder, uintptr_t block) {
+  return block == seep_vm_string_table(&recorder->vm_state) ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER;
+}
+
 static void *record_resize(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
                            size_t new_size) {
   struct seep_state_record *record = recorder->record;
   uint32_t node = locate_resize(recorder, (uintptr_t)block);
   uint64_t leaf_key = recorder->last_leaf_key;
-  bool is_strings = (uintptr_t)block == seep_vm_string_table(&recorder->vm_state);
+  enum seep_type type = resized_type(recorder, (uintptr_t)block);
   void *result = recorder->original(ud, block, old_size, new_size);
   if (result == NULL) return NULL;
   struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
@@ -565,8 +573,7 @@ static void *record_resize(struct seep_recorder *recorder, void *ud, void *block
   seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
   uint32_t tag = known.row != 0 ? known.tag : recorder->tag_now;
   add_live(recorder, new_size);
-  enter_block(recorder, (uintptr_t)result, new_size, node, is_strings ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER, tag,
-              leaf_key);
+  enter_block(recorder, (uintptr_t)result, new_size, node, type, tag, leaf_key);
   return result;
 }
 
@@ -589,7 +596,7 @@ void seep_recorder_place_fresh(struct seep_recorder *recorder, size_t type_tag, 
 void seep_recorder_place_resize(struct seep_recorder *recorder, uintptr_t block, struct seep_fresh *out) {
   forget_unseen(recorder);
   out->node = locate_resize(recorder, block);
-  out->type = SEEP_TYPE_BUFFER;
+  out->type = resized_type(recorder, block);
   out->leaf_key = recorder->last_leaf_key;
 }
 

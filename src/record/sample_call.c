@@ -28,7 +28,7 @@ static void note_vm_bytes(struct seep_recorder *recorder, uint64_t vm_bytes) {
   if (vm_bytes > record->peak_bytes) record->peak_bytes = vm_bytes;
 }
 
-/* A sampled allocation. `birth` is the epoch to which its block belongs. */
+/* The walk comes before the program's allocator, as in mode exact. */
 static void *sample_alloc(struct seep_recorder *recorder, void *ud, size_t type_tag, size_t new_size) {
   struct seep_fresh fresh;
   seep_recorder_place_fresh(recorder, type_tag, new_size, &fresh);

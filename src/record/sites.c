@@ -176,9 +176,12 @@ static uint32_t intern_node(struct seep_sites *sites, uint32_t parent, uint32_t 
                                                                                   : SEEP_NODE_NONE;
 }
 
-static struct seep_place_entry *find_place(struct seep_sites *sites, uint32_t parent, uint64_t key) {
+/* The upper bits of a product depend on all bits of its factors: one multiplication
+ * each, because a stack that changes is looked up frame by frame. */
+static inline struct seep_place_entry *find_place(const struct seep_sites *sites, uint32_t parent, uint64_t key) {
   size_t mask = sites->place_capacity - 1;
-  size_t at = seep_mix64(key ^ (uint64_t)parent << 47) & mask;
+  uint64_t mixed = (key ^ parent * 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
+  size_t at = mixed >> 32 & mask;
   while (sites->places[at].node != 0 &&
          (sites->places[at].key != key || sites->places[at].parent != parent)) {
     at = (at + 1) & mask;
@@ -201,14 +204,11 @@ static bool grow_places(struct seep_sites *sites) {
   return true;
 }
 
-/* The node of a frame that was called from `parent`. It is described when it is
- * new, or when a prototype was freed since: by `function`, or by the handle of
- * the walk when that is 0. */
-static uint32_t child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
-                      uint64_t key, uintptr_t handle, uintptr_t function) {
+/* The node of a frame that is new, or was described before a prototype was freed. */
+static SEEP_NOINLINE uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
+                                             uint64_t key, uintptr_t handle, uintptr_t function) {
   if (sites->place_count * 2 >= sites->place_capacity && !grow_places(sites)) return SEEP_NODE_NONE;
   struct seep_place_entry *entry = find_place(sites, parent, key);
-  if (SEEP_LIKELY(entry->node != 0 && entry->code_epoch == sites->code_epoch)) return entry->node;
   if (function == 0 && key != SEEP_KEY_TRUNCATED) function = state->vm->ops->function_of(state, key, handle);
   uint32_t frame = describe_frame(sites, state, key, function);
   uint32_t node = frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
@@ -217,6 +217,18 @@ static uint32_t child(struct seep_sites *sites, const struct seep_vm_state *stat
   *entry = (struct seep_place_entry){
       .key = key, .parent = parent, .node = node, .code_epoch = sites->code_epoch};
   return node;
+}
+
+/* The node of a frame that was called from `parent`. It is described when it is
+ * new, or when a prototype was freed since: by `function`, or by the handle of
+ * the walk when that is 0. */
+static inline uint32_t child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
+                             uint64_t key, uintptr_t handle, uintptr_t function) {
+  if (SEEP_LIKELY(sites->place_capacity != 0)) {
+    const struct seep_place_entry *entry = find_place(sites, parent, key);
+    if (SEEP_LIKELY(entry->node != 0 && entry->code_epoch == sites->code_epoch)) return entry->node;
+  }
+  return describe_child(sites, state, parent, key, handle, function);
 }
 
 uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,

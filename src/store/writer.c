@@ -122,11 +122,12 @@ enum seep_status seep_capture_create(struct seep_capture *capture, const char *p
 
 void seep_table_init(struct seep_table *table, enum seep_segment_kind kind, uint32_t state,
                      uint32_t record_bytes, uint32_t first_bytes) {
+  uint32_t records = (first_bytes - (uint32_t)sizeof(struct seep_segment_header)) / record_bytes;
   *table = (struct seep_table){
       .kind = kind,
       .state = state,
       .record_bytes = record_bytes,
-      .first_capacity = (first_bytes - (uint32_t)sizeof(struct seep_segment_header)) / record_bytes,
+      .first_shift = 31 - (uint32_t)__builtin_clz(records),
   };
 }
 
@@ -156,7 +157,7 @@ static bool add_segment(struct seep_capture *capture, struct seep_table *table) 
     seep_capture_mark_incomplete(capture, "the capture's tables are full");
     return false;
   }
-  uint64_t records = (uint64_t)table->first_capacity << table->segment_count;
+  uint64_t records = 1ULL << (table->first_shift + table->segment_count);
   if (table->capacity + records > INT32_MAX) return false;
   uint64_t size_bytes = seep_round_up(
       sizeof(struct seep_segment_header) + records * table->record_bytes, SEEP_PAGE_BYTES);
@@ -194,7 +195,7 @@ bool seep_table_reserve(struct seep_capture *capture, struct seep_table *table, 
 uint32_t seep_table_run(const struct seep_table *table, uint32_t number) {
   uint32_t first = 0;
   for (uint32_t i = 0; i < table->segment_count; i++) {
-    uint32_t capacity = table->first_capacity << i;
+    uint32_t capacity = 1u << (table->first_shift + i);
     if (number < first + capacity) return first + capacity - number;
     first += capacity;
   }

@@ -28,7 +28,7 @@ enum { SEEP_TABLE_SEGMENTS_MAX = 26, SEEP_CAPTURE_SEGMENTS_MAX = SEEP_STATES_MAX
 struct seep_table {
   uint32_t kind, state;
   uint32_t record_bytes;
-  uint32_t first_capacity;       /* records in segment 0; segment i has 2^i times as many */
+  uint32_t first_shift;          /* segment 0 has 2^first_shift records, segment i 2^i times as many */
   uint32_t capacity;             /* records in all segments so far */
   uint32_t segment_count;
   char *records[SEEP_TABLE_SEGMENTS_MAX];  /* of each segment */
@@ -61,9 +61,8 @@ bool seep_table_reserve(struct seep_capture *capture, struct seep_table *table, 
 
 /* The address of a record that seep_table_reserve made room for. */
 SEEP_ALWAYS_INLINE void *seep_table_record(const struct seep_table *table, uint32_t number) {
-  uint32_t quotient = number / table->first_capacity + 1;
-  uint32_t segment = 31 - (uint32_t)__builtin_clz(quotient);
-  uint32_t first = table->first_capacity * ((1u << segment) - 1);
+  uint32_t segment = 31 - (uint32_t)__builtin_clz((number >> table->first_shift) + 1);
+  uint32_t first = ((1u << segment) - 1) << table->first_shift;
   return table->records[segment] + (size_t)(number - first) * table->record_bytes;
 }
 

@@ -106,6 +106,9 @@ static uint32_t find_threads(const struct seep_vm_state *state,
 
 /* -- Frames -------------------------------------------------------------- */
 
+/* In a walk's handle: it is a frame's address, else a function or a prototype. */
+enum { HANDLE_IS_FRAME = 1 };
+
 struct walker {
   uintptr_t thread;
   uintptr_t frame;       /* base-1 of the current frame */
@@ -282,8 +285,29 @@ SEEP_ALWAYS_INLINE uint64_t frame_key(struct walker *walker, uintptr_t function,
   return pc != 0 ? pc : (*handle + PROTO_BYTES) | SEEP_KEY_INEXACT;
 }
 
-static void walk_thread(const struct seep_vm_state *state, uintptr_t thread, bool running,
-                        struct seep_stack *stack, uint32_t *total) {
+/* Takes the Lua functions that have called one another, from the caller of the
+ * frame at hand out: most of most stacks. Their return addresses are all there
+ * is to it; C frames are not passed between them. */
+SEEP_ALWAYS_INLINE uint32_t take_lua_callers(struct walker *walker, struct seep_stack *stack, uint32_t total) {
+  uintptr_t frame = walker->frame, next_frame = walker->next_frame;
+  const uintptr_t bottom = walker->bottom;
+  uint64_t link = seep_load_u64(NULL, frame);
+  while ((link & 3) == FRAME_LUA && total < SEEP_STACK_INNER) {
+    uintptr_t caller = previous_frame(frame, link);
+    if (caller <= bottom) break;
+    next_frame = frame;
+    frame = caller;
+    stack->keys[total] = link;
+    stack->handles[total++] = caller | HANDLE_IS_FRAME;
+    link = seep_load_u64(NULL, caller);
+  }
+  walker->frame = frame;
+  walker->next_frame = next_frame;
+  return total;
+}
+
+static uint32_t walk_thread(const struct seep_vm_state *state, uintptr_t thread, bool running,
+                            struct seep_stack *stack, uint32_t total) {
   bool in_trace;
   struct walker walker;
   start(&walker, thread, base_of(state, thread, running, &in_trace));
@@ -300,9 +324,11 @@ static void walk_thread(const struct seep_vm_state *state, uintptr_t thread, boo
       in_trace = false;
     }
     if (key == 0) key = frame_key(&walker, function, &handle);
-    seep_stack_push(stack, total, key | marks, handle);
+    seep_stack_push(stack, &total, key | marks, handle);
     marks = 0;
+    total = take_lua_callers(&walker, stack, total);
   }
+  return total;
 }
 
 static void walk(const struct seep_vm_state *state, struct seep_stack *out) {
@@ -310,7 +336,7 @@ static void walk(const struct seep_vm_state *state, struct seep_stack *out) {
   uint32_t count = find_threads(state, threads);
   uint32_t total = 0;
   for (uint32_t i = count; i-- > 0;) {
-    walk_thread(state, threads[i], i + 1 == count, out, &total);
+    total = walk_thread(state, threads[i], i + 1 == count, out, total);
   }
   seep_stack_finish(out, total);
 }
@@ -371,11 +397,12 @@ static uint32_t position_of(uintptr_t proto, uintptr_t pc) {
   return pc > code && is_code_of(proto, pc) ? (uint32_t)((pc - code) / 4 - 1) : 0;
 }
 
-/* The walk's handle of a Lua frame is its prototype already. */
+/* The walk's handle of a Lua frame is its prototype already, or leads there. */
 static uintptr_t function_behind(const struct seep_vm_state *state, uint64_t key, uintptr_t handle) {
   (void)state;
   (void)key;
-  return handle;
+  if ((handle & HANDLE_IS_FRAME) == 0) return handle;
+  return seep_load_pointer(NULL, function_of(handle - HANDLE_IS_FRAME) + FUNCTION_PC) - PROTO_BYTES;
 }
 
 static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,

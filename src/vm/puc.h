@@ -98,8 +98,8 @@ SEEP_ALWAYS_INLINE uint64_t seep_puc_key(const struct seep_image *image,
                                          const struct seep_puc_layout *layout,
                                          const struct seep_puc_traits *traits, uintptr_t thread,
                                          uintptr_t ci, bool innermost) {
-  uintptr_t slot = seep_load_pointer(image, ci + layout->ci_func);
   if (traits->call_infos_in_array) {
+    uintptr_t slot = seep_load_pointer(image, ci + layout->ci_func);
     uintptr_t closure = seep_load_pointer(image, slot);
     if (seep_load_u8(image, closure + layout->cl_isC)) {
       return SEEP_KEY_C | seep_load_pointer(image, closure + layout->cl_f);
@@ -107,11 +107,15 @@ SEEP_ALWAYS_INLINE uint64_t seep_puc_key(const struct seep_image *image,
     uint64_t tail = seep_load_u32(image, ci + layout->ci_tailcalls) > 0 ? SEEP_KEY_TAIL : 0;
     return tail | seep_puc_pc(image, layout, traits, thread, ci, innermost);
   }
+  /* One test tells the usual frame, a Lua function that was not tail called. */
   uint32_t status = seep_puc_call_status(image, layout, traits, ci);
+  uint32_t usual = status & (traits->status_lua | traits->status_c | traits->status_tail);
+  if (SEEP_LIKELY(usual == traits->status_lua)) return seep_load_pointer(image, ci + layout->ci_savedpc);
   uint64_t tail = (status & traits->status_tail) ? SEEP_KEY_TAIL : 0;
   bool is_lua = traits->status_lua ? (status & traits->status_lua) != 0
                                    : (status & traits->status_c) == 0;
   if (is_lua) return tail | seep_load_pointer(image, ci + layout->ci_savedpc);
+  uintptr_t slot = seep_load_pointer(image, ci + layout->ci_func);
   return tail | SEEP_KEY_C | seep_puc_c_function(image, layout, traits, slot);
 }
 
@@ -176,18 +180,17 @@ SEEP_ALWAYS_INLINE bool seep_puc_take_innermost(const struct seep_image *image,
                                                 struct seep_stack *stack) {
   uintptr_t ci = seep_load_pointer(image, thread + layout->L_ci);
   uintptr_t base = seep_puc_base_ci(image, layout, traits, thread);
-  uint32_t count = stack->count;
+  uint32_t first = stack->count, count = first;
   bool innermost = true;
-  while (ci != 0 && ci != base) {
-    if (SEEP_UNLIKELY(count == SEEP_STACK_MAX)) break;
-    stack->keys[count] = seep_puc_key(image, layout, traits, thread, ci, innermost) | marks;
+  while (ci != 0 && ci != base && SEEP_LIKELY(count < SEEP_STACK_MAX)) {
+    stack->keys[count] = seep_puc_key(image, layout, traits, thread, ci, innermost);
     stack->handles[count] = ci;
     count++;
-    marks = 0;
     innermost = false;
     ci = traits->call_infos_in_array ? ci - layout->ci_size
                                      : seep_load_pointer(image, ci + layout->ci_previous);
   }
+  if (count > first) stack->keys[first] |= marks;
   stack->count = count;
   return ci == 0 || ci == base;
 }
