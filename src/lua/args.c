@@ -46,7 +46,8 @@ uint32_t seep_args_count(lua_State *L, int argument, const char *function, uint3
   if (lua_type(L, argument) != LUA_TNUMBER) {
     seep_args_bad(L, argument, function, "number expected, got %s", luaL_typename(L, argument));
   }
-  seep_args_bad(L, argument, function, "a whole number from %d up expected, got %f", (int)least, lua_tonumber(L, argument));
+  seep_args_bad(L, argument, function, "a whole number from %d up expected, got %f", (int)least,
+                lua_tonumber(L, argument));
   return 0;
 }
 
@@ -77,13 +78,15 @@ static void read_choice(lua_State *L, int argument, const char *function, struct
     return;
   }
   const char *got = text != NULL ? lua_pushfstring(L, "'%s'", text) : luaL_typename(L, -1);
-  seep_args_bad(L, argument, function, "option '%s' takes %s, not %s", option->name, push_choices(L, option->choices), got);
+  seep_args_bad(L, argument, function, "option '%s' takes %s, not %s", option->name,
+                push_choices(L, option->choices), got);
 }
 
 static void read_count_option(lua_State *L, int argument, const char *function, struct seep_option *option) {
   uint32_t most = option->most != 0 ? option->most : INT32_MAX;
   if (read_count(L, -1, option->least, &option->number) && option->number <= most) return;
-  const char *got = lua_type(L, -1) == LUA_TNUMBER ? lua_pushfstring(L, "%f", lua_tonumber(L, -1)) : luaL_typename(L, -1);
+  const char *got =
+      lua_type(L, -1) == LUA_TNUMBER ? lua_pushfstring(L, "%f", lua_tonumber(L, -1)) : luaL_typename(L, -1);
   if (option->most == 0) {
     seep_args_bad(L, argument, function, "option '%s' takes a whole number from %d up, not %s", option->name,
                   (int)option->least, got);
@@ -99,7 +102,8 @@ static void read_text(lua_State *L, int argument, const char *function, struct s
     seep_args_bad(L, argument, function, "option '%s' takes a string, not %s", option->name, luaL_typename(L, -1));
   }
   if (length == 0 || strlen(option->text) != length) {
-    seep_args_bad(L, argument, function, "option '%s' is %s", option->name, length == 0 ? "empty" : "no path: it has a zero byte");
+    seep_args_bad(L, argument, function, "option '%s' is %s", option->name,
+                  length == 0 ? "empty" : "no path: it has a zero byte");
   }
 }
 

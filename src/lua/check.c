@@ -99,7 +99,10 @@ static enum seep_status open_recording(struct check *check, lua_State *L, struct
     return seep_error_set(error, SEEP_E_SYSTEM, "TMPDIR is too long");
   }
   int file = mkstemp(check->temporary);
-  if (file < 0) return seep_error_set(error, SEEP_E_SYSTEM, "%s: no file can be made here: set TMPDIR to a folder that can be written", folder);
+  if (file < 0) {
+    return seep_error_set(error, SEEP_E_SYSTEM,
+                          "%s: no file can be made here: set TMPDIR to a folder that can be written", folder);
+  }
   close(file);
   struct seep_session_request request = {.out = check->temporary, .mode = SEEP_MODE_EXACT};
   enum seep_status status = seep_session_start_quietly(check->session, L, &request, error);
@@ -145,7 +148,8 @@ static enum seep_status read_point(struct check *check, lua_State *L, struct see
     return seep_error_set(error, SEEP_E_FORMAT, "%s: the state is not in the capture", check->session->path);
   }
   if (seep_reader_state(check->reader, check->session->state_index)->mode == SEEP_MODE_EXACT) return SEEP_OK;
-  return seep_error_set(error, SEEP_E_USAGE, "every allocation is needed, and this process records in another mode than exact");
+  return seep_error_set(error, SEEP_E_USAGE,
+                        "every allocation is needed, and this process records in another mode than exact");
 }
 
 /* Runs what is at `function` and collects. The error that it raised, if any, is
@@ -201,7 +205,8 @@ static void print_stack(const struct check *check, FILE *out, const struct seep_
   for (uint32_t i = 0; i < row->frame_count && told <= CALLERS_TOLD; i++) {
     const struct seep_profile_frame *frame = row->frames[i];
     if (frame->kind == SEEP_FUNCTION_C) continue;
-    bool is_caller = told > 0 && (int)frame->line == check->caller_line && strcmp(frame->source, check->caller_source) == 0;
+    bool is_caller = told > 0 && (int)frame->line == check->caller_line &&
+                     strcmp(frame->source, check->caller_source) == 0;
     if (is_caller && i > 0 && row->frames[i - 1]->kind == SEEP_FUNCTION_C) return;
     fputs(told == 0 ? "" : told == 1 ? ", called from " : " ← ", out);
     if (told == CALLERS_TOLD) fputs("…", out);
@@ -333,7 +338,9 @@ int seep_check(lua_State *L) {
   status = run_rounds(check, L, 1, collector, &raised, &error);
   restore(check, L);
   if (raised) return lua_error(L);
-  if (status == SEEP_OK && check->finding.leaking_count > 0) status = seep_answer_guarded(describe_leaks, check, &error);
+  if (status == SEEP_OK && check->finding.leaking_count > 0) {
+    status = seep_answer_guarded(describe_leaks, check, &error);
+  }
   if (status != SEEP_OK) return cannot_check(L, &error);
   if (check->message != NULL) return seep_args_raise(L, check->message);
   lua_pushboolean(L, true);

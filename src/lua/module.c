@@ -90,7 +90,8 @@ static struct wish read_wish(lua_State *L, int argument, const char *function, u
   _Static_assert(SEEP_SORT_LIVE == 0 && SEEP_SORT_PEAK == 4, "the names above are in order");
   uint32_t limit = seep_args_count(L, argument, function, 1, otherwise);
   seep_args_options(L, argument + 1, function, options, SEEP_ARRAY_SIZE(options));
-  return (struct wish){.limit = limit, .by = (enum seep_by)options[0].number, .sort = (enum seep_sort)options[1].number};
+  return (struct wish){.limit = limit, .by = (enum seep_by)options[0].number,
+                       .sort = (enum seep_sort)options[1].number};
 }
 
 /* Opens what there is to see: the running recording, a closed view, or the last capture. */
@@ -131,7 +132,8 @@ enum { MODE, OUT, INTERVAL, COUNT };
 enum { INSTRUCTIONS_DEFAULT = 1000 };
 
 static void read_mode(const struct seep_option *options, struct seep_session_request *request) {
-  static const enum seep_mode by_name[] = {SEEP_MODE_EXACT, SEEP_MODE_SAMPLE, SEEP_MODE_LINE, SEEP_MODE_CALL, SEEP_MODE_COUNT};
+  static const enum seep_mode by_name[] = {SEEP_MODE_EXACT, SEEP_MODE_SAMPLE, SEEP_MODE_LINE,
+                                           SEEP_MODE_CALL, SEEP_MODE_COUNT};
   request->mode = by_name[options[MODE].number];
   if (request->mode == SEEP_MODE_SAMPLE) request->interval = options[INTERVAL].number;
   if (request->mode == SEEP_MODE_COUNT) request->interval = options[COUNT].number;

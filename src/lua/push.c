@@ -89,7 +89,9 @@ static void push_row(lua_State *L, const struct seep_profile *profile, const str
   lua_createtable(L, 0, 20);
   if (row->file != NULL) set_text(L, "file", row->file);
   if (row->source != NULL && row->source[0] != '\0') set_text(L, "source", row->source);
-  if (row->file != NULL && profile->by != SEEP_BY_FUNCTION && profile->by != SEEP_BY_TYPE) set_integer(L, "line", row->line);
+  if (row->file != NULL && profile->by != SEEP_BY_FUNCTION && profile->by != SEEP_BY_TYPE) {
+    set_integer(L, "line", row->line);
+  }
   if (row->function != NULL) set_text(L, "function", row->function);
   if (row->type >= 0) set_text(L, "type", seep_type_name((enum seep_type)row->type));
   set_boolean(L, "exact", row->exact);
@@ -164,13 +166,17 @@ void seep_push_stats(lua_State *L, const struct seep_profile *profile) {
   set_integer(L, "growth_bytes", (uint64_t)totals->counters.growth_bytes);
   set_integer(L, "vm_bytes", totals->vm_bytes);
   if (totals->has_blocks) set_collections(L, totals);
-  if (totals->has_blocks && profile->state_count == 1 && !profile->is_difference) set_integer(L, "peak_bytes", totals->peak_bytes);
+  if (totals->has_blocks && profile->state_count == 1 && !profile->is_difference) {
+    set_integer(L, "peak_bytes", totals->peak_bytes);
+  }
   if (profile->mode == SEEP_MODE_SAMPLE && !profile->is_difference) set_intervals(L, &totals->estimates);
   set_integer(L, "states", profile->state_count);
   set_integer(L, "unrecorded_states", profile->unrecorded_states);
   if (profile->state_count > 0) set_text(L, "vm", profile->states[0].family);
   set_text(L, "mode", seep_profile_mode_name(profile->mode));
-  if (profile->mode == SEEP_MODE_SAMPLE || profile->mode == SEEP_MODE_COUNT) set_integer(L, "interval", profile->interval);
+  if (profile->mode == SEEP_MODE_SAMPLE || profile->mode == SEEP_MODE_COUNT) {
+    set_integer(L, "interval", profile->interval);
+  }
   set_integer(L, "pid", profile->pid);
   if (profile->duration_s >= 0) {
     lua_pushnumber(L, profile->duration_s);

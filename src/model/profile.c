@@ -150,7 +150,8 @@ static const struct seep_profile_frame *make_frame(struct builder *builder,
                                                       : show_source(abbreviation_of(builder->record->family), source, source_bytes);
   bool in_file = source_bytes > 0 && source[0] == '@';
   frame->file = own(builder->owned, file);
-  frame->source = function->kind == SEEP_FUNCTION_C ? "=[C]" : own(builder->owned, seep_text_utf8(source, source_bytes));
+  frame->source = function->kind == SEEP_FUNCTION_C ? "=[C]"
+                                                        : own(builder->owned, seep_text_utf8(source, source_bytes));
   frame->function = own(builder->owned, show_function(builder->names, function, file, in_file, name, name_bytes));
   frame->line = record->line;
   frame->line_defined = function->line_defined;
@@ -196,7 +197,8 @@ static const struct seep_profile_frame *lua_leaf(struct builder *builder, uint32
   while ((frame = next_frame(builder, &node)) != NULL) {
     if (frame->kind != SEEP_FUNCTION_C && !(frame->flags & SEEP_FRAME_TRUNCATED)) return frame;
   }
-  static const struct seep_profile_frame no_lua = {.file = "[C]", .source = "=[C]", .function = "[C]", .kind = SEEP_FUNCTION_C};
+  static const struct seep_profile_frame no_lua = {.file = "[C]", .source = "=[C]", .function = "[C]",
+                                                   .kind = SEEP_FUNCTION_C};
   return &no_lua;
 }
 
@@ -498,7 +500,8 @@ static void count_frees_by_place(struct builder *builder) {
 static void count_pending(struct builder *builder) {
   uint64_t size = builder->record->pending_bytes;
   if (builder->record->mode == SEEP_MODE_SAMPLE) return; /* one sample more or less */
-  if (size == 0 || builder->request->only != NULL || builder->record->pending_node >= builder->record->node_count) return;
+  if (size == 0 || builder->request->only != NULL) return;
+  if (builder->record->pending_node >= builder->record->node_count) return;
   struct seep_counters counters = {.alloc_bytes = size, .alloc_count = 1, .live_bytes = size,
                                    .live_count = 1, .growth_bytes = (int64_t)size};
   seep_counters_add(&merged_row(builder, builder->record->pending_node, SEEP_TYPE_OTHER, true)->counters, &counters);

@@ -167,7 +167,8 @@ static void judge_groups(struct grouping *grouping, const struct seep_rounds *ro
 
 static bool is_told(const struct grouping *grouping, const struct group *group) {
   return group->verdict == SEEP_ROUNDS_LEAK ||
-         (group->verdict == SEEP_ROUNDS_GROWING_BUFFER && seep_map_get(&grouping->index, group->place, LEAKING_PLACE) == 0);
+         (group->verdict == SEEP_ROUNDS_GROWING_BUFFER &&
+          seep_map_get(&grouping->index, group->place, LEAKING_PLACE) == 0);
 }
 
 static void clear_grouping(struct grouping *grouping) {
@@ -211,12 +212,15 @@ static struct seep_rounds_live typical_of(const struct seep_rounds *rounds, uint
 /* -- The whole ------------------------------------------------------------------ */
 
 /* Puts every row into its group, and the number of that into groups[row]. */
-static void group_rows(struct grouping *grouping, const struct seep_rounds *rounds, uint32_t row_count, uint32_t *groups) {
+static void group_rows(struct grouping *grouping, const struct seep_rounds *rounds, uint32_t row_count,
+                       uint32_t *groups) {
   for (uint32_t row = 1; row < row_count; row++) {
     groups[row] = group_of(grouping, seep_reader_row(grouping->reader, grouping->state, row), rounds->noted);
     if (groups[row] == 0) continue;
     struct group *group = &grouping->groups[groups[row] - 1];
-    for (uint32_t point = 0; point < rounds->noted; point++) group->live_bytes[point] += noted(rounds, point, row).bytes;
+    for (uint32_t point = 0; point < rounds->noted; point++) {
+      group->live_bytes[point] += noted(rounds, point, row).bytes;
+    }
     group->first_count += noted(rounds, 0, row).count;
     group->last_count += noted(rounds, rounds->noted - 1, row).count;
   }
@@ -239,7 +243,8 @@ static void find_leaks(const struct grouping *grouping, const struct seep_rounds
   for (uint32_t row = 1; row < finding->row_count; row++) {
     const struct group *group = groups[row] == 0 ? NULL : &grouping->groups[groups[row] - 1];
     if (group == NULL || !is_told(grouping, group)) continue;
-    if (noted(rounds, rounds->noted - 1, row).bytes <= noted(rounds, 0, row).bytes || is_blur(rounds, group, row)) continue;
+    if (noted(rounds, rounds->noted - 1, row).bytes <= noted(rounds, 0, row).bytes) continue;
+    if (is_blur(rounds, group, row)) continue;
     finding->leaks[row] = true;
     finding->leaking_count++;
     finding->per_round[row] = typical_of(rounds, row, group->verdict == SEEP_ROUNDS_GROWING_BUFFER);

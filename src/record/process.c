@@ -490,7 +490,9 @@ static bool any_member(void) {
 /* Under the lock: a capture of our own, now, so that what fails is known. */
 static enum seep_status begin_recording(const struct seep_settings *settings, struct seep_error *error) {
   if (!process.watched) process.watched = watch_forks();
-  if (!process.watched) return seep_error_set(error, SEEP_E_SYSTEM, "this kernel does not say when a process was forked");
+  if (!process.watched) {
+    return seep_error_set(error, SEEP_E_SYSTEM, "this kernel does not say when a process was forked");
+  }
   process.settings = *settings;
   process.pid = getpid();
   char *path = process.settings.path;

@@ -52,7 +52,8 @@ static bool may_overwrite(int file) {
 }
 
 static enum seep_status cannot_write(const char *path, const char *option, int failure, struct seep_error *error) {
-  return seep_error_set(error, SEEP_E_SYSTEM, "%s: %s: give %s a place that can be written", path, strerror(failure), option);
+  return seep_error_set(error, SEEP_E_SYSTEM, "%s: %s: give %s a place that can be written", path,
+                        strerror(failure), option);
 }
 
 enum seep_status seep_capture_path_prepare(const char *path, const char *option, struct seep_error *error) {
