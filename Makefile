@@ -79,6 +79,7 @@ help:
 	@echo 'make check-asan    the tests with AddressSanitizer and UBSan builds'
 	@echo 'make check-sampling  what mode sample estimates, in a thousand runs'
 	@echo 'make check-valgrind  the tests under valgrind'
+	@echo 'make verdict       precision and recall of `leaks`, see test/verdict/README.md'
 	@echo 'make bench         what recording costs; BENCH_OPTIONS="--quick" and others, see bench/README.md'
 	@echo 'make install       PREFIX=/usr/local DESTDIR='
 	@echo 'make clean'

@@ -8,7 +8,7 @@ UNIT_SOURCES := $(wildcard test/unit/test_*.c)
 UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(UNIT_SOURCES))
 # Programs of ours that black-box tests run.
 TEST_DRIVERS := $(BUILD)/test/damage
-BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/real/*.t))
+BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/verdict/*.t test/real/*.t))
 TESTS ?= $(UNIT_TESTS) $(BLACK_BOX_TESTS)
 
 # A unit test is linked with everything but entry points.
@@ -48,4 +48,9 @@ check-sampling: all $(BUILD)/test/test_estimate
 	@SEEP_SAMPLING_LONG=1 $(BUILD)/test/test_estimate
 	@SAMPLING_RUNS=1000 $(PROVE) --verbose test/cli/sampling.t
 
-.PHONY: test check-sampling check-asan asan-test check-valgrind
+# Is `leaks` right? Programs of which one knows whether they leak, judged on every
+# VM (test/verdict/README.md). Takes some ten minutes.
+verdict: all
+	test/verdict/run $(VERDICT_OPTIONS)
+
+.PHONY: test verdict check-sampling check-asan asan-test check-valgrind

@@ -46,6 +46,22 @@ static bool write_answer(const struct request *request, const struct seep_profil
   return fflush(stdout) == 0 && !ferror(stdout);
 }
 
+static int answer(const struct seep_verb *verb, const struct request *request, const struct seep_reader *reader,
+                  const char *path) {
+  struct seep_profile profile;
+  struct seep_findings findings;
+  seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
+  seep_verb_note_running(&profile);
+  seep_findings_build(&profile, &findings);
+  int status = request->fail_on_leak && findings.leak_count > 0 ? LEAK_FOUND : SEEP_DONE;
+  if (!write_answer(request, &profile, &findings)) {
+    status = seep_verb_fail(verb, SEEP_FAILED, "the answer could not be written");
+  }
+  seep_findings_free(&findings);
+  seep_profile_free(&profile);
+  return status;
+}
+
 int seep_verb_leaks(const struct seep_verb *verb, int argc, char **argv) {
   struct request request = {0};
   char path[PATH_MAX];
@@ -57,17 +73,12 @@ int seep_verb_leaks(const struct seep_verb *verb, int argc, char **argv) {
   if (seep_verb_open_capture(request.what, path, sizeof path, &reader, &error) != SEEP_OK) {
     return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
   }
-  struct seep_profile profile;
-  struct seep_findings findings;
-  seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
-  seep_verb_note_running(&profile);
-  seep_findings_build(&profile, &findings);
-  status = request.fail_on_leak && findings.leak_count > 0 ? LEAK_FOUND : SEEP_DONE;
-  if (!write_answer(&request, &profile, &findings)) {
-    status = seep_verb_fail(verb, SEEP_FAILED, "the answer could not be written");
+  if (!seep_findings_possible(reader)) {
+    seep_reader_close(reader);
+    return seep_verb_fail(verb, SEEP_FAILED, "%s: its mode does not know what survives: record in mode exact or sample",
+                          path);
   }
-  seep_findings_free(&findings);
-  seep_profile_free(&profile);
+  status = answer(verb, &request, reader, path);
   seep_reader_close(reader);
   return status;
 }

@@ -280,16 +280,17 @@ static uint64_t difference(uint64_t more, uint64_t less) { return more > less ? 
 static void add_series(struct builder *builder, struct seep_profile_past *past,
                        const struct seep_series_record *series, double weight) {
   const struct seep_history *history = &builder->profile->states[builder->state].history;
-  uint64_t *points = (uint64_t *)past->survivor_bytes;
+  uint64_t *points = (uint64_t *)past->survivor_bytes, *newest = (uint64_t *)past->newest_bytes;
   if (points == NULL) {
-    points = own(builder->owned, seep_must_alloc(SEEP_MOMENTS_MAX * sizeof *points));
-    past->survivor_bytes = points;
+    past->survivor_bytes = points = own(builder->owned, seep_must_alloc(SEEP_MOMENTS_MAX * sizeof *points));
+    past->newest_bytes = newest = own(builder->owned, seep_must_alloc(SEEP_MOMENTS_MAX * sizeof *newest));
   }
   uint32_t at = 0, count = series->count < SEEP_MOMENTS_MAX ? series->count : (uint32_t)SEEP_MOMENTS_MAX;
   for (uint32_t i = 0; i < history->count; i++) {
     while (at < count && series->epochs[at] < history->moments[i].epoch) at++;
     if (at == count || series->epochs[at] != history->moments[i].epoch) continue;
     points[i] += seep_sampled_scale(series->survivor_bytes[at], weight);
+    if (series->newest_bytes[at] > newest[i]) newest[i] = series->newest_bytes[at];
   }
 }
 
@@ -298,7 +299,8 @@ static void add_past(struct builder *builder, struct seep_profile_past *past, co
                      const struct seep_series_record *series, double weight) {
   uint64_t first_alloc_bytes = (uint64_t)row->first_alloc * SEEP_CLOCK_UNIT_BYTES;
   uint64_t last_alloc_bytes = (uint64_t)row->last_alloc * SEEP_CLOCK_UNIT_BYTES;
-  if (past->survivor_bytes == NULL || first_alloc_bytes < past->first_alloc_bytes) past->first_alloc_bytes = first_alloc_bytes;
+  bool is_first = past->survivor_bytes == NULL;
+  if (is_first || first_alloc_bytes < past->first_alloc_bytes) past->first_alloc_bytes = first_alloc_bytes;
   for (int age = 0; age < 2; age++) past->young_bytes[age] += seep_sampled_scale(row->young_bytes[age], weight);
   if (last_alloc_bytes > past->last_alloc_bytes) past->last_alloc_bytes = last_alloc_bytes;
   if (series != NULL) add_series(builder, past, series, weight);
@@ -431,8 +433,7 @@ static void take_history(const struct seep_state_record *record, struct seep_his
   }
 }
 
-static void describe_state(const struct seep_file_header *header, const struct seep_state_record *record,
-                           struct seep_profile_state *state) {
+static void describe_state(const struct seep_state_record *record, struct seep_profile_state *state) {
   state->number = record->number;
   snprintf(state->name, sizeof state->name, "state %u", record->number);
   copy_plain(state->family, sizeof state->family, record->family, sizeof record->family);
@@ -447,8 +448,8 @@ static void describe_state(const struct seep_file_header *header, const struct s
   state->minor_collections = record->minor_count;
   state->dropped = record->dropped_count;
   state->clock_bytes = record->alloc_bytes;
-  state->idle_share = header->ended_cpu_ns > record->busy_cpu_ns
-      ? (double)(header->ended_cpu_ns - record->busy_cpu_ns) / (double)header->ended_cpu_ns : 0;
+  state->idle_share = record->ended_cpu_ns > record->busy_cpu_ns
+      ? (double)(record->ended_cpu_ns - record->busy_cpu_ns) / (double)record->ended_cpu_ns : 0;
   take_history(record, &state->history);
 }
 
@@ -459,7 +460,7 @@ static void add_state(struct builder *builder, uint32_t index) {
   builder->frames = seep_must_alloc((size_t)record->frame_count * sizeof *builder->frames);
   builder->node_hashes = seep_must_alloc((size_t)record->node_count * sizeof *builder->node_hashes);
   builder->main_rows = seep_must_alloc((size_t)record->node_count * sizeof *builder->main_rows);
-  describe_state(seep_reader_header(builder->reader), record, &builder->profile->states[index]);
+  describe_state(record, &builder->profile->states[index]);
   hash_nodes(builder);
   count_rows(builder);
   count_pending(builder);

@@ -37,6 +37,7 @@ struct seep_profile_estimates {
 /* What a verdict asks about a row's past (SEEP_BY_STATE only). */
 struct seep_profile_past {
   const uint64_t *survivor_bytes;  /* least around each moment of the state's history; NULL: never any */
+  const uint64_t *newest_bytes;    /* the size of the newest block then, the largest of the parts; NULL likewise */
   uint64_t young_bytes[2];         /* live bytes born since the last end of an epoch; in the epoch before it */
   uint64_t first_alloc_bytes, last_alloc_bytes; /* the state's clock at those allocations, rounded down to 4096 */
 };

@@ -13,6 +13,7 @@ enum {
   SERIES_BYTES = 16384,
   SITES_MAX = 1000000,
   LEAF_ROWS_MAX = 1 << 16, /* the last rows are for leaf lines alone */
+  LARGE_BLOCK_BYTES = 2048, /* one of which is worth a series */
 };
 
 void (*seep_recorder_on_fork)(void);
@@ -26,13 +27,14 @@ static struct seep_row_record *row_at(const struct seep_recorder *recorder, uint
   return seep_table_record(&recorder->rows, row);
 }
 
-/* Gives a row that has had survivors at the end of an epoch a series. What was
- * born in the row's epoch is among them from the second end on. */
+/* Gives a row that has had survivors at the end of an epoch, or makes large blocks, a
+ * series. What was born in the row's epoch is among them from the second end on. */
 static struct seep_series_record *series_of(struct seep_recorder *recorder,
                                             struct seep_row_record *row) {
   uint32_t passed = (uint32_t)recorder->record->epoch_count - row->epoch;
   if (row->series != 0) return seep_table_record(&recorder->series, row->series);
-  if (row->alloc_bytes - row->freed_bytes == (passed > 1 ? 0 : row->young_bytes[0])) return NULL;
+  bool has_survivors = row->alloc_bytes - row->freed_bytes != (passed > 1 ? 0 : row->young_bytes[0]);
+  if (!has_survivors && row->newest_bytes < LARGE_BLOCK_BYTES) return NULL;
   uint32_t number = recorder->record->series_count;
   if (!seep_table_reserve(recorder->capture, &recorder->series, number + 1)) return NULL;
   struct seep_series_record *series = seep_table_record(&recorder->series, number);
@@ -371,6 +373,7 @@ static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
 void seep_recorder_settle(struct seep_recorder *recorder) {
   settle(recorder, 0);
   if (seep_recorder_samples(recorder)) recorder->record->alloc_bytes = seep_sampler_clock(&recorder->sampler);
+  recorder->record->ended_cpu_ns = seep_clock_cpu_ns();
 }
 
 void seep_recorder_settle_before(struct seep_recorder *recorder, uintptr_t freed_block) {
@@ -446,12 +449,21 @@ static void end_epoch(struct seep_recorder *recorder) {
 static void close_state(struct seep_recorder *recorder, uint64_t vm_bytes) {
   uintptr_t *allocator = (uintptr_t *)(recorder->vm_state.global + recorder->vm_state.vm->allocf);
   recorder->record->vm_bytes = vm_bytes;
+  recorder->record->ended_cpu_ns = seep_clock_cpu_ns();
   recorder->phase = SEEP_PHASE_PASSIVE;
   if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;
   seep_block_table_clear(&recorder->blocks);
   seep_sampler_clear(&recorder->sampler);
   /* From here on another thread may use this recorder for a state of its own. */
   __atomic_store_n(&recorder->record->closed, SEEP_STATE_CLOSED, __ATOMIC_RELEASE);
+}
+
+/* Whether whole collections came and went since the last call: an even number of flips
+ * leaves the word as it was, but the estimate is that of the last one. */
+static bool was_missed(const struct seep_recorder *recorder, bool same_word, uint64_t estimate, uint8_t phase) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  if (!same_word || estimate == recorder->estimate || (phase >= vm->sweep_first && phase <= vm->sweep_last)) return false;
+  return phase < vm->sweep_first || !vm->finalizers_lower_estimate;
 }
 
 /* The collector's word changed. A flip of the white means that an atomic phase
@@ -466,6 +478,7 @@ static SEEP_NOINLINE bool collector_changed(struct seep_recorder *recorder, uint
   bool in_sweep = phase >= vm->sweep_first && phase <= vm->sweep_last;
   uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + vm->estimate);
   bool flipped = ((word ^ recorder->collector_word) & vm->white_bits) != 0;
+  bool same_word = word == recorder->collector_word;
   if (seep_recorder_samples(recorder)) recorder->code_may_go = true;
   if (recorder->collector_word == 0) { /* the first look at a newborn state */
     recorder->collector_word = word;
@@ -483,7 +496,12 @@ static SEEP_NOINLINE bool collector_changed(struct seep_recorder *recorder, uint
     recorder->sweeping = true;
     recorder->sweeping_minor = generational && (in_sweep || estimate == recorder->estimate);
   }
-  if (recorder->sweeping && !in_sweep) end_epoch(recorder);
+  if (recorder->sweeping && !in_sweep) {
+    end_epoch(recorder);
+  } else if (was_missed(recorder, same_word, estimate, phase)) {
+    recorder->sweeping_minor = false;
+    end_epoch(recorder);
+  }
   recorder->estimate = estimate;
   return true;
 }
@@ -491,7 +509,9 @@ static SEEP_NOINLINE bool collector_changed(struct seep_recorder *recorder, uint
 /* False when lua_close has begun: the recorder is no longer this state's. */
 static inline bool observe_collector(struct seep_recorder *recorder, uint64_t vm_bytes) {
   uint64_t word = seep_vm_collector_word(&recorder->vm_state);
-  return SEEP_LIKELY(word == recorder->collector_word) || collector_changed(recorder, word, vm_bytes);
+  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
+  bool same = word == recorder->collector_word && estimate == recorder->estimate;
+  return SEEP_LIKELY(same) || collector_changed(recorder, word, vm_bytes);
 }
 
 bool seep_recorder_observe(struct seep_recorder *recorder, uint64_t vm_bytes) {
@@ -670,6 +690,7 @@ static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
       .vm = vm, .main_thread = main_thread, .global = main_thread + vm->global_offset};
   recorder->record->opened_count++;
   recorder->record->closed = SEEP_STATE_OPEN;
+  recorder->record->ended_cpu_ns = 0;
   recorder->collector_word = 0;
   recorder->sweeping = false;
   recorder->pending.block = 0;

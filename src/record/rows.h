@@ -30,6 +30,7 @@ SEEP_ALWAYS_INLINE void seep_row_add(struct seep_row_record *row, uint64_t size_
   row->alloc_bytes += size_bytes;
   row->alloc_count++;
   row->last_alloc = (uint32_t)(clock_bytes / SEEP_CLOCK_UNIT_BYTES);
+  row->newest_bytes = size_bytes < UINT32_MAX ? (uint32_t)size_bytes : UINT32_MAX;
   if (age < 2) {
     row->young_bytes[age] += size_bytes;
     row->young_count[age]++;

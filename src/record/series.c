@@ -47,6 +47,7 @@ static void follow(struct seep_series_record *series, const struct seep_history 
     while (at < moments && history->moments[at].epoch < series->epochs[i]) at++;
     if (at == moments || history->moments[at].epoch != series->epochs[i]) continue;
     series->epochs[kept] = series->epochs[i];
+    series->newest_bytes[kept] = series->newest_bytes[i];
     series->survivor_bytes[kept++] = floor_bytes;
     floor_bytes = SEEP_NO_FLOOR;
   }
@@ -55,21 +56,22 @@ static void follow(struct seep_series_record *series, const struct seep_history 
   series->generation = history->generation;
 }
 
-static void add_point(struct seep_series_record *series, uint32_t epoch, uint64_t bytes) {
+static void add_point(struct seep_series_record *series, uint32_t epoch, uint32_t newest_bytes) {
   if (series->count >= SEEP_MOMENTS_MAX) return;
   series->epochs[series->count] = epoch;
-  series->survivor_bytes[series->count++] = bytes;
+  series->newest_bytes[series->count] = newest_bytes;
+  series->survivor_bytes[series->count++] = series->floor_bytes;
 }
 
 void seep_series_advance(struct seep_series_record *series, const struct seep_history *history,
-                         uint32_t first, uint32_t now, uint64_t bytes_first, uint64_t bytes_later) {
+                         const struct seep_ends *ends) {
   uint32_t moments = moment_count(history), at = moments;
   if (series->generation != history->generation) follow(series, history);
-  while (at > 0 && history->moments[at - 1].epoch >= first) at--;
-  series->floor_bytes = least(series->floor_bytes, bytes_first);
+  while (at > 0 && history->moments[at - 1].epoch >= ends->first) at--;
+  series->floor_bytes = least(series->floor_bytes, ends->bytes_first);
   for (; at < moments; at++) {
     uint32_t epoch = history->moments[at].epoch;
-    add_point(series, epoch, series->floor_bytes);
-    series->floor_bytes = epoch + 1 == now ? SEEP_NO_FLOOR : bytes_later;
+    add_point(series, epoch, ends->newest_bytes);
+    series->floor_bytes = epoch + 1 == ends->now ? SEEP_NO_FLOOR : ends->bytes_later;
   }
 }

@@ -23,10 +23,16 @@ void seep_history_note(struct seep_history *history, uint64_t alloc_bytes, uint3
 /* An empty series: at the moments before its first point the row had no survivors. */
 void seep_series_start(struct seep_series_record *series, const struct seep_history *history);
 
-/* Takes note of the ends of epochs from that of `first` to the one before `now`: there
- * were `bytes_first` survivors at the first of them, and `bytes_later`, which is
- * not less, at the others. Any values are safe: a file may hold them. */
+/* What a row that is touched again has to say about the ends of epochs since. */
+struct seep_ends {
+  uint32_t first, now;           /* from the end of epoch `first` to that of the one before `now` */
+  uint64_t bytes_first;          /* survivors at the first of them, */
+  uint64_t bytes_later;          /* and at the others: not less */
+  uint32_t newest_bytes;         /* the size of the newest block, at all of them */
+};
+
+/* Takes note of these ends. Any values are safe: a file may hold them. */
 void seep_series_advance(struct seep_series_record *series, const struct seep_history *history,
-                         uint32_t first, uint32_t now, uint64_t bytes_first, uint64_t bytes_later);
+                         const struct seep_ends *ends);
 
 #endif

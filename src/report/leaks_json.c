@@ -21,7 +21,8 @@ static json_t *finding_object(const struct seep_finding *finding) {
   seep_json_put(object, "live_bytes", seep_json_integer(finding->live_bytes));
   seep_json_put(object, "live_count", seep_json_integer(finding->live_count));
   seep_json_put(object, "survivor_bytes", seep_json_integer(finding->survivor_bytes));
-  seep_json_put(object, "survivor_bytes_per_epoch", seep_json_integer((uint64_t)fmax(finding->survivor_bytes_per_epoch, 0)));
+  uint64_t per_epoch = (uint64_t)fmax(finding->survivor_bytes_per_epoch, 0);
+  seep_json_put(object, "survivor_bytes_per_epoch", seep_json_integer(per_epoch));
   seep_json_put(object, "evidence", json_string(finding->evidence));
   return object;
 }

@@ -66,8 +66,7 @@ struct seep_file_header {
   uint32_t command_bytes;      /* used of command */
   uint32_t interval;           /* mode sample: bytes between two samples, on average; else 0 */
   char command[2048];          /* the arguments, each ended by a zero byte */
-  uint64_t ended_cpu_ns;       /* processor time of the process, 0 until sealed */
-  char reserved[SEEP_HEADER_BYTES - 2416];
+  char reserved[SEEP_HEADER_BYTES - 2408];
 };
 
 struct seep_segment_header {
@@ -126,7 +125,8 @@ struct seep_state_record {
   uint32_t pending_node;
   uint32_t mode;               /* enum seep_mode */
   uint64_t alloc_bytes;        /* by all allocations so far: the state's clock */
-  uint64_t busy_cpu_ns;        /* processor time when the clock had come to about its last 64th */
+  uint64_t busy_cpu_ns;        /* processor time when the clock had come to about its last 64th, */
+  uint64_t ended_cpu_ns;       /* and when the state was closed or the capture sealed; 0 until then */
   struct seep_history history;
 };
 
@@ -190,29 +190,30 @@ struct seep_row_record {
   uint32_t epoch;              /* of the state, when the row was last touched */
   /* The clock at its last and at its first allocation, in units of SEEP_CLOCK_UNIT_BYTES. */
   uint32_t last_alloc, first_alloc;
-  uint32_t reserved;
+  uint32_t newest_bytes;       /* the size of the last block, at most UINT32_MAX */
 };
 
 #define SEEP_NO_FLOOR UINT64_MAX
 
-/* The survivor bytes of a row at moments of its state: the least that there were
- * at an end of an epoch since the moment before. */
+/* The survivor bytes of a row at moments of its state, the least that there were at an
+ * end of an epoch since the moment before, and the size of its newest block then. */
 struct seep_series_record {
   uint32_t count;
   uint32_t generation;         /* of the history that the points follow */
   uint64_t floor_bytes;        /* least since the last point, or SEEP_NO_FLOOR */
   uint32_t epochs[SEEP_MOMENTS_MAX];  /* of the moments */
   uint64_t survivor_bytes[SEEP_MOMENTS_MAX];
+  uint32_t newest_bytes[SEEP_MOMENTS_MAX];
 };
 
 _Static_assert(sizeof(struct seep_file_header) == SEEP_HEADER_BYTES, "the header is one page");
 _Static_assert(sizeof(struct seep_segment_header) == 64, "doc/format.md says 64");
-_Static_assert(sizeof(struct seep_state_record) == 1000, "doc/format.md says 1000");
+_Static_assert(sizeof(struct seep_state_record) == 1008, "doc/format.md says 1008");
 _Static_assert(sizeof(struct seep_history) == 800, "doc/format.md says 800");
 _Static_assert(sizeof(struct seep_function_record) == 24, "doc/format.md says 24");
 _Static_assert(sizeof(struct seep_frame_record) == 16, "doc/format.md says 16");
 _Static_assert(sizeof(struct seep_node_record) == 24, "doc/format.md says 24");
 _Static_assert(sizeof(struct seep_row_record) == 104, "doc/format.md says 104");
-_Static_assert(sizeof(struct seep_series_record) == 400, "doc/format.md says 400");
+_Static_assert(sizeof(struct seep_series_record) == 528, "doc/format.md says 528");
 
 #endif

@@ -303,7 +303,6 @@ static bool seal_header(int file, struct seep_file_header *header) {
   struct seep_file_header *shared = map_file(file, 0, SEEP_HEADER_BYTES, NULL);
   if (shared == NULL) return false;
   header->ended_monotonic_ns = seep_clock_monotonic_ns();
-  header->ended_cpu_ns = seep_clock_cpu_ns();
   memcpy(header->seal, SEEP_SEAL_MAGIC, sizeof header->seal);
   header->checksum = 0;
   header->checksum = seep_checksum(0, header, SEEP_HEADER_BYTES);

@@ -24,13 +24,18 @@ struct seep_curve {
   uint32_t count;                       /* of points, in the order of born_bytes */
   double at_bytes[SEEP_CURVE_POINTS];   /* the clock until which the survivors of a point were born */
   double bytes[SEEP_CURVE_POINTS];      /* survivors */
-  double epoch_bytes[SEEP_CURVE_POINTS];/* of the clock, in the last epoch before the point */
+  double newest_bytes[SEEP_CURVE_POINTS]; /* the size of the newest block then */
+  double epoch[SEEP_CURVE_POINTS];      /* the number of the epoch that ended there */
+  bool is_share;                        /* of a line's callers, or of no line: judged by a long curve alone */
   bool resized;                         /* parts that grow in place: few, each twice the one before */
   double clock_bytes;                   /* now */
+  double last_epoch_bytes;              /* of the clock, in the last epoch that ended */
   double idle_share;                    /* of the program's work, done after it had all but stopped allocating */
   double first_alloc_bytes, last_alloc_bytes; /* the clock at those allocations */
-  double ended_bytes, spared_bytes;     /* the clock at the last end of an epoch; what lives of the epoch that it ended */
-  double live_bytes, alloc_bytes;       /* now; of all blocks ever */
+  double ended_bytes;                   /* the clock at the last end of an epoch */
+  double spared_bytes;                  /* what lives of the epoch that it ended */
+  double heap_bytes;                    /* live of the whole state, now */
+  double live_bytes, live_count, alloc_bytes; /* now; of all blocks ever */
   double died_share;                    /* of the blocks that became survivors, how many are gone: 0 to 1 */
 };
 
@@ -38,7 +43,8 @@ struct seep_shape {
   enum seep_verdict verdict;
   double confidence;                    /* 0 to 1 */
   bool doubling;                        /* the growth is that of a part that doubles when it is full */
-  bool few;                             /* there were too few ends of epochs to be sure */
+  bool swelling;                        /* … of one block that is replaced by a larger one again and again */
+  bool few;                             /* there were too few ends of epochs to see a curve */
   uint32_t onset, steps, rises;         /* point where growth began; points after it; how many are higher than before */
   uint32_t last_rise;                   /* point of the last growth */
   double from_bytes, to_bytes;          /* floor at the onset and at the last point */

@@ -1,20 +1,21 @@
 /* Groups of rows, their curves and what follows from them. See verdict.h. */
 #include "verdict/verdict.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "verdict/evidence.h"
 
-enum { LEAST_BYTES = 4096, CALLERS_DEPTH = 24 };
+enum { LEAST_BYTES = 4096, LEAST_SHARE = 256, LARGE_PART_BYTES = 1024, FEW_COLLECTIONS = 4, CALLERS_DEPTH = 24 };
 
 struct judge {
   const struct seep_profile *profile;
   const struct seep_profile_row **rows;  /* sorted, so that a group is a range */
   struct seep_findings *out;
   uint32_t capacity;
+  double least_bytes;                    /* growth that matters */
 };
 
 /* The rows [first, end) have their `depth` innermost Lua frames in common. */
@@ -100,7 +101,7 @@ static const struct seep_profile_state *state_of(const struct judge *judge, uint
 /* What is added up beside the curve. */
 struct sums {
   double died, survived;         /* blocks */
-  double buffer_bytes;
+  double large_part_bytes;
 };
 
 static void add_row(struct seep_curve *curve, const struct seep_profile_row *row, uint32_t moments,
@@ -109,16 +110,18 @@ static void add_row(struct seep_curve *curve, const struct seep_profile_row *row
   if (row->type == SEEP_TYPE_OTHER) return; /* the VM's own: tables of strings, traces */
   for (uint32_t i = 0; i < moments && past->survivor_bytes != NULL; i++) {
     curve->bytes[i] += (double)past->survivor_bytes[i];
+    curve->newest_bytes[i] = fmax(curve->newest_bytes[i], (double)past->newest_bytes[i]);
   }
   curve->bytes[moments] += (double)row->counters.survivor_bytes;
   curve->alloc_bytes += (double)row->counters.alloc_bytes;
   curve->live_bytes += (double)row->counters.live_bytes;
+  curve->live_count += (double)row->counters.live_count;
   curve->spared_bytes += (double)past->young_bytes[1];
-  if ((double)past->first_alloc_bytes < curve->first_alloc_bytes) curve->first_alloc_bytes = (double)past->first_alloc_bytes;
-  if ((double)past->last_alloc_bytes > curve->last_alloc_bytes) curve->last_alloc_bytes = (double)past->last_alloc_bytes;
-  if (row->type == SEEP_TYPE_BUFFER) { /* resizes count as frees there */
-    sums->buffer_bytes += (double)row->counters.live_bytes;
-    return;
+  curve->first_alloc_bytes = fmin(curve->first_alloc_bytes, (double)past->first_alloc_bytes);
+  curve->last_alloc_bytes = fmax(curve->last_alloc_bytes, (double)past->last_alloc_bytes);
+  if (row->type == SEEP_TYPE_BUFFER && row->counters.alloc_bytes >= LARGE_PART_BYTES * row->counters.alloc_count) {
+    sums->large_part_bytes += (double)row->counters.live_bytes;
+    return; /* they are resized: not every free is a death */
   }
   uint64_t gone = row->counters.freed_count;
   sums->died += gone > row->counters.temporary_count ? (double)(gone - row->counters.temporary_count) : 0;
@@ -132,10 +135,10 @@ static void place_points(const struct seep_profile_state *state, uint32_t moment
   for (uint32_t i = 0; i < moments; i++) {
     const struct seep_moment *moment = &history->moments[i];
     curve->at_bytes[i] = (double)(curve->resized ? moment->alloc_bytes : moment->born_bytes);
-    curve->epoch_bytes[i] = (double)(moment->alloc_bytes - moment->born_bytes);
+    curve->epoch[i] = moment->epoch;
   }
   curve->at_bytes[moments] = (double)history->ended_bytes[curve->resized ? 0 : 1];
-  curve->epoch_bytes[moments] = (double)(history->ended_bytes[0] - history->ended_bytes[1]);
+  curve->epoch[moments] = (double)state->epochs - 1;
 }
 
 /* The points are the moments, then now. */
@@ -145,12 +148,15 @@ static void take_curve(const struct judge *judge, struct range range, struct see
   uint32_t moments = history->count;
   struct sums sums = {0};
   *curve = (struct seep_curve){.clock_bytes = (double)state->clock_bytes,
+                               .heap_bytes = (double)state->counters.live_bytes,
                                .first_alloc_bytes = (double)state->clock_bytes,
                                .ended_bytes = (double)history->ended_bytes[0],
+                               .last_epoch_bytes = (double)(history->ended_bytes[0] - history->ended_bytes[1]),
                                .idle_share = judge->profile->state_count == 1 ? state->idle_share : 0};
   for (uint32_t i = range.first; i < range.end; i++) add_row(curve, judge->rows[i], moments, &sums);
-  curve->resized = sums.buffer_bytes > 0.9 * curve->live_bytes;
+  curve->resized = sums.large_part_bytes > 0.9 * curve->live_bytes;
   curve->died_share = sums.died > 0 ? sums.died / (sums.died + sums.survived) : 0;
+  curve->is_share = range.depth > 1 || frame_at(judge->rows[range.first], 0) == NULL;
   place_points(state, moments, curve);
   curve->count = moments;
   if (moments == 0) return;
@@ -182,7 +188,8 @@ static const struct seep_profile_frame *separating_caller(const struct judge *ju
     struct range best = range;
     for (uint32_t first = range.first; first < range.end;) {
       struct range child = next_child(judge, range, first);
-      double child_growth = child.first == range.first && child.end == range.end ? growth : growth_of(judge, child, since_bytes);
+      bool is_all = child.first == range.first && child.end == range.end;
+      double child_growth = is_all ? growth : growth_of(judge, child, since_bytes);
       if (child_growth > most) {
         most = child_growth;
         best = child;
@@ -202,11 +209,17 @@ static int type_of_group(const struct judge *judge, struct range range) {
   double bytes[SEEP_TYPE_COUNT] = {0};
   for (uint32_t i = range.first; i < range.end; i++) {
     const struct seep_profile_row *row = judge->rows[i];
-    if (row->type >= 0) bytes[row->type] += (double)row->counters.survivor_bytes + 1e-6 * (double)row->counters.live_bytes;
+    if (row->type <= SEEP_TYPE_OTHER) continue;
+    bytes[row->type] += (double)row->counters.survivor_bytes + 1e-6 * (double)row->counters.live_bytes;
   }
-  int best = SEEP_TYPE_OTHER;
-  if (bytes[SEEP_TYPE_TABLE] >= 0.1 * bytes[SEEP_TYPE_BUFFER]) {
-    bytes[SEEP_TYPE_TABLE] += bytes[SEEP_TYPE_BUFFER];
+  static const int with_parts[] = {SEEP_TYPE_TABLE, SEEP_TYPE_FUNCTION, SEEP_TYPE_USERDATA, SEEP_TYPE_THREAD,
+                                   SEEP_TYPE_PROTO};
+  int whole = SEEP_TYPE_TABLE, best = SEEP_TYPE_OTHER;
+  for (size_t i = 0; i < SEEP_ARRAY_SIZE(with_parts); i++) {
+    if (bytes[with_parts[i]] > bytes[whole]) whole = with_parts[i];
+  }
+  if (bytes[whole] >= 0.1 * bytes[SEEP_TYPE_BUFFER]) {
+    bytes[whole] += bytes[SEEP_TYPE_BUFFER];
     bytes[SEEP_TYPE_BUFFER] = 0;
   }
   for (int type = 0; type < SEEP_TYPE_COUNT; type++) {
@@ -238,11 +251,6 @@ static void add_finding(struct judge *judge, struct range range, const struct se
     finding->survivor_bytes += row->counters.survivor_bytes;
     if (!row->exact) finding->exact = false;
   }
-  if (getenv("SEEP_DEBUG")) { /* DEBUG */
-    fprintf(stderr, "%s:%u clock %.3fM last_alloc %.2f idle %.2f live %.0f alloc %.0f died %.2f resized %d\n  ", heaviest->file, heaviest->line, curve->clock_bytes/1e6, curve->last_alloc_bytes/curve->clock_bytes, curve->idle_share, curve->live_bytes, curve->alloc_bytes, curve->died_share, curve->resized);
-    for (uint32_t i = 0; i < curve->count; i++) fprintf(stderr, "%.3f:%.1fK ", curve->at_bytes[i]/curve->clock_bytes, curve->bytes[i]/1024);
-    fprintf(stderr, "\n");
-  }
   finding->verdict = shape->verdict;
   finding->confidence = shape->confidence;
   finding->file = heaviest->file;
@@ -252,7 +260,6 @@ static void add_finding(struct judge *judge, struct range range, const struct se
   finding->caller = caller;
   finding->frame_count = heaviest->frame_count;
   finding->frames = heaviest->frames;
-  finding->doubling = shape->doubling;
   seep_evidence_write(state_of(judge, heaviest->state), curve, shape, finding);
 }
 
@@ -270,7 +277,7 @@ static bool judge_callers(struct judge *judge, struct range range) {
     struct seep_shape shape = {.verdict = SEEP_VERDICT_NONE};
     if (!same) {
       take_curve(judge, child, &curve);
-      seep_curve_judge(&curve, LEAST_BYTES, &shape);
+      seep_curve_judge(&curve, judge->least_bytes, &shape);
     }
     if (shape.verdict == SEEP_VERDICT_LEAK) {
       const struct seep_profile_frame *further = separating_caller(judge, child, curve.at_bytes[shape.onset]);
@@ -289,18 +296,24 @@ static void judge_line(struct judge *judge, struct range range) {
   const struct seep_profile_frame *leaf = frame_at(judge->rows[range.first], 0);
   if (leaf != NULL && leaf->kind == SEEP_FUNCTION_MARK) return;
   take_curve(judge, range, &curve);
-  seep_curve_judge(&curve, LEAST_BYTES, &shape);
+  seep_curve_judge(&curve, judge->least_bytes, &shape);
   if (shape.verdict == SEEP_VERDICT_LEAK) {
     add_finding(judge, range, &curve, &shape, separating_caller(judge, range, curve.at_bytes[shape.onset]));
-  } else if (!judge_callers(judge, range) && curve.alloc_bytes >= LEAST_BYTES) {
+  } else if (!judge_callers(judge, range) && curve.alloc_bytes >= judge->least_bytes) {
     add_finding(judge, range, &curve, &shape, NULL);
   }
 }
 
-/* What a claim weighs. The table that holds what leaks grows as well, but by parts that
- * are twice as large as they need be, and what is in it tells more. */
+/* What a claim weighs. Parts of tables belong to objects that were made elsewhere: where
+ * that line leaks as well, it tells more, and so does what a growing table holds. */
 static double own_weight(const struct seep_finding *finding) {
-  return finding->survivor_bytes_per_epoch * (finding->doubling ? 0.3 : 1);
+  return finding->survivor_bytes_per_epoch * (finding->type == SEEP_TYPE_BUFFER ? 0.3 : 1);
+}
+
+static const struct seep_profile_frame *leaf_of(const struct seep_finding *finding) {
+  struct seep_profile_row row = {.frames = finding->frames, .frame_count = finding->frame_count};
+  struct walk walk = {.row = &row};
+  return next_lua(&walk);
 }
 
 static bool is_called_from(const struct seep_finding *callee, const struct seep_finding *caller) {
@@ -313,7 +326,27 @@ static bool is_called_from(const struct seep_finding *callee, const struct seep_
   return false;
 }
 
-/* A line that makes an object and calls for its parts weighs what it and they do. */
+static bool is_same_function(const struct seep_finding *a, const struct seep_finding *b) {
+  const struct seep_profile_frame *leaf_a = leaf_of(a), *leaf_b = leaf_of(b);
+  return leaf_a != NULL && leaf_b != NULL && same_function(leaf_a, leaf_b);
+}
+
+/* The claim on the line that seems to have made the objects whose parts `part` is: the
+ * weightiest line with objects in the same function. NULL: none. */
+static struct seep_finding *maker_of(struct seep_findings *findings, const struct seep_finding *part) {
+  struct seep_finding *maker = NULL;
+  if (part->type != SEEP_TYPE_BUFFER || part->live_bytes >= LARGE_PART_BYTES * part->live_count) return NULL;
+  for (uint32_t i = 0; i < findings->leak_count; i++) {
+    struct seep_finding *finding = &findings->rows[i];
+    if (finding->type == SEEP_TYPE_BUFFER || finding->type == SEEP_TYPE_STRING) continue;
+    if (!is_same_function(finding, part)) continue;
+    if (maker == NULL || own_weight(finding) > own_weight(maker)) maker = finding;
+  }
+  return maker;
+}
+
+/* A line that makes an object and calls for its parts weighs what it and they do; so does
+ * one whose objects get their parts in other lines of the function. */
 static void weigh(struct seep_findings *findings) {
   for (uint32_t i = 0; i < findings->leak_count; i++) {
     struct seep_finding *finding = &findings->rows[i];
@@ -325,22 +358,71 @@ static void weigh(struct seep_findings *findings) {
       if (is_called_from(part, finding) && !is_called_from(finding, part)) finding->weight += own_weight(part);
     }
   }
+  for (uint32_t i = 0; i < findings->leak_count; i++) {
+    struct seep_finding *maker = maker_of(findings, &findings->rows[i]);
+    if (maker != NULL) maker->weight += findings->rows[i].survivor_bytes_per_epoch;
+  }
 }
 
 static int compare_findings(const void *left, const void *right) {
   const struct seep_finding *a = left, *b = right;
-  if ((a->verdict == SEEP_VERDICT_LEAK) != (b->verdict == SEEP_VERDICT_LEAK)) return a->verdict == SEEP_VERDICT_LEAK ? -1 : 1;
-  double worth_a = a->verdict == SEEP_VERDICT_LEAK ? a->weight : (double)a->live_bytes;
-  double worth_b = b->verdict == SEEP_VERDICT_LEAK ? b->weight : (double)b->live_bytes;
+  bool leak_a = a->verdict == SEEP_VERDICT_LEAK, leak_b = b->verdict == SEEP_VERDICT_LEAK;
+  if (leak_a != leak_b) return leak_a ? -1 : 1;
+  double worth_a = leak_a ? a->weight : (double)a->live_bytes;
+  double worth_b = leak_b ? b->weight : (double)b->live_bytes;
   if (worth_a != worth_b) return worth_a > worth_b ? -1 : 1;
   int files = strcmp(a->file, b->file);
   if (files != 0) return files;
   return (a->line > b->line) - (a->line < b->line);
 }
 
+static int compare_places(const void *left, const void *right) {
+  const struct seep_finding *a = left, *b = right;
+  if (a->verdict != b->verdict) return a->verdict < b->verdict ? -1 : 1;
+  if (a->line != b->line) return a->line < b->line ? -1 : 1;
+  int files = strcmp(a->file, b->file);
+  return files != 0 ? files : compare_frames(a->caller, b->caller);
+}
+
+static void add_other_state(struct seep_finding *to, struct seep_finding *from) {
+  if (from->confidence > to->confidence) to->confidence = from->confidence;
+  to->live_bytes += from->live_bytes;
+  to->live_count += from->live_count;
+  to->survivor_bytes += from->survivor_bytes;
+  to->survivor_bytes_per_epoch += from->survivor_bytes_per_epoch;
+  free(from->evidence);
+}
+
+/* A line that has the same verdict in several Lua states is one row. */
+static void merge_states(struct seep_findings *findings) {
+  uint32_t kept = 0;
+  if (findings->count == 0) return;
+  qsort(findings->rows, findings->count, sizeof *findings->rows, compare_places);
+  for (uint32_t i = 1; i < findings->count; i++) {
+    if (compare_places(&findings->rows[kept], &findings->rows[i]) == 0) {
+      add_other_state(&findings->rows[kept], &findings->rows[i]);
+    } else {
+      findings->rows[++kept] = findings->rows[i];
+    }
+  }
+  findings->count = kept + 1;
+}
+
+/* Whether the collector has left most of the run in the dark: hardly an end of an epoch
+ * after the start, or none in the second half. */
+static bool has_few_collections(const struct seep_profile_state *state) {
+  uint32_t later = 0;
+  for (uint32_t i = 0; i < state->history.count; i++) {
+    if (state->history.moments[i].alloc_bytes >= state->clock_bytes / 10) later++;
+  }
+  return later < FEW_COLLECTIONS || state->history.ended_bytes[0] < state->clock_bytes / 2;
+}
+
 void seep_findings_build(const struct seep_profile *profile, struct seep_findings *out) {
   struct judge judge = {.profile = profile, .out = out};
   *out = (struct seep_findings){0};
+  judge.least_bytes = (double)(profile->totals.counters.live_bytes / LEAST_SHARE);
+  if (judge.least_bytes < LEAST_BYTES) judge.least_bytes = LEAST_BYTES;
   judge.rows = seep_must_alloc(profile->row_count * sizeof *judge.rows);
   for (uint32_t i = 0; i < profile->row_count; i++) judge.rows[i] = &profile->rows[i];
   if (profile->row_count > 0) qsort(judge.rows, profile->row_count, sizeof *judge.rows, compare_rows);
@@ -351,15 +433,23 @@ void seep_findings_build(const struct seep_profile *profile, struct seep_finding
     first = line.end;
   }
   free(judge.rows);
+  merge_states(out);
   /* Once so that the claims stand together, and then by their weight. */
   if (out->count > 0) qsort(out->rows, out->count, sizeof *out->rows, compare_findings);
   while (out->leak_count < out->count && out->rows[out->leak_count].verdict == SEEP_VERDICT_LEAK) out->leak_count++;
   weigh(out);
   if (out->leak_count > 0) qsort(out->rows, out->leak_count, sizeof *out->rows, compare_findings);
   for (uint32_t i = 0; i < profile->state_count; i++) {
-    if (profile->states[i].epochs > out->epochs) out->epochs = profile->states[i].epochs;
+    const struct seep_profile_state *state = &profile->states[i];
+    if (state->epochs < out->epochs) continue;
+    out->epochs = state->epochs;
+    out->few = has_few_collections(state);
   }
-  out->few = out->epochs < 3;
+}
+
+bool seep_findings_possible(const struct seep_reader *reader) {
+  uint32_t mode = seep_reader_header(reader)->mode;
+  return mode == SEEP_MODE_EXACT || mode == SEEP_MODE_SAMPLE;
 }
 
 void seep_findings_free(struct seep_findings *findings) {

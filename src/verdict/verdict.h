@@ -27,7 +27,6 @@ struct seep_finding {
   const struct seep_profile_frame **frames;
   uint64_t live_bytes, live_count, survivor_bytes;
   double survivor_bytes_per_epoch;
-  bool doubling;                 /* a part that doubles when it is full */
   double weight;                 /* that claims are ranked by */
   char *evidence;                /* one sentence */
 };
@@ -37,8 +36,11 @@ struct seep_findings {
   struct seep_finding *rows;     /* leaks first, the worst first in each verdict */
   uint32_t leak_count;
   uint64_t epochs;               /* of the state that had most */
-  bool few;                      /* too few collections to tell */
+  bool few;                      /* too few collections to tell, or none in the second half */
 };
+
+/* Whether the capture was recorded in a mode that knows what survives. */
+bool seep_findings_possible(const struct seep_reader *reader);
 
 /* Judges a profile that was built with SEEP_BY_STATE. The findings point into the
  * profile: free them before it. */

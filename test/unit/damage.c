@@ -131,6 +131,14 @@ static void fault(const struct change *change, const char *what) {
   fflush(stdout);
 }
 
+static void judge(const struct seep_profile *profile, bool as_json, FILE *out) {
+  struct seep_findings findings;
+  seep_findings_build(profile, &findings);
+  if (as_json) seep_report_leaks_json(&findings, 0, out);
+  else seep_report_leaks(profile, &findings, 0, out);
+  seep_findings_free(&findings);
+}
+
 /* One way to merge and to print, another one for every change. */
 static void report(const struct seep_reader *reader, uint32_t number) {
   FILE *nowhere = fopen("/dev/null", "w");
@@ -138,6 +146,7 @@ static void report(const struct seep_reader *reader, uint32_t number) {
   seep_profile_build(reader, work.path, (enum seep_by)(number % 6), (enum seep_sort)(number % 5), &profile);
   if (number % 3 == 0) seep_report_table(&profile, 30, nowhere);
   else seep_report_json(&profile, 0, nowhere);
+  if (profile.by == SEEP_BY_STATE) judge(&profile, number % 2 == 0, nowhere);
   seep_profile_free(&profile);
   fclose(nowhere);
 }

@@ -66,6 +66,7 @@ static void a_series_follows_its_history(void **unused) {
   (void)unused;
   enum { EPOCHS = 3000 };
   static uint64_t value[EPOCHS];
+  static uint32_t newest[EPOCHS];
   struct unit_random random = {11};
   for (int round = 0; round < 60; round++) {
     struct seep_history history = {0};
@@ -79,7 +80,10 @@ static void a_series_follows_its_history(void **unused) {
         value[epoch] = epoch == first ? bytes : more;
         seep_history_note(&history, clock += 1 + unit_random_below(&random, 900), epoch, 0);
       }
-      seep_series_advance(&series, &history, first, epoch, bytes, more);
+      struct seep_ends ends = {.first = first, .now = epoch, .bytes_first = bytes, .bytes_later = more,
+                               .newest_bytes = first + 1};
+      seep_series_advance(&series, &history, &ends);
+      for (uint32_t i = first; i < epoch; i++) newest[i] = first + 1;
       assert_int_equal(series.count, history.count);
       uint32_t from = 0;
       for (uint32_t i = 0; i < series.count; i++) {
@@ -87,6 +91,7 @@ static void a_series_follows_its_history(void **unused) {
         for (; from <= history.moments[i].epoch; from++) least = value[from] < least ? value[from] : least;
         assert_int_equal(series.epochs[i], history.moments[i].epoch);
         assert_true(series.survivor_bytes[i] == least);
+        assert_int_equal(series.newest_bytes[i], newest[series.epochs[i]]);
       }
     }
   }
@@ -106,7 +111,8 @@ static void damaged_records_are_harmless(void **unused) {
     if (round % 2 == 0) history.count %= 2 * SEEP_MOMENTS_MAX;
     if (round % 3 == 0) series.count %= 2 * SEEP_MOMENTS_MAX;
     if (round % 5 == 0) series.generation = history.generation;
-    seep_series_advance(&series, &history, unit_random_below(&random, 9), 10, 5, 6);
+    struct seep_ends ends = {.first = unit_random_below(&random, 9), .now = 10, .bytes_first = 5, .bytes_later = 6};
+    seep_series_advance(&series, &history, &ends);
   }
 }
 

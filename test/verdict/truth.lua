@@ -145,7 +145,6 @@ if failure then
 end
 print_series()
 smooth()
-print("trend", trend(), is_flat(), is_growing())
 local found = judge()
 print(string.format("KB: start %.1f, at 1/3 %.1f, at 2/3 %.1f, end %.1f",
   sizes_kb[1], sizes_kb[math.ceil(count / 3)], sizes_kb[math.ceil(count * 2 / 3)], sizes_kb[count]))
