@@ -12,7 +12,7 @@ enum {
   SERIES_BYTES = 16384,
   SITES_MAX = 1000000,
   LEAF_ROWS_MAX = 1 << 16, /* the last rows are for leaf lines alone */
-  LARGE_BLOCK_BYTES = 2048,
+  LARGE_BLOCK_BYTES = 2048, /* one of which is worth a series */
 };
 
 void (*seep_recorder_on_fork)(void);
@@ -460,6 +460,14 @@ static void close_state(struct seep_recorder *recorder, uint64_t vm_bytes) {
   __atomic_store_n(&recorder->record->closed, SEEP_STATE_CLOSED, __ATOMIC_RELEASE);
 }
 
+/* Whether whole collections came and went since the last call: an even number of flips
+ * leaves the word as it was, but the estimate is that of the last one. */
+static bool was_missed(const struct seep_recorder *recorder, bool same_word, uint64_t estimate, uint8_t phase) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  if (!same_word || estimate == recorder->estimate || (phase >= vm->sweep_first && phase <= vm->sweep_last)) return false;
+  return phase < vm->sweep_first || !vm->finalizers_lower_estimate;
+}
+
 /* The collector's word changed. A flip of the white means that an atomic phase
  * is over: everything (in a minor collection: everything young) was examined.
  * A major collection of generational mode sweeps as an incremental one, so the
@@ -472,6 +480,7 @@ static SEEP_NOINLINE bool collector_changed(struct seep_recorder *recorder, uint
   bool in_sweep = phase >= vm->sweep_first && phase <= vm->sweep_last;
   uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + vm->estimate);
   bool flipped = ((word ^ recorder->collector_word) & vm->white_bits) != 0;
+  bool same_word = word == recorder->collector_word;
   if (seep_recorder_samples(recorder)) recorder->code_may_go = true;
   if (recorder->collector_word == 0) { /* the first look at a newborn state */
     recorder->collector_word = word;
@@ -489,7 +498,12 @@ static SEEP_NOINLINE bool collector_changed(struct seep_recorder *recorder, uint
     recorder->sweeping = true;
     recorder->sweeping_minor = generational && (in_sweep || estimate == recorder->estimate);
   }
-  if (recorder->sweeping && !in_sweep) end_epoch(recorder);
+  if (recorder->sweeping && !in_sweep) {
+    end_epoch(recorder);
+  } else if (was_missed(recorder, same_word, estimate, phase)) {
+    recorder->sweeping_minor = false;
+    end_epoch(recorder);
+  }
   recorder->estimate = estimate;
   return true;
 }
@@ -497,7 +511,9 @@ static SEEP_NOINLINE bool collector_changed(struct seep_recorder *recorder, uint
 /* False when lua_close has begun: the recorder is no longer this state's. */
 static inline bool observe_collector(struct seep_recorder *recorder, uint64_t vm_bytes) {
   uint64_t word = seep_vm_collector_word(&recorder->vm_state);
-  return SEEP_LIKELY(word == recorder->collector_word) || collector_changed(recorder, word, vm_bytes);
+  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
+  bool same = word == recorder->collector_word && estimate == recorder->estimate;
+  return SEEP_LIKELY(same) || collector_changed(recorder, word, vm_bytes);
 }
 
 bool seep_recorder_observe(struct seep_recorder *recorder, uint64_t vm_bytes) {

@@ -174,6 +174,7 @@ static void fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm) {
   vm->word_mask = 0xffff;
   vm->closing_bits = 3; /* lgc.c luaC_freeall makes both whites current */
   vm->white_bits = 3; /* WHITE0BIT 0, WHITE1BIT 1 */
+  vm->finalizers_lower_estimate = true;
   vm->string_table = layout->g_strt;
   vm->threshold = layout->g_total - 8; /* lstate.h: GCthreshold, totalbytes */
   vm->stopped_threshold = UINT64_MAX - 2; /* lapi.c LUA_GCSTOP: MAX_LUMEM */

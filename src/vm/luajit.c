@@ -533,6 +533,7 @@ bool seep_luajit_describe(uint32_t candidate, struct seep_vm *vm) {
   vm->allocf = 0;
   vm->total = G_TOTAL;
   vm->estimate = G_ESTIMATE;
+  vm->finalizers_lower_estimate = true;
   vm->string_table = G_STRTAB;
   vm->string_count = G_STRNUM;
   vm->counts_frees_first = true; /* lj_gc.h lj_mem_free */

@@ -210,6 +210,7 @@ struct seep_vm {
   uint8_t sweep_first, sweep_last;  /* states between atomic phase and end of sweep */
   uint8_t kind_generational;    /* value of the kind byte, 0 where there is none */
   bool types_in_osize;
+  bool finalizers_lower_estimate; /* in the state behind the sweep (lgc.c GCTM, lj_gc.c gc_finalize) */
   bool counts_frees_first;      /* a freed block is off the count before the allocator is called */
   bool stack_unreadable_while_resized;  /* see vm_ops.is_running_stack */
   uint8_t type_by_tag[16];      /* enum seep_type, for types_in_osize */

@@ -192,6 +192,20 @@ LUA
     cmp_ok($incremental->{totals}{minor_collections}, '<', 10, 'in incremental mode there are none');
 }
 
+# Two collections in a row leave the white as it was; where nothing is freed, nothing else shows.
+sub test_pairs {
+    my ($vm) = @_;
+    my $answer = recorded($vm, <<'LUA');
+local kept = {}
+for i = 1, 40 do
+  for k = 1, 100 do kept[#kept + 1] = { k } end
+  collectgarbage() collectgarbage()
+end
+LUA
+    cmp_ok($answer->{totals}{epochs}, '>=', 39, 'pairs of collections are epochs');
+    cmp_ok($answer->{totals}{epochs}, '<=', 90, 'one or two each');
+}
+
 for my $vm (vms()) {
     subtest "$vm: epochs" => sub { test_epochs($vm) };
     subtest "$vm: survivors" => sub { test_survivors($vm) };
@@ -199,6 +213,7 @@ for my $vm (vms()) {
     subtest "$vm: generations" => sub { test_generations($vm) };
     subtest "$vm: resizes" => sub { test_resizes($vm) };
     subtest "$vm: many epochs" => sub { test_many_epochs($vm) };
+    subtest "$vm: pairs of collections" => sub { test_pairs($vm) };
     subtest "$vm: steps" => sub { test_steps($vm) };
     subtest "$vm: generational mode" => sub { test_generational_mode($vm) } if $vm =~ /5\.4/;
 }
