@@ -440,6 +440,7 @@ static void describe_state(const struct seep_file_header *header, const struct s
   state->opened_count = record->opened_count;
   state->closed = record->closed != SEEP_STATE_OPEN;
   state->released = record->closed == SEEP_STATE_RELEASED;
+  state->lines_searched = (record->flags & SEEP_STATE_LINES_SEARCHED) != 0;
   state->mode = record->mode == SEEP_MODE_SAMPLE ? SEEP_MODE_SAMPLE : SEEP_MODE_EXACT;
   state->peak_bytes = record->peak_bytes;
   state->vm_bytes = record->vm_bytes;

@@ -66,6 +66,7 @@ struct seep_profile_state {
   char family[16], release[48];
   uint32_t opened_count;
   bool closed, released;
+  bool lines_searched;    /* SEEP_STATE_LINES_SEARCHED */
   struct seep_counters counters;
   enum seep_mode mode;
   struct seep_profile_estimates estimates;   /* mode sample */

@@ -27,7 +27,6 @@
 
 #include "reach/contract.h"
 #include "record/process.h"
-#include "vm/calibrate.h"
 
 enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384, CALLERS_KNOWN = 32 };
 
@@ -158,7 +157,7 @@ static struct build *add_build(void *newstate, void *handle) {
   calibrating = true;
   build->newstate = newstate;
   enum seep_status status = seep_lua_api_find(handle, &build->api, &error);
-  if (status == SEEP_OK) status = seep_calibrate(&build->api, &build->vm, &error);
+  if (status == SEEP_OK) status = seep_process_calibrate(&build->api, &build->vm, &error);
   build->known = status == SEEP_OK;
   calibrating = false;
   preload.build_count++;

@@ -12,6 +12,7 @@
 #include "base/pages.h"
 #include "record/sample_call.h"
 #include "record/thunks.h"
+#include "vm/native.h"
 
 enum { FRESH_STATES = 64, OWNER_CACHE = 64 };
 
@@ -67,6 +68,15 @@ static void create_capture(void) {
 static bool ready(void) {
   if (process.recording && !process.created) create_capture();
   return process.recording;
+}
+
+/* -- Builds ------------------------------------------------------------------ */
+
+enum seep_status seep_process_calibrate(const struct seep_lua_api *api, struct seep_vm *vm,
+                                        struct seep_error *error) {
+  enum seep_status status = seep_calibrate(api, vm, error);
+  if (status == SEEP_OK) seep_native_learn(api, vm, seep_thunk_observed());
+  return status;
 }
 
 /* -- States ------------------------------------------------------------------ */

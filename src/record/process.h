@@ -10,6 +10,7 @@
 #define SEEP_PROCESS_H
 
 #include "record/recorder.h"
+#include "vm/calibrate.h"
 
 struct seep_settings {
   char path[PATH_MAX];  /* of the capture, absolute */
@@ -20,6 +21,11 @@ struct seep_settings {
   uint32_t interval;    /* mode sample: bytes between two samples, on average */
   uint64_t seed;        /* … of its points */
 };
+
+/* Calibrates a build of Lua for recording: seep_calibrate, and where the VM keeps
+ * its pc when it calls a recorder (native.h). Its contract. */
+enum seep_status seep_process_calibrate(const struct seep_lua_api *api, struct seep_vm *vm,
+                                        struct seep_error *error);
 
 /* Prepares recording. Nothing is written before the first Lua state. Call once. */
 void seep_process_init(const struct seep_settings *settings);

@@ -1,7 +1,9 @@
-/* 1024 functions that differ in one number. See thunks.h. */
+/* 1025 functions that differ in one number. See thunks.h. */
 #include "record/thunks.h"
 
-struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
+#include "vm/scratch.h"
+
+struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX + 1];
 
 #define THUNK(n)                                                                     \
   static void *thunk_##n(void *ud, void *block, size_t old_size, size_t new_size) {  \
@@ -22,11 +24,19 @@ struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
 #define ALL(X) TWO_FIFTY_SIX(X, 0) TWO_FIFTY_SIX(X, 1) TWO_FIFTY_SIX(X, 2) TWO_FIFTY_SIX(X, 3)
 
 ALL(THUNK)
+THUNK(400)
 
 static seep_allocator *const thunks[] = {ALL(NAME)};
-_Static_assert(SEEP_ARRAY_SIZE(thunks) == SEEP_STATES_MAX, "a thunk for every state");
+_Static_assert(SEEP_ARRAY_SIZE(thunks) == SEEP_STATES_MAX && SEEP_STATES_MAX == 0x400, "a thunk for every state");
 
 seep_allocator *seep_thunk(uint32_t index) { return thunks[index]; }
+
+seep_allocator *seep_thunk_observed(void) {
+  static struct seep_recorder observed = {
+      .phase = SEEP_PHASE_OBSERVED, .original = seep_scratch_alloc, .call = seep_recorder_call};
+  seep_thunk_recorders[SEEP_STATES_MAX] = &observed;
+  return thunk_400;
+}
 
 struct seep_recorder *seep_thunk_owner(uintptr_t function) {
   for (uint32_t i = 0; i < SEEP_STATES_MAX && seep_thunk_recorders[i] != NULL; i++) {
