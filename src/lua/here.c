@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-#include "vm/calibrate.h"
+#include "record/process.h"
 
 static struct {
   pthread_mutex_t lock;
@@ -28,7 +28,7 @@ static void try_build(void) {
   here.tried = true;
   enum seep_status status = seep_lua_api_find(handle_of_lua(), &here.api, &here.error);
   here.has_api = status == SEEP_OK;
-  if (status == SEEP_OK) status = seep_calibrate(&here.api, &here.vm, &here.error);
+  if (status == SEEP_OK) status = seep_process_calibrate(&here.api, &here.vm, &here.error);
   here.known = status == SEEP_OK;
 }
 

@@ -28,7 +28,6 @@
 #include "reach/contract.h"
 #include "record/hook_states.h"
 #include "record/process.h"
-#include "vm/calibrate.h"
 
 enum { BUILDS_MAX = 4, MAPPINGS_MAX = 16, STATE_SEARCH_BYTES = 16384, CALLERS_KNOWN = 32 };
 
@@ -167,7 +166,7 @@ static struct build *add_build(void *newstate, void *handle) {
   build->newstate = newstate;
   enum seep_status status = seep_lua_api_find(handle, &build->api, &error);
   build->usable = status == SEEP_OK;
-  if (status == SEEP_OK) status = seep_calibrate(&build->api, &build->vm, &error);
+  if (status == SEEP_OK) status = seep_process_calibrate(&build->api, &build->vm, &error);
   build->known = status == SEEP_OK && !(preload.publicly && !build->api.is_luajit);
   calibrating = false;
   preload.build_count++;

@@ -16,6 +16,7 @@
 #include "record/join.h"
 #include "record/thunks.h"
 #include "store/capture_path.h"
+#include "vm/native.h"
 
 enum { OWNER_CACHE = 16 };
 
@@ -60,6 +61,15 @@ static enum seep_status create_capture(struct seep_error *error) {
 static bool ready(void) {
   if (process.recording && !process.created) create_capture(NULL);
   return process.recording;
+}
+
+/* -- Builds ------------------------------------------------------------------ */
+
+enum seep_status seep_process_calibrate(const struct seep_lua_api *api, struct seep_vm *vm,
+                                        struct seep_error *error) {
+  enum seep_status status = seep_calibrate(api, vm, error);
+  if (status == SEEP_OK) seep_native_learn(api, vm, seep_thunk_observed());
+  return status;
 }
 
 /* -- States ------------------------------------------------------------------ */

@@ -14,6 +14,7 @@
 #define SEEP_PROCESS_H
 
 #include "record/recorder.h"
+#include "vm/calibrate.h"
 
 enum { SEEP_FRESH_STATES = 64 };
 
@@ -30,6 +31,11 @@ struct seep_settings {
 
 /* Fills in the command from what the kernel knows of this process. */
 void seep_process_read_command(struct seep_settings *settings);
+
+/* Calibrates a build of Lua for recording: seep_calibrate, and where the VM keeps
+ * its pc when it calls a recorder (native.h). Its contract. */
+enum seep_status seep_process_calibrate(const struct seep_lua_api *api, struct seep_vm *vm,
+                                        struct seep_error *error);
 
 /* Prepares recording. Nothing is written before the first Lua state. Call once. */
 void seep_process_init(const struct seep_settings *settings);

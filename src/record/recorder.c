@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "record/entry.h"
 #include "record/series.h"
+#include "vm/native.h"
 
 enum {
   ROWS_BYTES = 16384,
@@ -153,11 +154,6 @@ static void walk(struct seep_recorder *recorder) {
   remember_leaf(recorder, &recorder->stack);
 }
 
-static uint32_t locate(struct seep_recorder *recorder) {
-  walk(recorder);
-  return find_node(recorder);
-}
-
 /* -- The true place of an allocation ------------------------------------------- */
 
 static SEEP_NOINLINE uint64_t search_place(struct seep_recorder *recorder,
@@ -196,15 +192,22 @@ static uint64_t true_place(struct seep_recorder *recorder, struct seep_allocatio
   return place & ~(uint64_t)SEEP_KEY_UNCERTAIN;
 }
 
-/* Puts the true place of an allocation whose type is known into the stack that
- * has just been walked, and returns its leaf key. */
-static uint64_t correct_leaf(struct seep_recorder *recorder, enum seep_type type, size_t size_bytes) {
+/* Puts the running instruction into the stack that has just been walked. What is
+ * freed next may be freed by another instruction with the same saved pc: it must
+ * be walked again. */
+static void put_running_place(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_type type) {
+  struct seep_stack *stack = &recorder->stack;
+  uint64_t place = seep_native_place(&recorder->vm_state, frame, stack->keys[0], stack->handles[0]);
+  if (place == 0 && type != SEEP_TYPE_TABLE) return;
+  if (place == 0) place = stack->keys[0] | SEEP_KEY_INEXACT; /* no instruction that makes one saves the pc */
+  stack->keys[0] = recorder->last_leaf_key = place;
+  recorder->last_leaf.frame = 0;
+}
+
+/* The same by searching, for a build whose paths are not known. */
+static SEEP_NOINLINE void put_true_place(struct seep_recorder *recorder, enum seep_type type, size_t size_bytes) {
   const struct seep_vm_ops *ops = recorder->vm_state.vm->ops;
   struct seep_stack *stack = &recorder->stack;
-  if (ops->true_place == NULL || stack->count == 0 || (stack->keys[0] & SEEP_KEY_C) ||
-      (type != SEEP_TYPE_TABLE && type != SEEP_TYPE_BUFFER)) {
-    return recorder->last_leaf_key;
-  }
   struct seep_allocation allocation = {
       .leaf_key = stack->keys[0],
       .function = ops->function_of(&recorder->vm_state, stack->keys[0], stack->handles[0]),
@@ -212,31 +215,52 @@ static uint64_t correct_leaf(struct seep_recorder *recorder, enum seep_type type
       .size_bytes = size_bytes,
       .target_register = ops->target_register == NULL ? -1 : ops->target_register(&recorder->vm_state, stack),
   };
-  stack->keys[0] = true_place(recorder, &allocation, stack->leaf_frame);
-  return stack->keys[0];
+  stack->keys[0] = recorder->last_leaf_key = true_place(recorder, &allocation, stack->leaf_frame);
+}
+
+/* The saved pc may be that of an earlier instruction when a Lua function makes or
+ * moves an object (other than a string) or a buffer itself; which of them, 5.1
+ * says later: SEEP_TYPE_OTHER. */
+static inline void correct_leaf(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_type type,
+                                size_t size_bytes) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  const struct seep_stack *stack = &recorder->stack;
+  if (vm->ops->unsaved_code == NULL || stack->count == 0 || (stack->keys[0] & SEEP_KEY_C)) return;
+  if (SEEP_LIKELY(vm->native_path_count != 0)) {
+    put_running_place(recorder, frame, type);
+  } else if (type == SEEP_TYPE_TABLE || type == SEEP_TYPE_BUFFER) {
+    put_true_place(recorder, type, size_bytes);
+  }
+}
+
+static uint32_t locate(struct seep_recorder *recorder, const uintptr_t *frame, size_t size_bytes) {
+  walk(recorder);
+  correct_leaf(recorder, frame, size_bytes == 0 ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER, size_bytes);
+  return find_node(recorder);
 }
 
 /* Where a resize happens. While the running thread's own stack is resized its
  * frames may be unreadable: the last known place stands for it. */
-static uint32_t locate_resize(struct seep_recorder *recorder, uintptr_t block) {
+static uint32_t locate_resize(struct seep_recorder *recorder, const uintptr_t *frame, uintptr_t block,
+                              size_t size_bytes) {
   const struct seep_vm *vm = recorder->vm_state.vm;
   if (vm->stack_unreadable_while_resized && vm->ops->is_running_stack(&recorder->vm_state, block)) {
     return recorder->last_node;
   }
-  return locate(recorder);
+  return locate(recorder, frame, size_bytes);
 }
 
 /* Where a free happens: a sweep frees thousands of blocks at one place, so the
  * innermost Lua place is compared first. (Two call paths to that place with no
  * allocation in between would be told apart only by the next allocation; the
  * line is the same.) */
-static uint32_t locate_free(struct seep_recorder *recorder) {
+static uint32_t locate_free(struct seep_recorder *recorder, const uintptr_t *frame) {
   struct seep_leaf leaf;
   recorder->vm_state.vm->ops->leaf(&recorder->vm_state, &leaf);
   if (SEEP_LIKELY(leaf.frame == recorder->last_leaf.frame && leaf.place == recorder->last_leaf.place)) {
     return recorder->last_node;
   }
-  return locate(recorder);
+  return locate(recorder, frame, 0);
 }
 
 /* -- Counting ---------------------------------------------------------------- */
@@ -344,7 +368,11 @@ static enum seep_type pending_type(struct seep_recorder *recorder, uintptr_t fre
  * type. */
 static void correct_pending(struct seep_recorder *recorder, enum seep_type type) {
   struct seep_pending *pending = &recorder->pending;
-  if (recorder->vm_state.vm->ops->true_place == NULL || pending->function == 0) return;
+  if (pending->function == 0) return;
+  if (recorder->vm_state.vm->native_path_count != 0) { /* it came on no path: no function is made so */
+    if (type == SEEP_TYPE_FUNCTION) pending->leaf_key |= SEEP_KEY_INEXACT;
+    return;
+  }
   struct seep_allocation allocation = {.leaf_key = pending->leaf_key, .function = pending->function,
                                        .type = type, .size_bytes = pending->size_bytes,
                                        .target_register = -1};
@@ -406,12 +434,14 @@ static void add_live(struct seep_recorder *recorder, uint64_t size_bytes) {
 static void pend(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes, uint32_t node,
                  uint32_t tag) {
   const struct seep_stack *stack = &recorder->stack;
-  bool by_lua = stack->count > 0 && !(stack->keys[0] & SEEP_KEY_C);
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  bool by_lua = vm->ops->unsaved_code != NULL && stack->count > 0 && !(stack->keys[0] & SEEP_KEY_C);
+  bool is_found = vm->native_path_count != 0 && recorder->last_leaf.frame == 0;
   recorder->pending = (struct seep_pending){
       .block = block, .size_bytes = size_bytes, .leaf_key = recorder->last_leaf_key, .node = node,
       .tag = tag, .string_count = seep_vm_string_count(&recorder->vm_state),
-      .function = by_lua ? recorder->vm_state.vm->ops->function_of(&recorder->vm_state, stack->keys[0],
-                                                                   stack->handles[0]) : 0,
+      .function = by_lua && !is_found
+                      ? vm->ops->function_of(&recorder->vm_state, stack->keys[0], stack->handles[0]) : 0,
       .frame = stack->leaf_frame};
   recorder->record->pending_node = node;
   recorder->record->pending_bytes = size_bytes;
@@ -529,10 +559,10 @@ static inline uint64_t count_before(const struct seep_recorder *recorder, size_t
 
 /* -- The allocator ----------------------------------------------------------- */
 
-static void *record_free(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
-                         uint64_t vm_bytes) {
+static void *record_free(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, void *block,
+                         size_t old_size, uint64_t vm_bytes) {
   struct seep_state_record *record = recorder->record;
-  uint32_t node = locate_free(recorder);
+  uint32_t node = locate_free(recorder, frame);
   struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
   count_remove(recorder, known, old_size);
   record->live_bytes -= old_size;
@@ -541,21 +571,22 @@ static void *record_free(struct seep_recorder *recorder, void *ud, void *block, 
   return recorder->original(ud, block, old_size, 0);
 }
 
-static inline void place_fresh(struct seep_recorder *recorder, size_t type_tag, size_t size_bytes, struct seep_fresh *out) {
-  out->type = SEEP_TYPE_OTHER;
+static inline void place_fresh(struct seep_recorder *recorder, const uintptr_t *frame, size_t type_tag,
+                               size_t size_bytes, struct seep_fresh *out) {
+  bool type_is_told = recorder->vm_state.vm->types_in_osize;
   walk(recorder);
-  out->leaf_key = recorder->last_leaf_key;
-  if (recorder->vm_state.vm->types_in_osize) {
-    out->type = type_of_tag(recorder, type_tag, size_bytes);
-    out->leaf_key = correct_leaf(recorder, out->type, size_bytes);
+  out->type = type_is_told ? type_of_tag(recorder, type_tag, size_bytes) : SEEP_TYPE_OTHER;
+  if (!type_is_told || out->type == SEEP_TYPE_TABLE || out->type == SEEP_TYPE_BUFFER) {
+    correct_leaf(recorder, frame, out->type, size_bytes);
   }
+  out->leaf_key = recorder->last_leaf_key;
   out->node = find_node(recorder);
 }
 
-static void *record_alloc(struct seep_recorder *recorder, void *ud, size_t type_tag,
+static void *record_alloc(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, size_t type_tag,
                           size_t new_size) {
   struct seep_fresh fresh;
-  place_fresh(recorder, type_tag, new_size, &fresh);
+  place_fresh(recorder, frame, type_tag, new_size, &fresh);
   uint32_t node = fresh.node;
   void *result = recorder->original(ud, NULL, type_tag, new_size);
   if (result == NULL) return NULL;
@@ -574,10 +605,10 @@ static enum seep_type resized_type(const struct seep_recorder *recorder, uintptr
   return block == seep_vm_string_table(&recorder->vm_state) ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER;
 }
 
-static void *record_resize(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
-                           size_t new_size) {
+static void *record_resize(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, void *block,
+                           size_t old_size, size_t new_size) {
   struct seep_state_record *record = recorder->record;
-  uint32_t node = locate_resize(recorder, (uintptr_t)block);
+  uint32_t node = locate_resize(recorder, frame, (uintptr_t)block, new_size);
   uint64_t leaf_key = recorder->last_leaf_key;
   enum seep_type type = resized_type(recorder, (uintptr_t)block);
   void *result = recorder->original(ud, block, old_size, new_size);
@@ -603,15 +634,16 @@ static void forget_unseen(struct seep_recorder *recorder) {
   recorder->stale = (struct seep_stale_place){0};
 }
 
-void seep_recorder_place_fresh(struct seep_recorder *recorder, size_t type_tag, size_t size_bytes,
-                               struct seep_fresh *out) {
+void seep_recorder_place_fresh(struct seep_recorder *recorder, const uintptr_t *frame, size_t type_tag,
+                               size_t size_bytes, struct seep_fresh *out) {
   forget_unseen(recorder);
-  place_fresh(recorder, type_tag, size_bytes, out);
+  place_fresh(recorder, frame, type_tag, size_bytes, out);
 }
 
-void seep_recorder_place_resize(struct seep_recorder *recorder, uintptr_t block, struct seep_fresh *out) {
+void seep_recorder_place_resize(struct seep_recorder *recorder, const uintptr_t *frame, uintptr_t block,
+                                size_t size_bytes, struct seep_fresh *out) {
   forget_unseen(recorder);
-  out->node = locate_resize(recorder, block);
+  out->node = locate_resize(recorder, frame, block, size_bytes);
   out->type = resized_type(recorder, block);
   out->leaf_key = recorder->last_leaf_key;
 }
@@ -633,6 +665,7 @@ void *seep_recorder_birth(struct seep_recorder *recorder, void *ud, size_t type_
 }
 
 void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size, struct seep_recorder *recorder) {
+  const uintptr_t *frame = SEEP_NATIVE_FRAME();
   if (SEEP_UNLIKELY(*seep_recorder_alive == 0 && recorder->phase != SEEP_PHASE_PASSIVE)) {
     seep_recorder_on_fork();
   }
@@ -640,6 +673,7 @@ void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size
     if (recorder->phase == SEEP_PHASE_NEWBORN && block == NULL) {
       return seep_recorder_birth(recorder, ud, old_size, new_size);
     }
+    if (recorder->phase == SEEP_PHASE_OBSERVED) seep_native_observe(frame, block, new_size);
     return recorder->original(ud, block, old_size, new_size);
   }
   if (SEEP_UNLIKELY(block == NULL && new_size == 0)) return recorder->original(ud, block, old_size, 0);
@@ -647,9 +681,9 @@ void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size
   uint64_t vm_bytes = count_before(recorder, old_size, new_size);
   seep_allocator *original = recorder->original;
   if (SEEP_UNLIKELY(!observe_collector(recorder, vm_bytes))) return original(ud, block, old_size, new_size);
-  if (new_size == 0) return record_free(recorder, ud, block, old_size, vm_bytes);
-  if (block == NULL) return record_alloc(recorder, ud, old_size, new_size);
-  return record_resize(recorder, ud, block, old_size, new_size);
+  if (new_size == 0) return record_free(recorder, frame, ud, block, old_size, vm_bytes);
+  if (block == NULL) return record_alloc(recorder, frame, ud, old_size, new_size);
+  return record_resize(recorder, frame, ud, block, old_size, new_size);
 }
 
 /* -- Beginning and end ------------------------------------------------------- */
@@ -664,6 +698,7 @@ bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *cap
   recorder->record = seep_entry_open(capture, &recorder->state_table, state_index, SEEP_MODE_EXACT,
                                      vm->ops->family, vm->release);
   if (recorder->record == NULL) return false;
+  if (vm->ops->unsaved_code != NULL && vm->native_path_count == 0) recorder->record->flags = SEEP_STATE_LINES_SEARCHED;
   if (!seep_sites_init(&recorder->sites, capture, recorder->record, state_index)) return false;
   seep_table_init(&recorder->rows, SEEP_SEGMENT_ROWS, state_index, sizeof(struct seep_row_record),
                   ROWS_BYTES);

@@ -25,6 +25,7 @@ enum seep_phase {
   SEEP_PHASE_PASSIVE = 0,  /* hands calls on: never used, closed, sealed or switched off */
   SEEP_PHASE_NEWBORN,      /* the next call asks for the state itself */
   SEEP_PHASE_RECORDING,
+  SEEP_PHASE_OBSERVED,     /* not a program's state: calibration learns paths (native.h) */
 };
 
 /* A block whose type will be known at the next call. Block 0: none. */
@@ -162,10 +163,12 @@ bool seep_recorder_observe(struct seep_recorder *recorder, uint64_t vm_bytes);
 void seep_recorder_settle_before(struct seep_recorder *recorder, uintptr_t freed_block);
 
 /* Where a block is about to be allocated, or `block` to be resized: a walk,
- * before the program's allocator is called. */
-void seep_recorder_place_fresh(struct seep_recorder *recorder, size_t type_tag, size_t size_bytes,
-                               struct seep_fresh *out);
-void seep_recorder_place_resize(struct seep_recorder *recorder, uintptr_t block, struct seep_fresh *out);
+ * before the program's allocator is called. `frame`: as native.h has it, of the
+ * function that the thunk called. */
+void seep_recorder_place_fresh(struct seep_recorder *recorder, const uintptr_t *frame, size_t type_tag,
+                               size_t size_bytes, struct seep_fresh *out);
+void seep_recorder_place_resize(struct seep_recorder *recorder, const uintptr_t *frame, uintptr_t block,
+                                size_t size_bytes, struct seep_fresh *out);
 
 /* Counts a sampled block, born in `epoch`, under a row of its stack, type and
  * size class: sizes stand for different numbers of blocks. Or keeps it until

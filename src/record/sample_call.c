@@ -1,6 +1,8 @@
 /* Quiet and loud calls. See sample_call.h. */
 #include "record/sample_call.h"
 
+#include "vm/native.h"
+
 /* -- What is watched --------------------------------------------------------- */
 
 /* Every call is loud. */
@@ -29,9 +31,10 @@ static void note_vm_bytes(struct seep_recorder *recorder, uint64_t vm_bytes) {
 }
 
 /* The walk comes before the program's allocator, as in mode exact. */
-static void *sample_alloc(struct seep_recorder *recorder, void *ud, size_t type_tag, size_t new_size) {
+static void *sample_alloc(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, size_t type_tag,
+                          size_t new_size) {
   struct seep_fresh fresh;
-  seep_recorder_place_fresh(recorder, type_tag, new_size, &fresh);
+  seep_recorder_place_fresh(recorder, frame, type_tag, new_size, &fresh);
   void *result = recorder->original(ud, NULL, type_tag, new_size);
   seep_sampler_draw(&recorder->sampler);
   if (result == NULL) return NULL;
@@ -46,11 +49,11 @@ static void *sample_alloc(struct seep_recorder *recorder, void *ud, size_t type_
 }
 
 /* A resize of a sampled block, or one that is sampled itself, or both. */
-static void *sample_resize(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
-                           size_t new_size, bool sampled) {
+static void *sample_resize(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, void *block,
+                           size_t old_size, size_t new_size, bool sampled) {
   const struct seep_sample *known = seep_sampler_find(&recorder->sampler, (uintptr_t)block);
   struct seep_fresh fresh;
-  if (sampled) seep_recorder_place_resize(recorder, (uintptr_t)block, &fresh);
+  if (sampled) seep_recorder_place_resize(recorder, frame, (uintptr_t)block, new_size, &fresh);
   void *result = recorder->original(ud, block, old_size, new_size);
   if (sampled) seep_sampler_draw(&recorder->sampler);
   if (result == NULL) return NULL;
@@ -73,8 +76,8 @@ static uint64_t count_before(const struct seep_recorder *recorder, size_t old_si
   return new_size == 0 && recorder->vm_state.vm->counts_frees_first ? bytes + old_size : bytes;
 }
 
-static void *record_call(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
-                         size_t new_size, bool sampled) {
+static void *record_call(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, void *block,
+                         size_t old_size, size_t new_size, bool sampled) {
   seep_allocator *original = recorder->original;
   uint64_t vm_bytes = count_before(recorder, old_size, new_size);
   seep_recorder_note_clock(recorder);
@@ -86,13 +89,15 @@ static void *record_call(struct seep_recorder *recorder, void *ud, void *block, 
     recorder->record->vm_bytes = vm_bytes - old_size;
     return original(ud, block, old_size, 0);
   }
-  if (block != NULL) return sample_resize(recorder, ud, block, old_size, new_size, sampled);
-  return sampled ? sample_alloc(recorder, ud, old_size, new_size) : original(ud, NULL, old_size, new_size);
+  if (block != NULL) return sample_resize(recorder, frame, ud, block, old_size, new_size, sampled);
+  return sampled ? sample_alloc(recorder, frame, ud, old_size, new_size) : original(ud, NULL, old_size, new_size);
 }
 
-/* `sampled`: the size has been subtracted, and a point lies in it. */
+/* It is jumped to, so that its frame is that of seep_sample_call; where a compiler
+ * calls it instead, no native path is found, and lines that depend on one are marked. */
 static SEEP_NOINLINE void *loud_call(void *ud, void *block, size_t old_size, size_t new_size,
                                      struct seep_recorder *recorder) {
+  const uintptr_t *frame = SEEP_NATIVE_FRAME();
   if (*seep_recorder_alive == 0 && recorder->phase != SEEP_PHASE_PASSIVE) seep_recorder_on_fork();
   if (recorder->phase != SEEP_PHASE_RECORDING) {
     watch_nothing(recorder);
@@ -103,7 +108,7 @@ static SEEP_NOINLINE void *loud_call(void *ud, void *block, size_t old_size, siz
   }
   if (block == NULL && new_size == 0) return recorder->original(ud, NULL, old_size, 0);
   bool sampled = seep_sampler_pass(&recorder->sampler, new_size);
-  void *result = record_call(recorder, ud, block, old_size, new_size, sampled);
+  void *result = record_call(recorder, frame, ud, block, old_size, new_size, sampled);
   watch_collector(recorder);
   return result;
 }

@@ -1,7 +1,9 @@
-/* Twice 1024 functions that differ in one number. See thunks.h. */
+/* Twice 1024 functions that differ in one number, and one more. See thunks.h. */
 #include "record/thunks.h"
 
-struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX];
+#include "vm/scratch.h"
+
+struct seep_recorder *seep_thunk_recorders[SEEP_STATES_MAX + 1];
 struct seep_hooks *seep_thunk_hooks[SEEP_STATES_MAX];
 
 #define THUNK(n)                                                                     \
@@ -27,9 +29,10 @@ struct seep_hooks *seep_thunk_hooks[SEEP_STATES_MAX];
 
 ALL(THUNK)
 ALL(HOOK)
+THUNK(400)
 
 static seep_allocator *const thunks[] = {ALL(NAME)};
-_Static_assert(SEEP_ARRAY_SIZE(thunks) == SEEP_STATES_MAX, "a thunk for every state");
+_Static_assert(SEEP_ARRAY_SIZE(thunks) == SEEP_STATES_MAX && SEEP_STATES_MAX == 0x400, "a thunk for every state");
 
 static seep_lua_hook *const hooks[] = {ALL(HOOK_NAME)};
 _Static_assert(SEEP_ARRAY_SIZE(hooks) == SEEP_STATES_MAX, "a hook for every state");
@@ -37,6 +40,13 @@ _Static_assert(SEEP_ARRAY_SIZE(hooks) == SEEP_STATES_MAX, "a hook for every stat
 seep_allocator *seep_thunk(uint32_t index) { return thunks[index]; }
 
 seep_lua_hook *seep_hook_thunk(uint32_t index) { return hooks[index]; }
+
+seep_allocator *seep_thunk_observed(void) {
+  static struct seep_recorder observed = {
+      .phase = SEEP_PHASE_OBSERVED, .original = seep_scratch_alloc, .call = seep_recorder_call};
+  seep_thunk_recorders[SEEP_STATES_MAX] = &observed;
+  return thunk_400;
+}
 
 struct seep_recorder *seep_thunk_owner(uintptr_t function) {
   for (uint32_t i = 0; i < SEEP_STATES_MAX && seep_thunk_recorders[i] != NULL; i++) {

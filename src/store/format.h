@@ -135,8 +135,14 @@ struct seep_state_record {
   uint64_t alloc_bytes;        /* by all allocations so far: the state's clock */
   uint64_t busy_cpu_ns;        /* processor time when the clock had come to about its last 64th, */
   uint64_t ended_cpu_ns;       /* and when the state was closed or the capture sealed; 0 until then */
+  uint32_t flags;              /* enum seep_state_flags */
+  uint32_t pad;
   struct seep_history history;
 };
+
+/* Lines of instructions that do not save their pc were searched in the code, not
+ * read from the VM's registers (vm/native.h): some are marked as inexact. */
+enum seep_state_flags { SEEP_STATE_LINES_SEARCHED = 1 << 0 };
 
 /* A state that lua_close ends is frozen with what it held just before; once the
  * program goes on with other states, it is released: what it held is freed. */
@@ -230,7 +236,7 @@ struct seep_series_record {
 
 _Static_assert(sizeof(struct seep_file_header) == SEEP_HEADER_BYTES, "the header is one page");
 _Static_assert(sizeof(struct seep_segment_header) == 64, "doc/format.md says 64");
-_Static_assert(sizeof(struct seep_state_record) == 1008, "doc/format.md says 1008");
+_Static_assert(sizeof(struct seep_state_record) == 1016, "doc/format.md says 1008");
 _Static_assert(sizeof(struct seep_history) == 800, "doc/format.md says 800");
 _Static_assert(sizeof(struct seep_function_record) == 24, "doc/format.md says 24");
 _Static_assert(sizeof(struct seep_frame_record) == 16, "doc/format.md says 16");

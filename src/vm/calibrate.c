@@ -7,36 +7,7 @@
 
 #include "base/pages.h"
 #include "vm/descriptions.h"
-
-/* -- The scratch state's memory: handed out once, never taken back ---------- */
-
-enum { ARENA_BYTES = 16 << 20 };
-
-struct arena {
-  char *pages;
-  size_t used;
-  size_t first_size;            /* of the first block: the state itself */
-  uintptr_t last_block;
-  size_t last_size, last_tag;   /* tag: what osize said for a new block */
-};
-
-static void *arena_alloc(void *ud, void *block, size_t old_size, size_t new_size) {
-  struct arena *arena = ud;
-  if (new_size == 0) return NULL;
-  size_t size = seep_round_up(new_size, 16);
-  if (arena->used + size > ARENA_BYTES) return NULL;
-  char *fresh = arena->pages + arena->used;
-  if (arena->used == 0) arena->first_size = new_size;
-  arena->used += size;
-  if (block != NULL) {
-    memcpy(fresh, block, old_size < new_size ? old_size : new_size);
-  } else {
-    arena->last_block = (uintptr_t)fresh;
-    arena->last_size = new_size;
-    arena->last_tag = old_size;
-  }
-  return fresh;
-}
+#include "vm/scratch.h"
 
 /* -- The program and its probe ---------------------------------------------- */
 
@@ -100,7 +71,7 @@ struct session {
   const struct seep_lua_api *api;
   struct seep_vm *vm;
   struct seep_vm_state state;
-  struct arena *arena;
+  struct seep_scratch *arena;
   lua_State *main_thread;
   const char *failure;  /* what did not agree; NULL so far so good */
   uint32_t stacks_compared;
@@ -197,7 +168,7 @@ static void add_name(uint64_t key, const char *name) {
 
 static void check_type(void) {
   const struct seep_vm *vm = current->vm;
-  const struct arena *arena = current->arena;
+  const struct seep_scratch *arena = current->arena;
   enum seep_type type = vm->types_in_osize
                             ? vm->type_by_tag[arena->last_tag & 15]
                             : vm->ops->type_of(&current->state, arena->last_block, arena->last_size);
@@ -270,7 +241,7 @@ static bool find_anchors(struct session *session, lua_State *L) {
   vm->main_thread_offset = thread - block;
   for (uintptr_t at = block; at + 16 <= block + vm->state_block_bytes; at += 8) {
     session->state.global = at;
-    if (seep_load_pointer(NULL, at + vm->allocf) != (uintptr_t)arena_alloc) continue;
+    if (seep_load_pointer(NULL, at + vm->allocf) != (uintptr_t)seep_scratch_alloc) continue;
     if (seep_load_pointer(NULL, at + vm->allocf + 8) != (uintptr_t)session->arena) continue;
     vm->global_offset = at - thread;
     return vm->ops->anchors_hold(&session->state, false);
@@ -285,12 +256,12 @@ static int compare_names(const void *a, const void *b) {
 }
 
 static bool try_description(struct session *session) {
-  struct arena *arena = session->arena;
+  struct seep_scratch *arena = session->arena;
   const struct seep_lua_api *api = session->api;
   session->failure = NULL;
   session->stacks_compared = 0;
   arena->used = 0;
-  lua_State *L = api->newstate(arena_alloc, arena, 0);
+  lua_State *L = api->newstate(seep_scratch_alloc, arena, 0);
   if (L == NULL) {
     session->furthest_failure = "opening a state with an allocator of its own";
     return false;
@@ -330,7 +301,7 @@ static describe_function *family_of(const struct seep_lua_api *api) {
 enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *vm,
                                 struct seep_error *error) {
   describe_function *describe = family_of(api);
-  struct arena arena = {0};
+  struct seep_scratch arena = {0};
   struct session session = {.api = api, .vm = vm, .arena = &arena};
   *vm = (struct seep_vm){0};
   char family[16];
@@ -338,7 +309,7 @@ enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *
   if (describe == NULL) {
     return seep_error_set(error, SEEP_E_UNKNOWN_VM, "%s: no description of this version", vm->release);
   }
-  arena.pages = seep_pages_map(ARENA_BYTES);
+  arena.pages = seep_pages_map(SEEP_SCRATCH_BYTES);
   if (arena.pages == NULL) return seep_error_set(error, SEEP_E_MEMORY, "no memory to calibrate in");
   bool fits = false;
   for (uint32_t candidate = 0; !fits; candidate++) {
@@ -348,7 +319,7 @@ enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *
     *vm = attempt;
     fits = try_description(&session);
   }
-  seep_pages_unmap(arena.pages, ARENA_BYTES);
+  seep_pages_unmap(arena.pages, SEEP_SCRATCH_BYTES);
   if (!fits) {
     return seep_error_set(error, SEEP_E_UNKNOWN_VM,
                           "%s: the layout of this build is not known (%s did not agree)",
@@ -361,10 +332,10 @@ enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *
 /* -- States of a build that is not described ------------------------------------- */
 
 /* The place in the state's block where the allocator stands, with its ud behind it. */
-static bool find_allocator(const struct arena *arena, size_t *offset) {
+static bool find_allocator(const struct seep_scratch *arena, size_t *offset) {
   uintptr_t block = (uintptr_t)arena->pages;
   for (size_t at = 0; at + 16 <= arena->first_size; at += 8) {
-    if (seep_load_pointer(NULL, block + at) != (uintptr_t)arena_alloc) continue;
+    if (seep_load_pointer(NULL, block + at) != (uintptr_t)seep_scratch_alloc) continue;
     if (seep_load_pointer(NULL, block + at + 8) != (uintptr_t)arena) continue;
     *offset = at;
     return true;
@@ -372,8 +343,8 @@ static bool find_allocator(const struct arena *arena, size_t *offset) {
   return false;
 }
 
-static bool learn_birth(const struct seep_lua_api *api, struct arena *arena, struct seep_birth *birth) {
-  lua_State *L = api->newstate(arena_alloc, arena, 0);
+static bool learn_birth(const struct seep_lua_api *api, struct seep_scratch *arena, struct seep_birth *birth) {
+  lua_State *L = api->newstate(seep_scratch_alloc, arena, 0);
   lua_State *plain = L == NULL ? NULL : api->newstate_plain();
   if (plain == NULL) return false;
   void *ud;
@@ -389,9 +360,9 @@ static bool learn_birth(const struct seep_lua_api *api, struct arena *arena, str
 
 enum seep_status seep_calibrate_birth(const struct seep_lua_api *api, struct seep_birth *birth,
                                       struct seep_error *error) {
-  struct arena arena = {.pages = api->is_luajit ? NULL : seep_pages_map(ARENA_BYTES)};
+  struct seep_scratch arena = {.pages = api->is_luajit ? NULL : seep_pages_map(SEEP_SCRATCH_BYTES)};
   bool learnt = arena.pages != NULL && learn_birth(api, &arena, birth);
-  if (arena.pages != NULL) seep_pages_unmap(arena.pages, ARENA_BYTES);
+  if (arena.pages != NULL) seep_pages_unmap(arena.pages, SEEP_SCRATCH_BYTES);
   if (learnt) return SEEP_OK;
   return seep_error_set(error, SEEP_E_UNKNOWN_VM, "the layout of this build is not known, and its states cannot be found");
 }

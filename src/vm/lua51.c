@@ -160,9 +160,12 @@ static uint64_t true_place(const struct seep_vm_state *state,
   }
 }
 
+SEEP_PUC_DEFINE_UNSAVED_CODE(0x3f, OP_NEWTABLE, OP_SETLIST, OP_CLOSURE)
+
 static const struct seep_vm_ops ops = {
     .family = "Lua 5.1",
     SEEP_PUC_OPS,
+    .unsaved_code = unsaved_code,
     .type_of = type_of,
     .type_of_swept = type_of_swept,
     .true_place = true_place,

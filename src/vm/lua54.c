@@ -153,11 +153,16 @@ static int32_t target_register(const struct seep_vm_state *state, const struct s
   return (int32_t)((top - function) / SEEP_PUC_TVALUE_BYTES) - 2;
 }
 
-SEEP_PUC_DEFINE_IS_RUNNING_STACK(is_running_stack, traits)
+static bool is_running_stack(const struct seep_vm_state *state, uintptr_t block) {
+  return seep_puc_is_running_stack(state->vm->layout, &traits, state, block);
+}
+
+SEEP_PUC_DEFINE_UNSAVED_CODE(0x7f, OP_NEWTABLE, OP_SETLIST)
 
 static const struct seep_vm_ops ops = {
     .family = "Lua 5.4",
     SEEP_PUC_OPS,
+    .unsaved_code = unsaved_code,
     .true_place = true_place,
     .target_register = target_register,
     .is_running_stack = is_running_stack,

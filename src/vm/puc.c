@@ -106,6 +106,14 @@ bool seep_puc_stack_holds(const struct seep_puc_layout *layout, const struct see
   return true;
 }
 
+void seep_puc_unsaved_code(const struct seep_vm_state *state, uint64_t key, uintptr_t ci,
+                           struct seep_unsaved_code *out) {
+  const struct seep_puc_layout *layout = state->vm->layout;
+  uintptr_t proto = seep_puc_function_of(state, key, ci);
+  out->instructions = (const uint32_t *)seep_load_pointer(NULL, proto + layout->p_code);
+  out->size = seep_load_u32(NULL, proto + layout->p_sizecode);
+}
+
 /* -- The true place of an allocation ------------------------------------------ */
 
 struct function_code {

@@ -293,6 +293,10 @@ typedef uint32_t seep_puc_line_function(const struct seep_image *image,
 /* vm_ops.function_of of all PUC versions: the handle is a call info. */
 uintptr_t seep_puc_function_of(const struct seep_vm_state *state, uint64_t key, uintptr_t ci);
 
+/* The code of a Lua frame, for vm_ops.unsaved_code; the opcodes are the version's. */
+void seep_puc_unsaved_code(const struct seep_vm_state *state, uint64_t key, uintptr_t ci,
+                           struct seep_unsaved_code *out);
+
 /* vm_ops.describe for a PUC version. */
 void seep_puc_describe(const struct seep_image *image, const struct seep_vm_state *state,
                        uint64_t key, uintptr_t proto, seep_puc_line_function *line_of,
@@ -362,16 +366,31 @@ void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
   .function_of = seep_puc_function_of, .describe = describe,                                  \
   .anchors_hold = anchors_hold, .c_key = seep_puc_c_key
 
-/* True when `block` is the value stack of an active thread. */
-#define SEEP_PUC_DEFINE_IS_RUNNING_STACK(name, traits)                                        \
-  static bool name(const struct seep_vm_state *state, uintptr_t block) {                      \
-    const struct seep_puc_layout *layout = state->vm->layout;                                 \
-    uintptr_t threads[SEEP_THREADS_MAX];                                                      \
-    uint32_t count = seep_puc_threads(NULL, layout, &(traits), state, threads);               \
-    for (uint32_t i = 0; i < count; i++) {                                                    \
-      if (seep_load_pointer(NULL, threads[i] + layout->L_stack) == block) return true;        \
-    }                                                                                         \
-    return false;                                                                             \
+/* Defines vm_ops.unsaved_code of a version whose opcodes are in `mask`. */
+#define SEEP_PUC_DEFINE_UNSAVED_CODE(mask, ...)                                               \
+  static void unsaved_code(const struct seep_vm_state *state, uint64_t key, uintptr_t ci,     \
+                           struct seep_unsaved_code *out) {                                   \
+    static const uint8_t opcodes[] = {__VA_ARGS__};                                           \
+    seep_puc_unsaved_code(state, key, ci, out);                                               \
+    out->opcode_mask = (mask);                                                                \
+    out->opcodes = opcodes;                                                                   \
+    out->opcode_count = SEEP_ARRAY_SIZE(opcodes);                                             \
   }
+
+/* True when `block` is the value stack of an active thread. Of that thread no
+ * frame is read: its call infos hold offsets while its stack is resized. */
+SEEP_ALWAYS_INLINE bool seep_puc_is_running_stack(const struct seep_puc_layout *layout,
+                                                  const struct seep_puc_traits *traits,
+                                                  const struct seep_vm_state *state, uintptr_t block) {
+  uintptr_t thread = state->main_thread;
+  uint32_t host = 0;
+  for (uint32_t count = 0; count < SEEP_THREADS_MAX; count++) {
+    if (seep_load_pointer(NULL, thread + layout->L_stack) == block) return true;
+    thread = seep_puc_resumed_by(NULL, layout, traits, state->vm, thread);
+    if (thread == 0 && host == state->host_resumed_count) return false;
+    if (thread == 0) thread = state->host_resumed[host++];
+  }
+  return false;
+}
 
 #endif

@@ -94,6 +94,17 @@ struct seep_c_name {
 
 enum { SEEP_C_NAMES_MAX = 320 };
 
+/* A way of C calls from the interpreter's loop to the allocator (native.h). Words
+ * are counted from the allocator's frame. */
+enum { SEEP_NATIVE_PATHS_MAX = 24 };
+struct seep_native_path {
+  uintptr_t inner, outer;    /* return addresses: of the allocator's call, and of the loop's */
+  int16_t inner_word, outer_word;
+  int16_t pc_word;           /* where the pc is */
+  uint8_t back;              /* it points that many instructions behind, or further */
+  uint8_t opcodes;           /* which of the version's unsaved instructions come this way: bits */
+};
+
 struct seep_vm;
 
 /* A live Lua state of our own process, as the recorder sees it. */
@@ -116,6 +127,15 @@ struct seep_allocation {
   int32_t target_register;  /* or -1 */
   uint64_t previous;        /* the true place of the last object that had the same
                                leaf key in the same frame; 0: none */
+};
+
+/* A function's code, and the opcodes that allocate without saving the pc. */
+struct seep_unsaved_code {
+  const uint32_t *instructions;
+  uint32_t size;
+  uint8_t opcode_mask;      /* of an instruction */
+  uint8_t opcode_count;
+  const uint8_t *opcodes;
 };
 
 struct seep_vm_ops {
@@ -170,9 +190,14 @@ struct seep_vm_ops {
 
   /* The place at which a fresh block was allocated by a Lua function itself, if
    * the saved pc may be that of an earlier instruction: the leaf key with the
-   * right place in it, or with SEEP_KEY_INEXACT when that cannot be told. NULL
-   * where the saved pc is always right. */
+   * right place in it, or with SEEP_KEY_INEXACT when that cannot be told: for
+   * builds without native paths. NULL where the saved pc is always right. */
   uint64_t (*true_place)(const struct seep_vm_state *state, const struct seep_allocation *allocation);
+
+  /* The code of a Lua frame of the last walk and which of its instructions
+   * allocate without saving the pc. NULL where none does. Hot. */
+  void (*unsaved_code)(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
+                       struct seep_unsaved_code *out);
 
   /* The register that the allocating instruction writes, as far as the VM shows
    * it at that moment, else -1. NULL where it never does. */
@@ -217,6 +242,9 @@ struct seep_vm {
 
   /* C functions behind which a coroutine runs; 0 when the build has none. */
   uintptr_t resume_function, wrap_function, close_function;
+
+  uint32_t native_path_count;   /* 0: not learned */
+  struct seep_native_path native_paths[SEEP_NATIVE_PATHS_MAX];
 
   uint32_t c_name_count;
   struct seep_c_name c_names[SEEP_C_NAMES_MAX];  /* sorted by key */

@@ -1,0 +1,99 @@
+#!/usr/bin/perl
+# Every byte on the right line: with the collector stopped, the growth of each
+# line as recorded is compared with what a hook in another run of the program saw
+# (truth.c), to the byte, on hand-written programs and on random ones.
+#
+# A hook needs room on the stacks of threads, so lines on which those grow or
+# shrink are only compared as a part of the total: they end in --stack. `grow`
+# makes room once and for all.
+#
+#     SEEDS=500 FIRST_SEED=1000 make test TESTS=test/lines/truth.t     more random programs
+use strict;
+use warnings;
+use List::Util qw(sum0);
+use Test::More;
+use RandomProgram qw(random_program);
+use SeepTest qw(vms execute root scratch seepline_path show_json slurp spew);
+
+my $SEEDS = $ENV{SEEDS} // 24;
+my $FIRST_SEED = $ENV{FIRST_SEED} // 1;
+my $START = 'package.loadlib(os.getenv("SEEP_TRUTH_LIBRARY"), "truth")()';
+my $PRELUDE = join ' ', 'collectgarbage() collectgarbage("stop")', 'function grow(n, ...)',
+    'if n > 0 then local a, b, c, d, e = n, n, n, n, n grow(n - 1, a, b, c, d, e) return 0 end end',
+    'grow(100)', '--stack';
+
+my $folder = scratch();
+my $library = "$folder/truth.so";
+my $source = root() . '/test/lines/truth.c';
+my $compiled = execute(['gcc', '-O1', '-g', '-shared', '-fPIC', '-o', $library, $source, '-ldl']);
+is($compiled->{status}, 0, 'the hook is built') or BAIL_OUT($compiled->{err});
+
+sub options_of { my ($vm) = @_; return $vm =~ /jit/ ? ('-joff') : () }
+
+# {place => bytes} of a run with the hook.
+sub truth_of {
+    my ($vm, $script) = @_;
+    my $out = "$folder/truth.txt";
+    unlink $out;
+    my %environment = (SEEP_TRUTH_LIBRARY => $library, SEEP_TRUTH_OUT => $out);
+    my $result = execute([$vm, options_of($vm), '-e', $START, $script], env => \%environment);
+    return diag("$vm $script: $result->{status}, $result->{err}") if $result->{status} || !-e $out;
+    return {map { /^(-?\d+) (\d+) (.*)$/ ? ("$3:$2" => $1) : () } split /\n/, slurp($out)};
+}
+
+# The rows by line of a run without it.
+sub recorded {
+    my ($vm, $script) = @_;
+    my $capture = "$folder/capture.seep";
+    unlink $capture;
+    my @run = (seepline_path(), 'run', '--no-summary', '-o', $capture, '--');
+    my $result = execute([@run, $vm, options_of($vm), '-e', $START, $script],
+        env => {SEEP_TRUTH_LIBRARY => $library, SEEP_TRUTH_OUT => undef});
+    return diag("$vm $script: $result->{status}, $result->{err}") if $result->{status};
+    return scalar show_json($capture, '--by', 'line');
+}
+
+# The lines of a program that are compared as a total.
+sub stack_lines {
+    my ($script) = @_;
+    my @lines = split /\n/, slurp($script);
+    return map { $lines[$_] =~ /--stack$/ ? ("$script:" . ($_ + 1) => 1) : () } 0 .. $#lines;
+}
+
+sub compare {
+    my ($vm, $script, $name) = @_;
+    my ($truth, $answer) = (truth_of($vm, $script), recorded($vm, $script));
+    return fail($name) unless $truth && $answer;
+    my %left_out = (stack_lines($script), map { ("$_:0" => 1) } '[C]', '[entry]', '(before recording)');
+    my %ours = map { ("$_->{file}:$_->{line}" => $_->{growth_bytes}) } @{$answer->{sites}};
+    my %all = (%ours, %$truth);
+    my @compared = grep { !$left_out{$_} && !/^\(command line\)/ } sort keys %all;
+    my @wrong = grep { ($ours{$_} // 0) != ($truth->{$_} // 0) } @compared;
+    my @unsure = grep { !$_->{exact} } @{$answer->{sites}};
+    my @lines = ('', split /\n/, slurp($script));
+    my $shown = sub {
+        my ($line) = /:(\d+)$/;
+        return sprintf '%s: %d, not %d: %s', s/.*\///r, $ours{$_} // 0, $truth->{$_} // 0, $lines[$line] // '';
+    };
+    is(scalar @wrong, 0, "$name: " . keys(%all) . ' lines') or diag(join "\n", map { $shown->() } @wrong);
+    is(scalar @unsure, 0, "$name: all are exact") or diag(join "\n", map { "$_->{file}:$_->{line}" } @unsure);
+    is(sum0(map { $_->{growth_bytes} } @{$answer->{sites}}), $answer->{totals}{growth_bytes}, "$name: they add up");
+    return;
+}
+
+for my $vm (vms()) {
+    subtest "$vm: written by hand" => sub {
+        for my $case (sort glob root() . '/test/lines/cases/*.lua') {
+            my ($name) = $case =~ /([^\/]+)\.lua$/;
+            compare($vm, spew("$folder/$name.lua", "$PRELUDE\n" . slurp($case)), $name);
+        }
+    };
+    subtest "$vm: random programs" => sub {
+        for my $seed ($FIRST_SEED .. $FIRST_SEED + $SEEDS - 1) {
+            my $program = random_program($seed, scalar $vm =~ /jit/);
+            compare($vm, spew("$folder/seed$seed.lua", "$PRELUDE\n$program"), "seed $seed");
+        }
+    };
+}
+
+done_testing();
