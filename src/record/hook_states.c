@@ -192,7 +192,8 @@ static void finish(struct seep_hooks *hooks) {
   lua_State *main_thread = (lua_State *)hooks->vm_state.main_thread;
   if (hooks->phase != SEEP_HOOKS_RECORDING) return;
   enum seep_hooks_life life = main_thread == NULL ? SEEP_HOOKS_GONE : seep_hooks_life(hooks);
-  if (life != SEEP_HOOKS_GONE) seep_hooks_note_takeover(hooks, main_thread);
+  bool may_ask = life == SEEP_HOOKS_ALIVE || hooks->api->is_luajit; /* whose memory is not unmapped yet */
+  if (life != SEEP_HOOKS_GONE) seep_hooks_note_takeover(hooks, may_ask ? main_thread : NULL);
   if (hooks->vm_state.vm != NULL && life != SEEP_HOOKS_ALIVE) hooks->record->closed = SEEP_STATE_CLOSED;
   if (life == SEEP_HOOKS_ALIVE && hooks->os_thread == __builtin_thread_pointer()) {
     seep_hooks_settle(hooks, main_thread);

@@ -262,6 +262,20 @@ static void hook_active_threads(struct seep_hooks *hooks, lua_State *L) {
   }
 }
 
+/* The word of a PUC thread that holds its hook: once lua_close has been there, the
+ * public API must not be asked any more. */
+static uintptr_t find_hook(const struct seep_hooks *hooks) {
+  enum { WORDS = 32 };  /* of lua_State, which has 20 to 28 */
+  uintptr_t words[WORDS];
+  uintptr_t main_thread = hooks->vm_state.main_thread;
+  if (main_thread == 0 || hooks->api->is_luajit) return 0;
+  if (!seep_load(&seep_image_self_checked, main_thread, words, sizeof words)) return 0;
+  for (size_t i = 0; i < WORDS; i++) {
+    if (words[i] == (uintptr_t)hooks->installed) return main_thread + i * sizeof words[0];
+  }
+  return 0;
+}
+
 void seep_hooks_begin(struct seep_hooks *hooks, lua_State *L, uintptr_t main_thread) {
   const struct seep_vm *vm = hooks->vm_state.vm;
   struct seep_state_record *record = hooks->record;
@@ -281,6 +295,7 @@ void seep_hooks_begin(struct seep_hooks *hooks, lua_State *L, uintptr_t main_thr
   hooks->phase = SEEP_HOOKS_RECORDING;
   if (hooks->mode != SEEP_MODE_COUNT) seep_hook_stack_read(&hooks->stack, L);
   hook_active_threads(hooks, L);
+  hooks->hook_place = find_hook(hooks);
 }
 
 void seep_hooks_settle(struct seep_hooks *hooks, lua_State *L) {
@@ -299,8 +314,14 @@ void seep_hooks_end(struct seep_hooks *hooks, lua_State *L) {
   if (L != NULL && hooks->api->gethook(L) == hooks->installed) hooks->api->sethook(L, NULL, 0, 0);
 }
 
+static bool is_in_place(const struct seep_hooks *hooks, lua_State *L) {
+  if (L != NULL) return hooks->api->gethook(L) == hooks->installed;
+  return hooks->hook_place == 0 ||
+         seep_load_pointer(&seep_image_self_checked, hooks->hook_place) == (uintptr_t)hooks->installed;
+}
+
 void seep_hooks_note_takeover(struct seep_hooks *hooks, lua_State *L) {
-  if (hooks->phase != SEEP_HOOKS_RECORDING || hooks->api->gethook(L) == hooks->installed) return;
+  if (hooks->phase != SEEP_HOOKS_RECORDING || is_in_place(hooks, L)) return;
   seep_hooks_end(hooks, NULL);
   seep_capture_mark_incomplete(hooks->capture,
                                "the program set a debug hook in the recorder's place, and the recording ended");

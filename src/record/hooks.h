@@ -40,6 +40,7 @@ struct seep_hooks {
   uintptr_t identity;                /* of the state: seep_lua_api_identity */
   lua_State *thread;                 /* on which it was started */
   seep_lua_hook *installed;          /* this state's hook function */
+  uintptr_t hook_place;              /* in the main thread, where PUC keeps it; 0: not found */
   int mask;
   int instructions;                  /* between two count events */
   uint64_t count_bytes;              /* the VM's own count at the last event */
@@ -92,7 +93,7 @@ enum seep_hooks_life {
 enum seep_hooks_life seep_hooks_life(const struct seep_hooks *hooks);
 
 /* Ends the recording, and notes it in the capture, if the hook is no longer ours.
- * `L`: a thread that had it. */
+ * `L`: a thread that had it; NULL: of a closed state whose memory is as it was. */
 void seep_hooks_note_takeover(struct seep_hooks *hooks, lua_State *L);
 
 #endif

@@ -262,21 +262,25 @@ SEEP_ALWAYS_INLINE void seep_puc_leaf(const struct seep_image *image,
 }
 
 /* See vm_ops.frame_function. i_ci is a call info's index on 5.1, its address
- * later (ldebug.c lua_getstack, ldo.c luaD_hook). */
+ * later (ldebug.c lua_getstack, ldo.c luaD_hook). The frame's pc may not be set yet. */
 SEEP_ALWAYS_INLINE uint64_t seep_puc_frame_function(const struct seep_image *image,
                                                     const struct seep_puc_layout *layout,
                                                     const struct seep_puc_traits *traits, uintptr_t thread,
                                                     uintptr_t frame, uintptr_t *function) {
   uintptr_t ci = frame;
+  bool is_c;
   if (traits->call_infos_in_array) {
     ci = seep_load_pointer(image, thread + layout->L_base_ci) + frame * layout->ci_size;
   }
-  uint64_t key = seep_puc_key(image, layout, traits, thread, ci, false);
-  *function = 0;
-  if (key & SEEP_KEY_C) return key & (SEEP_KEY_C | SEEP_KEY_ADDRESS);
-  uintptr_t closure = seep_load_pointer(image, seep_load_pointer(image, ci + layout->ci_func));
-  *function = seep_load_pointer(image, closure + layout->cl_proto);
-  return 0;
+  uintptr_t slot = seep_load_pointer(image, ci + layout->ci_func);
+  uintptr_t closure = seep_load_pointer(image, slot);
+  if (traits->call_infos_in_array) {
+    is_c = seep_load_u8(image, closure + layout->cl_isC) != 0;
+  } else {
+    is_c = (seep_puc_key(image, layout, traits, thread, ci, false) & SEEP_KEY_C) != 0;
+  }
+  *function = is_c ? 0 : seep_load_pointer(image, closure + layout->cl_proto);
+  return is_c ? SEEP_KEY_C | seep_puc_c_function(image, layout, traits, slot) : 0;
 }
 
 /* Shared cold parts, in puc.c. */
