@@ -174,7 +174,6 @@ static char **words_to_execute(const struct seep_verb *verb, const struct reques
 static void print_leaks(const struct seep_reader *reader, const char *path) {
   struct seep_profile profile;
   struct seep_findings findings;
-  if (!seep_findings_possible(reader)) return;
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   seep_findings_build(&profile, &findings);
   seep_report_leaks_summary(&profile, &findings, stderr);
