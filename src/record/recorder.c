@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "record/entry.h"
+#include "record/epochs.h"
 #include "record/series.h"
 #include "vm/native.h"
 
@@ -457,98 +458,7 @@ static enum seep_type type_of_tag(const struct seep_recorder *recorder, size_t t
   return vm->ops->refine_buffer(recorder->last_leaf_key, size_bytes);
 }
 
-/* -- The collector ----------------------------------------------------------- */
-
-static void end_epoch(struct seep_recorder *recorder) {
-  recorder->sweeping = false;
-  if (recorder->sweeping_minor) {
-    recorder->record->minor_count++;
-    return;
-  }
-  struct seep_state_record *record = recorder->record;
-  seep_history_note(&record->history, record->alloc_bytes, (uint32_t)record->epoch_count,
-                    (uint32_t)record->minor_count);
-  uint64_t epoch = ++record->epoch_count;
-  recorder->tag_before = recorder->tag_now;
-  recorder->tag_now = seep_tag_of_epoch(epoch);
-  seep_block_table_age(&recorder->blocks, epoch);
-  if (seep_recorder_on_epoch != NULL) seep_recorder_on_epoch();
-}
-
-/* lua_close is about to free everything: the rows keep what was held until now,
- * and the VM gets its own allocator back (LuaJIT then releases its arena in one
- * go). The program may have put another allocator in our place: then that stays. */
-static void close_state(struct seep_recorder *recorder, uint64_t vm_bytes) {
-  uintptr_t *allocator = (uintptr_t *)(recorder->vm_state.global + recorder->vm_state.vm->allocf);
-  recorder->record->vm_bytes = vm_bytes;
-  recorder->record->ended_cpu_ns = seep_clock_cpu_ns();
-  recorder->phase = SEEP_PHASE_PASSIVE;
-  if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;
-  seep_block_table_clear(&recorder->blocks);
-  seep_sampler_clear(&recorder->sampler);
-  /* From here on another thread may use this recorder for a state of its own. */
-  __atomic_store_n(&recorder->record->closed, SEEP_STATE_CLOSED, __ATOMIC_RELEASE);
-}
-
-/* Whether whole collections came and went since the last call: an even number of flips
- * leaves the word as it was, but the estimate is that of the last one. */
-static bool was_missed(const struct seep_recorder *recorder, bool same_word, uint64_t estimate, uint8_t phase) {
-  const struct seep_vm *vm = recorder->vm_state.vm;
-  if (!same_word || estimate == recorder->estimate || (phase >= vm->sweep_first && phase <= vm->sweep_last)) return false;
-  return phase < vm->sweep_first || !vm->finalizers_lower_estimate;
-}
-
-/* The collector's word changed. A flip of the white means that an atomic phase
- * is over: everything (in a minor collection: everything young) was examined.
- * A major collection of generational mode sweeps as an incremental one, so the
- * kind tells while it sweeps; afterwards the estimate does, which only a major
- * one renews (5.2 and 5.4 lgc.c). False when lua_close has begun. */
-static SEEP_NOINLINE bool collector_changed(struct seep_recorder *recorder, uint64_t word,
-                                            uint64_t vm_bytes) {
-  const struct seep_vm *vm = recorder->vm_state.vm;
-  uint8_t phase = seep_vm_word_phase(word);
-  bool in_sweep = phase >= vm->sweep_first && phase <= vm->sweep_last;
-  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + vm->estimate);
-  bool flipped = ((word ^ recorder->collector_word) & vm->white_bits) != 0;
-  bool same_word = word == recorder->collector_word;
-  if (seep_recorder_samples(recorder)) recorder->code_may_go = true;
-  if (recorder->collector_word == 0) { /* the first look at a newborn state */
-    recorder->collector_word = word;
-    recorder->estimate = estimate;
-    return true;
-  }
-  recorder->collector_word = word;
-  if ((word & vm->closing_bits) == vm->closing_bits) {
-    close_state(recorder, vm_bytes);
-    return false;
-  }
-  if (flipped) {
-    bool generational = vm->kind_generational != 0 && seep_vm_word_kind(word) == vm->kind_generational;
-    if (recorder->sweeping) end_epoch(recorder);
-    recorder->sweeping = true;
-    recorder->sweeping_minor = generational && (in_sweep || estimate == recorder->estimate);
-  }
-  if (recorder->sweeping && !in_sweep) {
-    end_epoch(recorder);
-  } else if (was_missed(recorder, same_word, estimate, phase)) {
-    recorder->sweeping_minor = false;
-    end_epoch(recorder);
-  }
-  recorder->estimate = estimate;
-  return true;
-}
-
-/* False when lua_close has begun: the recorder is no longer this state's. */
-static inline bool observe_collector(struct seep_recorder *recorder, uint64_t vm_bytes) {
-  uint64_t word = seep_vm_collector_word(&recorder->vm_state);
-  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
-  bool same = word == recorder->collector_word && estimate == recorder->estimate;
-  return SEEP_LIKELY(same) || collector_changed(recorder, word, vm_bytes);
-}
-
-bool seep_recorder_observe(struct seep_recorder *recorder, uint64_t vm_bytes) {
-  return observe_collector(recorder, vm_bytes);
-}
+/* -- The allocator ----------------------------------------------------------- */
 
 /* The VM's own count as it was before this call began. */
 static inline uint64_t count_before(const struct seep_recorder *recorder, size_t old_size,
@@ -556,8 +466,6 @@ static inline uint64_t count_before(const struct seep_recorder *recorder, size_t
   uint64_t bytes = seep_vm_count_bytes(&recorder->vm_state);
   return new_size == 0 && recorder->vm_state.vm->counts_frees_first ? bytes + old_size : bytes;
 }
-
-/* -- The allocator ----------------------------------------------------------- */
 
 static void *record_free(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, void *block,
                          size_t old_size, uint64_t vm_bytes) {
@@ -680,7 +588,7 @@ void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size
   settle(recorder, new_size == 0 ? (uintptr_t)block : 0);
   uint64_t vm_bytes = count_before(recorder, old_size, new_size);
   seep_allocator *original = recorder->original;
-  if (SEEP_UNLIKELY(!observe_collector(recorder, vm_bytes))) return original(ud, block, old_size, new_size);
+  if (SEEP_UNLIKELY(!seep_epochs_observe(recorder, vm_bytes))) return original(ud, block, old_size, new_size);
   if (new_size == 0) return record_free(recorder, frame, ud, block, old_size, vm_bytes);
   if (block == NULL) return record_alloc(recorder, frame, ud, old_size, new_size);
   return record_resize(recorder, frame, ud, block, old_size, new_size);

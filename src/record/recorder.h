@@ -154,10 +154,6 @@ SEEP_ALWAYS_INLINE bool seep_recorder_samples(const struct seep_recorder *record
   return recorder->sampler.interval_bytes != 0;
 }
 
-/* Looks at the collector; `vm_bytes` is the VM's count before the call at hand.
- * False when lua_close has begun: the recorder is no longer this state's. */
-bool seep_recorder_observe(struct seep_recorder *recorder, uint64_t vm_bytes);
-
 /* Counts the pending block, if there is one. `freed_block` is what the call at
  * hand frees, or 0. */
 void seep_recorder_settle_before(struct seep_recorder *recorder, uintptr_t freed_block);

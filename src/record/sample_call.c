@@ -1,6 +1,7 @@
 /* Quiet and loud calls. See sample_call.h. */
 #include "record/sample_call.h"
 
+#include "record/epochs.h"
 #include "vm/native.h"
 
 /* -- What is watched --------------------------------------------------------- */
@@ -82,7 +83,7 @@ static void *record_call(struct seep_recorder *recorder, const uintptr_t *frame,
   uint64_t vm_bytes = count_before(recorder, old_size, new_size);
   seep_recorder_note_clock(recorder);
   seep_recorder_settle_before(recorder, new_size == 0 ? (uintptr_t)block : 0);
-  if (!seep_recorder_observe(recorder, vm_bytes)) return original(ud, block, old_size, new_size);
+  if (!seep_epochs_observe(recorder, vm_bytes)) return original(ud, block, old_size, new_size);
   note_vm_bytes(recorder, vm_bytes);
   if (new_size == 0) {
     sample_free(recorder, block, old_size);
