@@ -72,8 +72,9 @@ static size_t read_start(const struct seep_graph *graph, const char *text, uint3
       {"_G", graph->marks.globals}, {"registry", graph->marks.registry}, {"main thread", graph->marks.main_thread}};
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(starts); i++) {
     size_t length = strlen(starts[i].word);
-    char next = strncmp(text, starts[i].word, length) == 0 ? text[length] : 'x';
-    if (next != '\0' && next != '.' && next != '[' && strncmp(text + length, arrow, sizeof arrow - 1) != 0) continue;
+    if (strncmp(text, starts[i].word, length) != 0) continue;
+    const char *next = text + length;
+    if (*next != '\0' && *next != '.' && *next != '[' && strncmp(next, arrow, sizeof arrow - 1) != 0) continue;
     *node = starts[i].node;
     return length;
   }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -36,17 +37,18 @@ static bool take_candidate(void *context, uintptr_t address) {
   return states->count < SEEP_SNAPSHOT_STATES_MAX;
 }
 
-/* In a process that runs, what is read at different moments need not agree, and memory is mapped meanwhile: a state may
- * take several looks. */
+/* In a process that runs, what is read at different moments need not agree, memory is mapped meanwhile, and a state may be
+ * in the middle of something: if it may be one, it is looked at again, for a quarter of a second if need be. */
 static bool take_running_candidate(struct seep_process_image *image, struct states *states, uintptr_t address) {
-  enum { LOOKS_MAX = 20 };
+  enum { LOOKS_MAX = 50, WAIT_NS = 5000000 };
   uint32_t before = states->count;
-  bool goes_on = true;
-  for (int look = 0; look < LOOKS_MAX && goes_on && states->count == before; look++) {
+  for (int look = 0; look < LOOKS_MAX; look++) {
     if (seep_process_image_thaw(image, true, NULL) != SEEP_OK) return false;
-    goes_on = take_candidate(states, address);
+    if (!take_candidate(states, address)) return false;
+    if (states->count > before || !seep_heap_is_likely(states->image, address)) return true;
+    nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
   }
-  return goes_on;
+  return true;
 }
 
 static uint64_t find_running_states(struct seep_process_image *image, struct states *states) {
@@ -224,21 +226,32 @@ static enum seep_status explore(struct seep_process_image *image, struct states 
   return SEEP_OK;
 }
 
+/* Whether a state was met in the middle of an operation that tears what hangs together (a string table or a stack that is
+ * being moved): something leads nowhere. An object that is merely not linked yet does no such harm. */
+static bool is_torn(const struct seep_taken_heap *taken) {
+  bool torn = taken->damage_count > 0;
+  for (uint32_t i = 0; i < taken->snapshot.graph_count; i++) torn |= taken->snapshot.graphs[i].dropped_edges > 0;
+  return torn;
+}
+
 /* Explores, freezes and reads until nothing was missing: what the process had allocated between our looking and its
- * stopping may lie where nothing of interest was before. The last time all that it could be is copied. */
+ * stopping may lie where nothing of interest was before. The last time all that it could be is copied. A torn heap is
+ * taken again, too, but the program is not to be stopped for ever: twice at most. */
 static enum seep_status freeze_and_read(struct seep_process_image *image, struct states *states,
                                         const struct seep_releases *releases, struct seep_taken_heap *taken,
                                         struct seep_error *error) {
-  enum { FREEZES_MAX = 5 };
-  for (;;) {
+  enum { FREEZES_MAX = 5, TORN_MAX = 2, TORN_WAIT_NS = 20000000 };
+  for (int torn = 0;;) {
     bool last = ++taken->freezes >= FREEZES_MAX;
     enum seep_status status = explore(image, states, error);
     if (status == SEEP_OK) status = seep_process_image_freeze(image, last, error);
     if (status != SEEP_OK) return status;
     taken->snapshot.info.taken_wall_ns = seep_clock_wall_ns();
     status = read_graphs(states, releases, taken, error);
-    if (image->wanted_chunks == 0 || last) return status;
+    bool again = image->wanted_chunks > 0 || (status == SEEP_OK && is_torn(taken) && torn++ < TORN_MAX);
+    if (!again || last) return status;
     drop_graphs(taken);
+    if (torn > 0) nanosleep(&(struct timespec){.tv_nsec = TORN_WAIT_NS}, NULL); /* it must get on with it first */
   }
 }
 
