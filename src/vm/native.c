@@ -106,6 +106,7 @@ struct session {
   uint32_t group_count;
   struct group groups[GROUPS_MAX];
   struct seep_stack stack;
+  uintptr_t words[WINDOW];   /* scratch of a sample */
 };
 static __thread struct session *current;
 
@@ -159,10 +160,10 @@ static uint8_t flags_of(const struct seep_unsaved_code *code, uint32_t truth, ui
 /* From the second sample on only what is still in question is looked at. */
 static void add_sample(struct group *group, const uintptr_t *frame, const struct seep_unsaved_code *code,
                        uint32_t truth) {
-  static __thread uintptr_t words[WINDOW];
+  uintptr_t *words = current->words;
   bool first = group->samples++ == 0;
   read_window(frame, words);
-  if (first) memcpy(group->words, words, sizeof words);
+  if (first) memcpy(group->words, words, sizeof group->words);
   group->count = first ? WINDOW : group->count;
   uint32_t kept = 0;
   for (uint32_t k = 0; k < group->count; k++) {
