@@ -37,7 +37,7 @@ SEEP_ALWAYS_INLINE const struct seep_native_path *seep_native_find(const struct 
   const struct seep_native_path *path = vm->native_paths;
   const struct seep_native_path *end = path + vm->native_path_count;
   for (; path < end; path++) {
-    if (frame[path->outer_word] == path->outer && frame[path->inner_word] == path->inner) return path;
+    if (frame[path->inner_word] == path->inner && frame[path->outer_word] == path->outer) return path;
   }
   return NULL;
 }
