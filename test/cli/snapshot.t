@@ -196,6 +196,35 @@ for my $vm (vms()) {
     subtest "$vm, stopped" => sub { test_stopped($vm) };
     subtest "$vm, core"    => sub { test_core($vm) };
 }
+# A static, stripped host with a state on each of two threads.
+sub test_host {
+    my ($library) = @_;
+    my ($flags, $archive) = map { execute(['pkg-config', @$_, $library])->{out} =~ s/\s+$//r } ['--cflags'], ['--variable=libdir'];
+    my ($file) = grep { -e } map { "$archive/lib$_.a" } $library eq 'luajit' ? 'luajit-5.1' : $library;
+    return plan skip_all => "no static $library" if !$file;
+    my $host = "$folder/host-$library";
+    my $built = execute(['sh', '-c', "gcc -O1 -static -s -o $host $flags " . root() . "/test/heap/host.c $file -lm -ldl -lpthread"]);
+    return plan skip_all => 'it does not link statically' if $built->{status} != 0;
+    my ($pid) = start($host) or return fail('the host starts');
+    for my $round (1 .. 3) {
+        my ($answer, $file) = snapshot($pid, "round $round") or last;
+        is($answer->{graph_bytes}, $answer->{state_bytes}, 'both states add up');
+        my $report = slurp_text($file);
+        like($report, qr/== state $_/, "state $_ is told of") for 1, 2;
+        path_is_found($file, "_G.app.state_$_", "round $round") for 1, 2;
+    }
+    like(state_of($pid), qr/[SR]/, 'the host goes on');
+    my @stopped = grep { slurp($_) =~ /^State:\s+[tT]/m } glob "/proc/$pid/task/*/status";
+    is_deeply(\@stopped, [], 'on every thread');
+    stop($pid);
+    return;
+}
+if (!$ENV{LUA}) {
+    for my $library (qw(lua5.1 lua5.2 lua5.3 lua5.4 luajit)) {
+        subtest "two states in a static host, $library" => sub { test_host($library) };
+    }
+}
+
 subtest 'a snapshot that is killed' => sub { test_killed((vms())[0]) };
 
 # -- What there is to say when there is nothing to take --------------------------------------
