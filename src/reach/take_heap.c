@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -36,17 +37,18 @@ static bool take_candidate(void *context, uintptr_t address) {
   return states->count < SEEP_SNAPSHOT_STATES_MAX;
 }
 
-/* In a process that runs, what is read at different moments need not agree, and memory is mapped meanwhile: a state may
- * take several looks. */
+/* In a process that runs, what is read at different moments need not agree, memory is mapped meanwhile, and a state may be
+ * in the middle of something: if it may be one, it is looked at again, for a quarter of a second if need be. */
 static bool take_running_candidate(struct seep_process_image *image, struct states *states, uintptr_t address) {
-  enum { LOOKS_MAX = 20 };
+  enum { LOOKS_MAX = 50, WAIT_NS = 5000000 };
   uint32_t before = states->count;
-  bool goes_on = true;
-  for (int look = 0; look < LOOKS_MAX && goes_on && states->count == before; look++) {
+  for (int look = 0; look < LOOKS_MAX; look++) {
     if (seep_process_image_thaw(image, true, NULL) != SEEP_OK) return false;
-    goes_on = take_candidate(states, address);
+    if (!take_candidate(states, address)) return false;
+    if (states->count > before || !seep_heap_is_likely(states->image, address)) return true;
+    nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
   }
-  return goes_on;
+  return true;
 }
 
 static uint64_t find_running_states(struct seep_process_image *image, struct states *states) {

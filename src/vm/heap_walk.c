@@ -34,11 +34,16 @@ bool seep_heap_is_candidate(uintptr_t address, const uintptr_t *word, size_t bef
   return false;
 }
 
-bool seep_heap_identify(struct seep_image *image, uintptr_t address, struct seep_heap_state *out) {
+static uintptr_t load_word(const void *bytes) {
   uintptr_t word;
-  const void *bytes = seep_image_view(image, address, sizeof word);
-  if (bytes == NULL) return false;
   memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+bool seep_heap_identify(struct seep_image *image, uintptr_t address, struct seep_heap_state *out) {
+  const void *bytes = seep_image_view(image, address, sizeof(uintptr_t));
+  if (bytes == NULL) return false;
+  uintptr_t word = load_word(bytes);
   const struct seep_heap_vm *vm;
   for (uint32_t i = 0; (vm = vm_number(i)) != NULL; i++) {
     if ((uintptr_t)vm->global_link != word - address) continue;
@@ -46,6 +51,19 @@ bool seep_heap_identify(struct seep_image *image, uintptr_t address, struct seep
     if (!vm->fits(image, &state)) continue;
     *out = state;
     return true;
+  }
+  return false;
+}
+
+bool seep_heap_is_likely(struct seep_image *image, uintptr_t address) {
+  const void *word = seep_image_view(image, address, sizeof(uintptr_t));
+  const struct seep_heap_vm *vm;
+  if (word == NULL) return false;
+  uintptr_t global = load_word(word);
+  for (uint32_t i = 0; (vm = vm_number(i)) != NULL; i++) {
+    if ((uintptr_t)vm->global_link != global - address) continue;
+    const void *main_thread = seep_image_view(image, global + vm->global_main, sizeof(uintptr_t));
+    if (main_thread != NULL && load_word(main_thread) == address - vm->thread_global) return true;
   }
   return false;
 }

@@ -12,6 +12,7 @@ struct seep_heap_vm {
   const void *layout;
   ptrdiff_t global_link;   /* what a word must be above its address to be a main thread's pointer to its state */
   uint16_t thread_global;  /* where that word is in the thread */
+  uint16_t global_main;    /* where the main thread's address is in the global state */
   uint8_t thread_tag_at;   /* where the thread's type is in it, */
   uint8_t thread_tag;      /* and what it is */
   bool (*fits)(struct seep_image *image, const struct seep_heap_state *state);

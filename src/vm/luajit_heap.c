@@ -625,7 +625,7 @@ static const struct seep_luajit_heap of_2026 = {
 
 #define HEAP(release_text, layout_of, thread_size)                                                                    \
   {.family = "LuaJIT 2.1", .releases = release_text, .layout = &(layout_of),                                          \
-   .global_link = (thread_size) - LJ_L_GLREF, .thread_global = LJ_L_GLREF, .thread_tag_at = LJ_O_TYPE, \
+   .global_link = (thread_size) - LJ_L_GLREF, .thread_global = LJ_L_GLREF, .global_main = LJ_G_MAIN, .thread_tag_at = LJ_O_TYPE, \
    .thread_tag = LJ_THREAD, .fits = fits, .read = read_heap}
 
 const struct seep_heap_vm seep_luajit_heaps[] = {

@@ -44,7 +44,7 @@ static const struct seep_puc_heap lua_5_4_2 = {
 };
 
 #define COMMON_OF_5_3                                                                                                \
-  .version = 53, .tag_proto = 9, .tag_upvalue = 255, .white_bits = 0x3, .last_gcstate = 7, .L_G = 24,                \
+  .version = 53, .tag_proto = 9, .tag_upvalue = 255, .white_bits = 0x3, .last_gcstate = 8, .L_G = 24,                \
   .L_top = 16, .L_ci = 32, .L_stack = 56, .L_stack_last = 48, .L_stacksize = 184, .L_openupval = 64,                 \
   .L_base_ci = 96, .thread_bytes = 216, .thread_before = 8, .global_behind = 208, .ci_base = 32,                     \
   .ci_savedpc = 40, .ci_next = 24, .ci_status = 66, .ci_size = 72, .status_lua = 2, .g_total = 16, .g_debt = 24,     \
@@ -238,24 +238,24 @@ static bool fits(struct seep_image *image, const struct seep_heap_state *state) 
          registry_fits(image, layout, global) && names_fit(image, layout, global);
 }
 
-#define HEAP(number, release_text, layout_of, link, global_at)                                                       \
+#define HEAP(number, release_text, layout_of, link, global_at, main_at)                                               \
   {.family = "Lua 5." number, .releases = release_text, .layout = &(layout_of), .global_link = link,                 \
-   .thread_global = global_at, .thread_tag_at = SEEP_PUC_O_TT, .thread_tag = SEEP_PUC_THREAD_TYPE, .fits = fits,      \
-   .read = seep_puc_heap_read}
+   .thread_global = global_at, .global_main = main_at, .thread_tag_at = SEEP_PUC_O_TT,                               \
+   .thread_tag = SEEP_PUC_THREAD_TYPE, .fits = fits, .read = seep_puc_heap_read}
 
 /* Those that check more come first. */
 const struct seep_heap_vm seep_puc_heaps[] = {
-    HEAP("4", "5.4.3 to 5.4.8", lua_5_4_3, 176, 24),
-    HEAP("4", "5.4.0", lua_5_4_0, 176, 24),
-    HEAP("4", "5.4.1", lua_5_4_1, 168, 24),
-    HEAP("4", "5.4.2", lua_5_4_2, 168, 24),
-    HEAP("3", "5.3.2 to 5.3.6", lua_5_3_2, 184, 24),
-    HEAP("3", "5.3.1", lua_5_3_1, 184, 24),
-    HEAP("3", "5.3.0", lua_5_3_0, 184, 24),
-    HEAP("2", "5.2.4", lua_5_2_4, 184, 24),
-    HEAP("2", "5.2.1 to 5.2.3", lua_5_2_1, 184, 24),
-    HEAP("2", "5.2.0", lua_5_2_0, 184, 24),
-    HEAP("1", "5.1 to 5.1.5", lua_5_1, 152, 32),
-    HEAP("1", "5.1.5 of Redis 7", lua_5_1_5_of_redis, 152, 32),
+    HEAP("4", "5.4.3 to 5.4.8", lua_5_4_3, 176, 24, 264),
+    HEAP("4", "5.4.0", lua_5_4_0, 176, 24, 256),
+    HEAP("4", "5.4.1", lua_5_4_1, 168, 24, 264),
+    HEAP("4", "5.4.2", lua_5_4_2, 168, 24, 264),
+    HEAP("3", "5.3.2 to 5.3.6", lua_5_3_2, 184, 24, 200),
+    HEAP("3", "5.3.1", lua_5_3_1, 184, 24, 224),
+    HEAP("3", "5.3.0", lua_5_3_0, 184, 24, 224),
+    HEAP("2", "5.2.4", lua_5_2_4, 184, 24, 264),
+    HEAP("2", "5.2.1 to 5.2.3", lua_5_2_1, 184, 24, 264),
+    HEAP("2", "5.2.0", lua_5_2_0, 184, 24, 240),
+    HEAP("1", "5.1 to 5.1.5", lua_5_1, 152, 32, 176),
+    HEAP("1", "5.1.5 of Redis 7", lua_5_1_5_of_redis, 152, 32, 176),
 };
 const uint32_t seep_puc_heap_count = SEEP_ARRAY_SIZE(seep_puc_heaps);
