@@ -226,21 +226,32 @@ static enum seep_status explore(struct seep_process_image *image, struct states 
   return SEEP_OK;
 }
 
+/* Whether a state was met in the middle of an operation that tears what hangs together (a string table or a stack that is
+ * being moved): something leads nowhere. An object that is merely not linked yet does no such harm. */
+static bool is_torn(const struct seep_taken_heap *taken) {
+  bool torn = taken->damage_count > 0;
+  for (uint32_t i = 0; i < taken->snapshot.graph_count; i++) torn |= taken->snapshot.graphs[i].dropped_edges > 0;
+  return torn;
+}
+
 /* Explores, freezes and reads until nothing was missing: what the process had allocated between our looking and its
- * stopping may lie where nothing of interest was before. The last time all that it could be is copied. */
+ * stopping may lie where nothing of interest was before. The last time all that it could be is copied. A torn heap is
+ * taken again, too, but the program is not to be stopped for ever: twice at most. */
 static enum seep_status freeze_and_read(struct seep_process_image *image, struct states *states,
                                         const struct seep_releases *releases, struct seep_taken_heap *taken,
                                         struct seep_error *error) {
-  enum { FREEZES_MAX = 5 };
-  for (;;) {
+  enum { FREEZES_MAX = 5, TORN_MAX = 2, TORN_WAIT_NS = 20000000 };
+  for (int torn = 0;;) {
     bool last = ++taken->freezes >= FREEZES_MAX;
     enum seep_status status = explore(image, states, error);
     if (status == SEEP_OK) status = seep_process_image_freeze(image, last, error);
     if (status != SEEP_OK) return status;
     taken->snapshot.info.taken_wall_ns = seep_clock_wall_ns();
     status = read_graphs(states, releases, taken, error);
-    if (image->wanted_chunks == 0 || last) return status;
+    bool again = image->wanted_chunks > 0 || (status == SEEP_OK && is_torn(taken) && torn++ < TORN_MAX);
+    if (!again || last) return status;
     drop_graphs(taken);
+    if (torn > 0) nanosleep(&(struct timespec){.tv_nsec = TORN_WAIT_NS}, NULL); /* it must get on with it first */
   }
 }
 

@@ -69,9 +69,14 @@ sub path_is_found {
     return $result->{out};
 }
 
+# A program at work can be stopped in the middle of an operation in which not all of its objects are in their lists (while a
+# string table is moved, say). The answer then says that something is in flight, and a path may be missing.
+sub is_whole { my ($file) = @_; return slurp_text($file) !~ /in flight/ }
+
 sub check_heap {
     my ($answer, $file, $name) = @_;
     is($answer->{graph_bytes}, $answer->{state_bytes}, "$name: it adds up to the VM's count");
+    return if !is_whole($file);
     cmp_ok($answer->{objects}, '>', 4000, "$name: its objects are there");
     path_is_found($file, '_G.app.cache.entries', $name);
     path_is_found($file, '_G.app.cache.entries[77].value', $name);
@@ -211,6 +216,7 @@ sub test_host {
         is($answer->{graph_bytes}, $answer->{state_bytes}, 'both states add up');
         my $report = slurp_text($file);
         like($report, qr/== state $_/, "state $_ is told of") for 1, 2;
+        next if !is_whole($file);
         path_is_found($file, "_G.app.state_$_", "round $round") for 1, 2;
     }
     like(state_of($pid), qr/[SR]/, 'the host goes on');
