@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cli/kept_heap.h"
 #include "heap/holders.h"
 #include "reach/take_heap.h"
 
@@ -52,11 +53,19 @@ int seep_held_by_file(const struct seep_verb *verb, const char *path, uint64_t r
   return status;
 }
 
+int seep_held_by_kept(const struct seep_verb *verb, const char *capture_path, uint64_t run_id,
+                      struct seep_findings *findings) {
+  char *path = seep_kept_heap_find(capture_path, run_id);
+  int status = path == NULL ? SEEP_DONE : seep_held_by_file(verb, path, run_id, findings);
+  free(path);
+  return status;
+}
+
 int seep_held_by_process(const struct seep_verb *verb, uint32_t pid, uint64_t run_id, struct seep_findings *findings) {
   char path[] = "/tmp/seepline-heap-XXXXXX";
   struct seep_taken_heap taken;
   struct seep_error error = {{0}};
-  if (seep_take_process_heap((pid_t)pid, &taken, &error) != SEEP_OK)
+  if (seep_take_process_heap((pid_t)pid, (struct seep_frozen_copy){0}, &taken, &error) != SEEP_OK)
     return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
   const struct seep_snapshot *snapshot = &taken.snapshot;
   int file = mkstemp(path), status = SEEP_DONE;

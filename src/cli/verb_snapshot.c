@@ -52,7 +52,7 @@ static int take(const struct seep_verb *verb, const char *what, struct seep_take
   uint32_t pid;
   enum seep_status status;
   if (access(what, F_OK) != 0 && seep_verb_number(what, 1, &pid) && pid <= INT_MAX) {
-    status = seep_take_process_heap((pid_t)pid, out, &error);
+    status = seep_take_process_heap((pid_t)pid, (struct seep_frozen_copy){0}, out, &error);
   } else {
     status = seep_take_core_heap(what, out, &error);
   }

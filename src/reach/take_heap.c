@@ -283,7 +283,8 @@ static enum seep_status begin(struct seep_taken_heap *taken, struct states **sta
   return seep_error_set(error, SEEP_E_MEMORY, "no memory to take a snapshot");
 }
 
-enum seep_status seep_take_process_heap(pid_t pid, struct seep_taken_heap *out, struct seep_error *error) {
+enum seep_status seep_take_process_heap(pid_t pid, struct seep_frozen_copy copy, struct seep_taken_heap *out,
+                                        struct seep_error *error) {
   struct states *states;
   struct seep_process_image image;
   if (pid == getpid()) return seep_error_set(error, SEEP_E_USAGE, "process %d is seepline itself", (int)pid);
@@ -293,6 +294,11 @@ enum seep_status seep_take_process_heap(pid_t pid, struct seep_taken_heap *out, 
   if (status == SEEP_OK) {
     describe_process(pid, out);
     status = take_process(pid, &image, states, out, error);
+    if (copy.of != 0) {
+      out->snapshot.info.pid = (uint32_t)copy.of;
+      out->snapshot.info.pause_ns = copy.pause_ns;
+      out->snapshot.info.flags |= SEEP_SNAPSHOT_FROM_FORK;
+    }
     seep_process_image_close(&image);
   }
   free(states);
