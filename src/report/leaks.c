@@ -33,8 +33,8 @@ static void print_separating(const struct seep_finding *finding, FILE *out) {
 
 /* At most `limit` of what holds it, each on a line that begins with `indent`. */
 static void print_held(const struct seep_finding *finding, uint32_t limit, const char *indent, FILE *out) {
-  for (uint32_t i = 0; i < finding->held_count && i < limit; i++) {
-    const struct seep_held *held = &finding->held_by[i];
+  for (uint32_t i = 0; i < finding->held_by.count && i < limit; i++) {
+    const struct seep_held *held = &finding->held_by.items[i];
     fprintf(out, "%sheld by ", indent);
     seep_print_escaped(out, held->path);
     fputs(": ", out);
@@ -52,7 +52,7 @@ static void print_claim(const struct seep_finding *finding, FILE *out) {
   fprintf(out, "; confidence %.2f\n", finding->confidence);
   print_separating(finding, out);
   fprintf(out, "              %s\n", finding->evidence);
-  print_held(finding, finding->held_count, "              ", out);
+  print_held(finding, finding->held_by.count, "              ", out);
   seep_print_callers(finding->frames, finding->frame_count, finding->file, out);
 }
 
