@@ -74,12 +74,11 @@ int seep_held_by_file(const struct seep_verb *verb, const char *path, uint64_t r
   return SEEP_DONE;
 }
 
-int seep_held_by_kept(const struct seep_verb *verb, const char *capture_path, uint64_t run_id,
-                      struct seep_findings *findings) {
+void seep_held_by_kept(const struct seep_verb *verb, const char *capture_path, uint64_t run_id,
+                       struct seep_findings *findings) {
   char *path = seep_kept_heap_find(capture_path, run_id);
-  int status = path == NULL ? SEEP_DONE : seep_held_by_file(verb, path, run_id, findings);
+  if (path != NULL) seep_held_by_file(verb, path, run_id, findings);
   free(path);
-  return status;
 }
 
 int seep_held_by_process(const struct seep_verb *verb, uint32_t pid, uint64_t run_id, struct seep_findings *findings) {

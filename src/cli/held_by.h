@@ -22,9 +22,10 @@ struct seep_holding seep_held_by_ask(struct seep_held_by *held_by);
 /* Fills held_by of each finding from the snapshot at `path`. SEEP_DONE, or SEEP_FAILED after a message. */
 int seep_held_by_file(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_findings *findings);
 
-/* The same from the snapshot that is kept beside a capture (kept_heap.h), if there is one. */
-int seep_held_by_kept(const struct seep_verb *verb, const char *capture_path, uint64_t run_id,
-                      struct seep_findings *findings);
+/* The same from the snapshot that is kept beside a capture (kept_heap.h), if there is one; one that cannot be read is
+ * said, and nothing is filled in. */
+void seep_held_by_kept(const struct seep_verb *verb, const char *capture_path, uint64_t run_id,
+                       struct seep_findings *findings);
 
 /* The same from a snapshot of process `pid`, taken now and not kept. */
 int seep_held_by_process(const struct seep_verb *verb, uint32_t pid, uint64_t run_id, struct seep_findings *findings);

@@ -50,8 +50,8 @@ static char *write_heap(const struct seep_taken_heap *taken, const char *path) {
   if (access(path, F_OK) == 0 && !seep_snapshot_is_one(path)) {
     return seep_must_format("%s is there, and is no snapshot", path);
   }
-  if (seep_snapshot_write(path, &snapshot->info, snapshot->graphs, snapshot->graph_count, &error) == SEEP_OK) return NULL;
-  return seep_must_copy(error.text);
+  enum seep_status status = seep_snapshot_write(path, &snapshot->info, snapshot->graphs, snapshot->graph_count, &error);
+  return status == SEEP_OK ? NULL : seep_must_copy(error.text);
 }
 
 static char *take(const struct seep_launch *launch, const struct seep_file_header *header) {

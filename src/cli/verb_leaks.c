@@ -57,7 +57,10 @@ static int join_heap(const struct seep_verb *verb, const struct request *request
                      const char *path, const struct seep_profile *profile, struct seep_findings *findings) {
   uint64_t run_id = seep_reader_header(reader)->run_id;
   if (request->heap != NULL) return seep_held_by_file(verb, request->heap, run_id, findings);
-  if (!request->take_heap) return seep_held_by_kept(verb, path, run_id, findings);
+  if (!request->take_heap) {
+    seep_held_by_kept(verb, path, run_id, findings);
+    return SEEP_DONE;
+  }
   if (profile->running) return seep_held_by_process(verb, profile->pid, run_id, findings);
   return seep_verb_fail(verb, SEEP_FAILED, "%s does not run any more, so its heap cannot be read: give a snapshot that was taken "
                         "before, with --heap FILE", request->what);

@@ -99,7 +99,8 @@ static bool can_answer(const struct seep_verb *verb, const struct request *reque
 }
 
 /* With what holds each line's memory, if a snapshot is kept beside the capture. */
-static bool write_json(const struct seep_verb *verb, const struct seep_profile *profile, uint64_t run_id, uint32_t limit) {
+static bool write_json(const struct seep_verb *verb, const struct seep_profile *profile, uint64_t run_id,
+                       uint32_t limit) {
   struct seep_held_by held_by;
   char *heap = seep_kept_heap_find(profile->path, run_id);
   bool joined = heap != NULL && seep_held_by_open(verb, heap, run_id, &held_by) == SEEP_DONE;

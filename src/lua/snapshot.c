@@ -106,7 +106,8 @@ static void listen(struct work *work) {
   size_t used = 0;
   for (;;) {
     bool full = used == sizeof work->said - 1;
-    ssize_t got = read(work->from, full ? rest : work->said + used, full ? sizeof rest : sizeof work->said - 1 - used);
+    size_t room = full ? sizeof rest : sizeof work->said - 1 - used;
+    ssize_t got = read(work->from, full ? rest : work->said + used, room);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     if (!full) used += (size_t)got;
@@ -130,7 +131,8 @@ static enum seep_status say_failure(const struct work *work, struct seep_error *
   static const char prefix[] = "seepline snapshot: ";
   bool prefixed = strncmp(work->said, prefix, sizeof prefix - 1) == 0;
   const char *said = work->said + (prefixed ? sizeof prefix - 1 : 0);
-  return seep_error_set(error, SEEP_E_SYSTEM, "%s", said[0] != '\0' ? said : "the command seepline failed, and said nothing");
+  if (said[0] == '\0') said = "the command seepline failed, and said nothing";
+  return seep_error_set(error, SEEP_E_SYSTEM, "%s", said);
 }
 
 /* The program's handler of SIGCHLD, if any, need not know of our child (as with system). */

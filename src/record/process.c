@@ -36,7 +36,7 @@ static struct {
   void *fork_copy;           /* the capture as it was at the fork, for the child */
   size_t fork_copy_bytes;
   struct seep_frozen frozen; /* the heap at the end, if this was the end */
-  uint32_t freezes;
+  uint32_t freezes;          /* at closed states */
 } process = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* -- The capture ------------------------------------------------------------- */
@@ -92,28 +92,29 @@ static bool records_other_than(const struct seep_recorder *one) {
   return false;
 }
 
-/* Under the lock. A program that closes states again and again is not copied each time. */
+/* Under the lock. */
 static void freeze(void) {
   struct seep_file_header *header = process.capture.header;
-  if (!is_to_be_frozen() || process.freezes++ >= FREEZES_MAX) return;
+  if (!is_to_be_frozen()) return;
   seep_frozen_make(process.settings.heap_keeper, &process.frozen);
   header->freeze_ns = process.frozen.pause_ns;
   header->freeze_error = (uint32_t)process.frozen.failure;
   header->frozen_pid = (uint32_t)process.frozen.pid;
 }
 
-/* The last state that is open may be the last one at all. */
+/* The last state that is open may be the last one at all. A program that closes states
+ * again and again is not copied each time. */
 static void on_close(const struct seep_recorder *recorder) {
   pthread_mutex_lock(&process.lock);
-  if (!records_other_than(recorder)) freeze();
+  if (!records_other_than(recorder) && process.freezes++ < FREEZES_MAX) freeze();
   pthread_mutex_unlock(&process.lock);
 }
 
 /* Under the lock: a state is opened, so that was not the end. */
 static void thaw(void) {
-  if (process.frozen.pid == 0) return;
+  if (process.frozen.pid == 0 || getpid() != process.pid) return;
   process.capture.header->frozen_pid = 0;
-  if (getpid() == process.pid) seep_frozen_drop(&process.frozen);
+  seep_frozen_drop(&process.frozen);
 }
 
 /* -- States ------------------------------------------------------------------ */

@@ -215,7 +215,8 @@ bool seep_json_write_open(json_t *object, FILE *out) {
   return done;
 }
 
-bool seep_report_json(const struct seep_profile *profile, const struct seep_holding *holding, uint32_t limit, FILE *out) {
+bool seep_report_json(const struct seep_profile *profile, const struct seep_holding *holding, uint32_t limit,
+                      FILE *out) {
   json_t *root = json_object();
   json_t *states = json_array();
   put_head(root, profile);

@@ -17,7 +17,8 @@ struct seep_holding {
 };
 
 /* `show --json`, schema 1 (DESIGN.md); `holding` may be NULL. False when writing failed. */
-bool seep_report_json(const struct seep_profile *profile, const struct seep_holding *holding, uint32_t limit, FILE *out);
+bool seep_report_json(const struct seep_profile *profile, const struct seep_holding *holding, uint32_t limit,
+                      FILE *out);
 
 /* `leaks`: the claims with their evidence, then why other lines are none. */
 void seep_report_leaks(const struct seep_profile *profile, const struct seep_findings *findings,

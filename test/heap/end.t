@@ -79,6 +79,10 @@ sub test_without {
     unlink "$base.heap.seep";
     seepline('run', '-o', "$base.seep", '--', interpreter($vm), $LEAKING, 'close');
     ok(-e "$base.heap.seep", 'a snapshot');
+    my $whole = slurp("$base.heap.seep");
+    spew("$base.heap.seep", substr($whole, 0, length($whole) / 2));
+    is_deeply(holders(leak_of("$base.seep")), [], 'that is damaged takes nothing from the verdicts');
+    spew("$base.heap.seep", $whole);
     seepline('run', '--no-snapshot', '-o', "$base.seep", '--', interpreter($vm), $LEAKING, 'close');
     is_deeply(holders(leak_of("$base.seep")), [], 'of an earlier recording is left out');
     return;

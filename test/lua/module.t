@@ -432,8 +432,10 @@ print(seepline.snapshot("during.heap"))
 print(seepline.snapshot("nowhere/x.heap"))
 print(pcall(seepline.snapshot))
 local status = io.open("/proc/self/status"):read("*a")
-for line in io.popen("ps -o comm= --ppid " .. status:match("Pid:%s*(%d+)")):lines() do
-  if line:find("seepline") then print("left", line) end
+local pid = status:match("Pid:%s*(%d+)")
+for line in io.popen("cat /proc/[0-9]*/stat 2>/dev/null"):lines() do
+  local name, parent = line:match("%((.*)%) %a (%d+)")
+  if parent == pid and name:find("seepline") then print("left", line) end
 end
 LUA
     my @lines = lines_of($vm, $program, name => 'snapshots.lua');
