@@ -6,57 +6,86 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cli/kept_heap.h"
 #include "heap/holders.h"
 #include "reach/take_heap.h"
 
 enum { PATHS_TOLD = 3 };
 
-static void add_held(struct seep_finding *finding, char *path, uint64_t count, uint64_t bytes) {
-  finding->held_by = seep_must_grow(finding->held_by, (finding->held_count + 1) * sizeof *finding->held_by);
-  finding->held_by[finding->held_count++] = (struct seep_held){.path = path, .count = count, .bytes = bytes};
+/* The paths that hold most of what one line made in one state; others are left out. */
+static void add_holders(struct seep_held_by *held_by, uint32_t view_number, const char *file, uint32_t line,
+                        struct seep_held_list *list) {
+  const struct seep_heap_view *view = &held_by->input.views[view_number];
+  const struct seep_holder *holder;
+  size_t count = seep_holders_of(&held_by->holders[view_number], file, line, &holder);
+  for (size_t i = 0; i < count && i < PATHS_TOLD; i++, holder++) {
+    char *path = seep_group_text(view->graph, &view->groups, holder->group, &held_by->input.namer);
+    list->items = seep_must_grow(list->items, (list->count + 1) * sizeof *list->items);
+    list->items[list->count++] = (struct seep_held){
+        .path = seep_text_utf8(path, strlen(path)), .count = holder->count, .bytes = holder->bytes};
+    free(path);
+  }
 }
 
-/* The paths that hold most of what one finding's line made; others of the line are left out. */
-static void fill(const struct seep_heap_view *view, const struct seep_array *holders, const struct seep_namer *namer,
-                 struct seep_finding *finding) {
-  struct seep_array found;
-  if (!seep_holders_of(holders, finding->file, finding->line, &found)) abort();
-  for (size_t i = 0; i < found.count && i < PATHS_TOLD; i++) {
-    const struct seep_holder *holder = (struct seep_holder *)found.items + i;
-    char *path = seep_group_text(view->graph, &view->groups, holder->group, namer);
-    char *valid = seep_text_utf8(path, strlen(path));
-    free(path);
-    add_held(finding, valid, holder->count, holder->bytes);
+static void find_holders(void *data, const char *file, uint32_t line, struct seep_held_list *out) {
+  struct seep_held_by *held_by = data;
+  *out = (struct seep_held_list){0};
+  for (uint32_t i = 0; i < held_by->input.view_count; i++) add_holders(held_by, i, file, line, out);
+}
+
+struct seep_holding seep_held_by_ask(struct seep_held_by *held_by) {
+  return (struct seep_holding){.find = find_holders, .data = held_by};
+}
+
+int seep_held_by_open(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_held_by *out) {
+  const struct seep_heap_options all = {.limit = 0};
+  int status = seep_heap_input_open(verb, path, &all, 0, &out->input);
+  if (status != SEEP_DONE) return status;
+  const struct seep_snapshot_info *info = &out->input.snapshot.info;
+  if (info->run_id == 0 || info->run_id != run_id) {
+    status = seep_verb_fail(verb, SEEP_FAILED, "%s knows nothing of this recording: %s", path,
+                            info->run_id == 0 ? "its process was not recorded by this version in mode exact"
+                                              : "it is of another one");
+    seep_heap_input_close(&out->input);
+    return status;
   }
-  seep_array_free(&found);
+  out->holders = seep_must_alloc(out->input.view_count * sizeof *out->holders);
+  for (uint32_t i = 0; i < out->input.view_count; i++) {
+    if (!seep_holders_build(&out->input.views[i], &out->holders[i])) abort();
+  }
+  return SEEP_DONE;
+}
+
+void seep_held_by_close(struct seep_held_by *held_by) {
+  for (uint32_t i = 0; i < held_by->input.view_count; i++) seep_array_free(&held_by->holders[i]);
+  free(held_by->holders);
+  seep_heap_input_close(&held_by->input);
 }
 
 int seep_held_by_file(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_findings *findings) {
-  const struct seep_heap_options all = {.limit = 0};
-  struct seep_heap_input input;
-  int status = seep_heap_input_open(verb, path, &all, 0, &input);
+  struct seep_held_by held_by;
+  int status = seep_held_by_open(verb, path, run_id, &held_by);
   if (status != SEEP_DONE) return status;
-  if (input.snapshot.info.run_id == 0 || input.snapshot.info.run_id != run_id) {
-    status =
-        seep_verb_fail(verb, SEEP_FAILED, "%s knows nothing of this recording: %s", path,
-                       input.snapshot.info.run_id == 0 ? "its process was not recorded by this version in mode exact"
-                                                       : "it is of another one");
+  for (uint32_t i = 0; i < findings->count; i++) {
+    struct seep_finding *finding = &findings->rows[i];
+    find_holders(&held_by, finding->file, finding->line, &finding->held_by);
   }
-  for (uint32_t i = 0; status == SEEP_DONE && i < input.view_count; i++) {
-    struct seep_array holders;
-    if (!seep_holders_build(&input.views[i], &holders)) abort();
-    for (uint32_t j = 0; j < findings->count; j++) fill(&input.views[i], &holders, &input.namer, &findings->rows[j]);
-    seep_array_free(&holders);
-  }
-  seep_heap_input_close(&input);
-  return status;
+  seep_held_by_close(&held_by);
+  return SEEP_DONE;
+}
+
+void seep_held_by_kept(const struct seep_verb *verb, const char *capture_path, uint64_t run_id,
+                       struct seep_findings *findings) {
+  char *path = seep_kept_heap_find(capture_path, run_id);
+  if (path != NULL) seep_held_by_file(verb, path, run_id, findings);
+  free(path);
 }
 
 int seep_held_by_process(const struct seep_verb *verb, uint32_t pid, uint64_t run_id, struct seep_findings *findings) {
   char path[] = "/tmp/seepline-heap-XXXXXX";
   struct seep_taken_heap taken;
   struct seep_error error = {{0}};
-  if (seep_take_process_heap((pid_t)pid, &taken, &error) != SEEP_OK)
+  if (seep_take_process_heap((pid_t)pid, (struct seep_frozen_copy){0}, &taken, &error) != SEEP_OK)
     return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
   const struct seep_snapshot *snapshot = &taken.snapshot;
   int file = mkstemp(path), status = SEEP_DONE;

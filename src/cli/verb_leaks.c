@@ -52,12 +52,15 @@ static bool write_answer(const struct request *request, const struct seep_profil
   return fflush(stdout) == 0 && !ferror(stdout);
 }
 
-/* What holds the memory, if it was asked for. */
+/* What holds the memory, if it was asked for, or if there is a snapshot of the end. */
 static int join_heap(const struct seep_verb *verb, const struct request *request, const struct seep_reader *reader,
-                     const struct seep_profile *profile, struct seep_findings *findings) {
+                     const char *path, const struct seep_profile *profile, struct seep_findings *findings) {
   uint64_t run_id = seep_reader_header(reader)->run_id;
   if (request->heap != NULL) return seep_held_by_file(verb, request->heap, run_id, findings);
-  if (!request->take_heap) return SEEP_DONE;
+  if (!request->take_heap) {
+    seep_held_by_kept(verb, path, run_id, findings);
+    return SEEP_DONE;
+  }
   if (profile->running) return seep_held_by_process(verb, profile->pid, run_id, findings);
   return seep_verb_fail(verb, SEEP_FAILED, "%s does not run any more, so its heap cannot be read: give a snapshot that was taken "
                         "before, with --heap FILE", request->what);
@@ -70,7 +73,7 @@ static int answer(const struct seep_verb *verb, const struct request *request, c
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   seep_verb_note_running(&profile);
   seep_findings_build(&profile, &findings);
-  int status = join_heap(verb, request, reader, &profile, &findings);
+  int status = join_heap(verb, request, reader, path, &profile, &findings);
   if (status == SEEP_DONE && request->fail_on_leak && findings.leak_count > 0) status = LEAK_FOUND;
   if (status != SEEP_FAILED && !write_answer(request, &profile, &findings)) {
     status = seep_verb_fail(verb, SEEP_FAILED, "the answer could not be written");

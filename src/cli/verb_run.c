@@ -11,14 +11,14 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "cli/verb.h"
-#include "reach/launch.h"
+#include "cli/held_by.h"
+#include "cli/kept_heap.h"
 #include "record/sampler.h"
 #include "report/report.h"
 
 struct request {
   const char *capture, *interpreter;
-  bool children, no_summary;
+  bool children, no_summary, no_snapshot;
   enum seep_mode mode;
   uint32_t interval_bytes;  /* mode sample; 0: not asked for */
   uint32_t instructions;    /* mode count; 0: not asked for */
@@ -71,6 +71,7 @@ static int read_option(const struct seep_verb *verb, int option, struct request 
     case 'l': request->interpreter = optarg; return SEEP_DONE;
     case 'c': request->children = true; return SEEP_DONE;
     case 'q': request->no_summary = true; return SEEP_DONE;
+    case 's': request->no_snapshot = true; return SEEP_DONE;
     case 'n':
       if (seep_verb_number(optarg, 1, &request->rows)) return SEEP_DONE;
       return wrong(verb, "-n takes a number of rows from 1 up, not ", optarg);
@@ -90,6 +91,7 @@ static int read_arguments(const struct seep_verb *verb, int argc, char **argv, s
       {"lua", required_argument, NULL, 'l'},  {"children", no_argument, NULL, 'c'},
       {"mode", required_argument, NULL, 'm'}, {"interval", required_argument, NULL, 'i'},
       {"count", required_argument, NULL, 'k'}, {"no-summary", no_argument, NULL, 'q'},
+      {"no-snapshot", no_argument, NULL, 's'},
       {NULL, 0, NULL, 0}};
   int option;
   /* "+": options of the program are its own. */
@@ -171,17 +173,39 @@ static char **words_to_execute(const struct seep_verb *verb, const struct reques
 
 /* -- Afterwards --------------------------------------------------------------- */
 
-static void print_leaks(const struct seep_reader *reader, const char *path) {
+static void print_leaks(const struct seep_verb *verb, const struct seep_reader *reader, const char *path) {
   struct seep_profile profile;
   struct seep_findings findings;
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   seep_findings_build(&profile, &findings);
+  if (findings.leak_count > 0) seep_held_by_kept(verb, path, seep_reader_header(reader)->run_id, &findings);
   seep_report_leaks_summary(&profile, &findings, stderr);
   seep_findings_free(&findings);
   seep_profile_free(&profile);
 }
 
-static void print_summary(const char *path, uint32_t rows) {
+/* Where the files are, and why one is not there. */
+static void print_files(const char *path, bool judged, const char *no_snapshot) {
+  char *printable = seep_text_printable(path);
+  fprintf(stderr, "Capture: %s (seepline show FILE%s)\n", printable, judged ? ", seepline leaks FILE" : "");
+  free(printable);
+  if (no_snapshot != NULL) {
+    printable = seep_text_printable(no_snapshot);
+    fprintf(stderr, "No heap snapshot: %s\n", printable);
+    free(printable);
+  }
+}
+
+static void print_kept(const char *path, uint64_t run_id) {
+  char *heap = seep_kept_heap_find(path, run_id);
+  char *printable = heap == NULL ? NULL : seep_text_printable(heap);
+  if (heap != NULL) fprintf(stderr, "Heap: %s (seepline heap FILE, seepline path FILE WHAT)\n", printable);
+  free(printable);
+  free(heap);
+}
+
+/* `no_snapshot`: why there is none, or NULL. */
+static void print_summary(const struct seep_verb *verb, const char *path, uint32_t rows, const char *no_snapshot) {
   struct seep_reader *reader;
   struct seep_error error = {{0}};
   if (seep_reader_open(path, &reader, &error) != SEEP_OK) {
@@ -193,10 +217,9 @@ static void print_summary(const char *path, uint32_t rows) {
   fputs("\nseepline: ", stderr);
   seep_report_table(&profile, rows, stderr);
   bool judged = seep_profile_knows_blocks(profile.mode);
-  if (judged) print_leaks(reader, path);
-  char *printable = seep_text_printable(path);
-  fprintf(stderr, "Capture: %s (seepline show FILE%s)\n", printable, judged ? ", seepline leaks FILE" : "");
-  free(printable);
+  if (judged) print_leaks(verb, reader, path);
+  print_files(path, judged, no_snapshot);
+  print_kept(path, seep_reader_header(reader)->run_id);
   seep_profile_free(&profile);
   seep_reader_close(reader);
 }
@@ -269,18 +292,23 @@ int seep_verb_run(const struct seep_verb *verb, int argc, char **argv) {
   if (status != SEEP_DONE) return status == SEEP_WRONG_USAGE ? SEEP_EXIT_CANNOT_RECORD : status;
   char **words = words_to_execute(verb, &request, &failure);
   if (words == NULL) return failure;
+  bool wants_heap = request.mode == SEEP_MODE_EXACT && !request.no_snapshot;
   struct seep_launch launch = {
       .arguments = words, .capture = request.capture, .children = request.children,
-      .mode = request.mode, .interval = interval_of(&request)};
+      .wants_heap = wants_heap, .mode = request.mode, .interval = interval_of(&request)};
   if (seep_launch_run(&launch, &wait_status, &failure, &error) != SEEP_OK) {
     return seep_verb_fail(verb, failure, "%s", error.text);
   }
   if (!was_recorded(verb, &launch, request.program[0])) {
     /* The program's own failure says more than ours. */
     if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) return SEEP_EXIT_CANNOT_RECORD;
-  } else if (!request.no_summary) {
-    print_summary(launch.capture_path, request.rows);
-    name_children(&launch);
+  } else {
+    char *no_snapshot = wants_heap ? seep_kept_heap_take(&launch, wait_status) : NULL;
+    if (!request.no_summary) {
+      print_summary(verb, launch.capture_path, request.rows, no_snapshot);
+      name_children(&launch);
+    }
+    free(no_snapshot);
   }
   seep_launch_end_alike(wait_status);
 }

@@ -1,10 +1,11 @@
 /* seepline show: a capture, finished or not, as a table or as JSON. */
 #include <getopt.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "cli/verb.h"
-#include "report/report.h"
+#include "cli/held_by.h"
+#include "cli/kept_heap.h"
 
 struct choice {
   const char *name;
@@ -97,6 +98,19 @@ static bool can_answer(const struct seep_verb *verb, const struct request *reque
   return !needs_blocks && request->by != SEEP_BY_TYPE;
 }
 
+/* With what holds each line's memory, if a snapshot is kept beside the capture. */
+static bool write_json(const struct seep_verb *verb, const struct seep_profile *profile, uint64_t run_id,
+                       uint32_t limit) {
+  struct seep_held_by held_by;
+  char *heap = seep_kept_heap_find(profile->path, run_id);
+  bool joined = heap != NULL && seep_held_by_open(verb, heap, run_id, &held_by) == SEEP_DONE;
+  struct seep_holding holding = joined ? seep_held_by_ask(&held_by) : (struct seep_holding){0};
+  bool written = seep_report_json(profile, joined ? &holding : NULL, limit, stdout);
+  if (joined) seep_held_by_close(&held_by);
+  free(heap);
+  return written;
+}
+
 int seep_verb_show(const struct seep_verb *verb, int argc, char **argv) {
   struct request request = {.by = SEEP_BY_ROW, .sort = SEEP_SORT_LIVE};
   char path[PATH_MAX];
@@ -118,7 +132,7 @@ int seep_verb_show(const struct seep_verb *verb, int argc, char **argv) {
   seep_verb_note_running(&profile);
   bool written = true;
   if (request.json) {
-    written = seep_report_json(&profile, request.limit, stdout);
+    written = write_json(verb, &profile, seep_reader_header(reader)->run_id, request.limit);
   } else {
     seep_report_table(&profile, request.limit, stdout);
   }

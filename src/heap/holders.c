@@ -24,6 +24,13 @@ static bool count_node(const struct seep_heap_view *view, uint32_t node, const u
   return true;
 }
 
+static int compare_holders(const void *a, const void *b) {
+  const struct seep_holder *left = a, *right = b;
+  if (left->line != right->line) return left->line < right->line ? -1 : 1;
+  if (left->bytes != right->bytes) return left->bytes < right->bytes ? 1 : -1;
+  return (left->group > right->group) - (left->group < right->group);
+}
+
 bool seep_holders_build(const struct seep_heap_view *view, struct seep_array *out) {
   const struct seep_graph *graph = view->graph;
   const struct seep_graph_site *sites = graph->sites.items;
@@ -39,28 +46,22 @@ bool seep_holders_build(const struct seep_heap_view *view, struct seep_array *ou
   if (lines != NULL) seep_pages_unmap(lines, graph->sites.count * sizeof *lines);
   seep_map_clear(&known);
   if (!done) seep_array_free(out);
+  if (out->count > 0) qsort(out->items, out->count, sizeof(struct seep_holder), compare_holders);
   return done;
 }
 
-static int compare_holders(const void *a, const void *b) {
-  const struct seep_holder *left = a, *right = b;
-  if (left->bytes != right->bytes) return left->bytes < right->bytes ? 1 : -1;
-  return (left->group > right->group) - (left->group < right->group);
-}
-
-bool seep_holders_of(const struct seep_array *holders, const char *file, uint32_t line, struct seep_array *out) {
+size_t seep_holders_of(const struct seep_array *holders, const char *file, uint32_t line,
+                       const struct seep_holder **first) {
   const struct seep_holder *all = holders->items;
   uint64_t wanted = hash_line(seep_graph_hash(file, strlen(file)), line);
-  *out = (struct seep_array){0};
-  for (size_t i = 0; i < holders->count; i++) {
-    if (all[i].line != wanted) continue;
-    struct seep_holder *place = seep_array_push(out, sizeof *place);
-    if (place == NULL) {
-      seep_array_free(out);
-      return false;
-    }
-    *place = all[i];
+  size_t low = 0, high = holders->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (all[middle].line < wanted) low = middle + 1;
+    else high = middle;
   }
-  if (out->count > 0) qsort(out->items, out->count, sizeof *all, compare_holders);
-  return true;
+  size_t end = low;
+  while (end < holders->count && all[end].line == wanted) end++;
+  *first = all + low;
+  return end - low;
 }

@@ -12,11 +12,12 @@ struct seep_holder {
   uint64_t count, bytes;  /* of the objects themselves */
 };
 
-/* All of them, as struct seep_holder, in no order; none when there was no recording. Only reachable objects count.
+/* All of them, as struct seep_holder, by line, those with most bytes first; none when there was no recording. Only reachable objects count.
  * False when there is no memory. */
 bool seep_holders_build(const struct seep_heap_view *view, struct seep_array *out);
 
-/* Those of one line, most bytes first, as struct seep_holder. `file` as shown. False when there is no memory. */
-bool seep_holders_of(const struct seep_array *holders, const char *file, uint32_t line, struct seep_array *out);
+/* Those of one line, most bytes first; returns how many there are. `file` as shown. */
+size_t seep_holders_of(const struct seep_array *holders, const char *file, uint32_t line,
+                       const struct seep_holder **first);
 
 #endif

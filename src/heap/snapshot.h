@@ -38,4 +38,7 @@ void seep_snapshot_free(struct seep_snapshot *snapshot);
 /* Whether the file begins like a snapshot. False also when it cannot be read. */
 bool seep_snapshot_is_one(const char *path);
 
+/* The recording that a snapshot belongs to, from its header alone, which is not checked; 0: none, or no snapshot. */
+uint64_t seep_snapshot_run_id(const char *path);
+
 #endif

@@ -456,11 +456,19 @@ void seep_snapshot_free(struct seep_snapshot *snapshot) {
   *snapshot = (struct seep_snapshot){0};
 }
 
+static bool read_beginning(const char *path, void *out, size_t size_bytes) {
+  FILE *file = fopen(path, "re");
+  bool read = file != NULL && fread(out, size_bytes, 1, file) == 1;
+  if (file != NULL) fclose(file);
+  return read && memcmp(out, SEEP_SNAPSHOT_MAGIC, sizeof(((struct seep_snapshot_header *)0)->magic)) == 0;
+}
+
 bool seep_snapshot_is_one(const char *path) {
   char magic[8];
-  FILE *file = fopen(path, "re");
-  if (file == NULL) return false;
-  bool is_one = fread(magic, sizeof magic, 1, file) == 1 && memcmp(magic, SEEP_SNAPSHOT_MAGIC, sizeof magic) == 0;
-  fclose(file);
-  return is_one;
+  return read_beginning(path, magic, sizeof magic);
+}
+
+uint64_t seep_snapshot_run_id(const char *path) {
+  struct seep_snapshot_header header;
+  return read_beginning(path, &header, sizeof header) ? header.run_id : 0;
 }

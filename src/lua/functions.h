@@ -20,4 +20,7 @@ const char *seep_program_name(lua_State *L);
 /* seepline.check (check.c). */
 int seep_check(lua_State *L);
 
+/* seepline.snapshot (snapshot.c). */
+int seep_take_snapshot(lua_State *L);
+
 #endif

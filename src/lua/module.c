@@ -357,14 +357,6 @@ static int leaks(lua_State *L) {
   return status == SEEP_OK ? 1 : seep_fail(L, &error);
 }
 
-/* -- What comes later ------------------------------------------------------------------- */
-
-static int snapshot(lua_State *L) {
-  struct seep_error error;
-  seep_error_set(&error, SEEP_E_USAGE, "snapshots of the heap are not in this version yet: they come with the heap graph");
-  return seep_fail(L, &error);
-}
-
 /* -- The module -------------------------------------------------------------------------- */
 
 static const struct {
@@ -372,7 +364,7 @@ static const struct {
   lua_CFunction function;
 } functions[] = {
     {"start", start}, {"stop", stop}, {"show", show}, {"top", top}, {"leaks", leaks}, {"mark", mark},
-    {"since", since}, {"snapshot", snapshot}, {"check", seep_check}, {"stats", stats},
+    {"since", since}, {"snapshot", seep_take_snapshot}, {"check", seep_check}, {"stats", stats},
 };
 
 SEEP_EXPORT int luaopen_seepline(lua_State *L);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -102,6 +103,7 @@ static enum seep_status describe(const struct seep_session_request *request, str
   settings->interval = request->interval;
   settings->seed = seep_clock_wall_ns() ^ (uint64_t)getpid() << 32;
   settings->default_name = request->out == NULL;
+  if (getrandom(&settings->run_id, sizeof settings->run_id, GRND_NONBLOCK) < 0) settings->run_id = settings->seed;
   if (request->out != NULL) return seep_capture_path_absolute(request->out, "out", settings->path, error);
   seep_capture_path_default(request->program, (uint32_t)getpid(), name);
   return seep_capture_path_absolute(name, "out", settings->path, error);

@@ -20,6 +20,14 @@
  * a build that no description fits. */
 #define SEEP_MODE_VARIABLE "SEEPLINE_MODE"
 
+/* The process number of `run`, when it wants to read the heap at the end: the library
+ * then leaves a frozen copy for it (record/frozen.h) and says so in the capture's header. */
+#define SEEP_KEEPER_VARIABLE "SEEPLINE_KEEPER"
+
+/* What the Lua module tells `seepline snapshot` of the process that it is to read: it is a
+ * frozen copy. "<process number of the program>:<nanoseconds that it stood for the copy>" */
+#define SEEP_FROZEN_VARIABLE "SEEPLINE_FROZEN"
+
 /* A number that fixes the points of mode sample, for tests. The user's own: it
  * stays in the environment. */
 #define SEEP_SEED_VARIABLE "SEEPLINE_SEED"

@@ -120,7 +120,7 @@ static void set_sites(struct joiner *joiner) {
 void seep_join_graph(struct seep_join *join, pid_t pid, struct seep_graph *graph, uint64_t *run_id) {
   char path[PATH_MAX];
   struct seep_reader *reader;
-  if (seep_process_capture_path(pid, path, NULL) != SEEP_OK || seep_reader_open(path, &reader, NULL) != SEEP_OK) return;
+  if (!seep_process_mapped_capture(pid, path) || seep_reader_open(path, &reader, NULL) != SEEP_OK) return;
   struct joiner joiner = {.join = join, .reader = reader, .graph = graph};
   if (join->state < seep_reader_state_count(reader) && seep_graph_begin_sites(graph)) {
     set_sites(&joiner);

@@ -117,6 +117,10 @@ static void set_environment(const struct seep_launch *launch, const char *preloa
       setenv("LD_PRELOAD", value, 1) != 0 || setenv(SEEP_RUN_VARIABLE, request, 1) != 0) {
     _exit(SEEP_EXIT_CANNOT_RECORD);
   }
+  if (launch->wants_heap &&
+      (asprintf(&value, "%d", (int)getppid()) < 0 || setenv(SEEP_KEEPER_VARIABLE, value, 1) != 0)) {
+    _exit(SEEP_EXIT_CANNOT_RECORD);
+  }
   if (launch->mode == SEEP_MODE_EXACT) return;
   if (asprintf(&value, "%u:%u", (unsigned)launch->mode, launch->interval) < 0 || setenv(SEEP_MODE_VARIABLE, value, 1) != 0) {
     _exit(SEEP_EXIT_CANNOT_RECORD);

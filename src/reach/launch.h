@@ -18,6 +18,7 @@ struct seep_launch {
   char *const *arguments;     /* of the program, NULL at the end; [0] is looked up on PATH */
   const char *capture;        /* path as asked for, or NULL for the default name */
   bool children;              /* record exec'd children, too */
+  bool wants_heap;            /* the program is to leave a frozen copy of itself for us (record/frozen.h) */
   enum seep_mode mode;
   uint32_t interval;          /* modes sample and count: as in the capture's header; else 0 */
   uint64_t run_id;            /* set by seep_launch_run */

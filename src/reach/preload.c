@@ -112,6 +112,7 @@ static void restore_environment(void) {
   if (value != NULL && !drop_entry(value)) drop_variable(at);
   if (find_variable(SEEP_RUN_VARIABLE, &at) != NULL) drop_variable(at);
   if (find_variable(SEEP_MODE_VARIABLE, &at) != NULL) drop_variable(at);
+  if (find_variable(SEEP_KEEPER_VARIABLE, &at) != NULL) drop_variable(at);
 }
 
 static void read_mode(struct seep_settings *settings) {
@@ -140,6 +141,8 @@ static bool read_request(void) {
   settings->run_id = strtoull(value, NULL, 16);
   preload.keep_variables = value[17] == SEEP_RUN_CHILDREN;
   strcpy(settings->path, value + 19);
+  const char *keeper = find_variable(SEEP_KEEPER_VARIABLE, &at);
+  settings->heap_keeper = keeper == NULL ? 0 : (pid_t)strtol(keeper, NULL, 10);
   seep_process_read_command(settings);
   read_mode(settings);
   return true;

@@ -13,6 +13,13 @@
  * the message says which. */
 enum seep_status seep_process_capture_path(pid_t pid, char out[PATH_MAX], struct seep_error *error);
 
+/* The path of a capture that process `pid` maps, be it its own or, in a copy that a fork made, its parent's. False when
+ * there is none. */
+bool seep_process_mapped_capture(pid_t pid, char out[PATH_MAX]);
+
+/* Whether that is the file at `path`. */
+bool seep_process_maps_capture(pid_t pid, const char *path);
+
 /* Whether process `pid` runs and records into the file at `path`. */
 bool seep_process_records_into(pid_t pid, const char *path);
 

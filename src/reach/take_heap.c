@@ -27,6 +27,7 @@ struct states {
   struct seep_heap_state found[SEEP_SNAPSHOT_STATES_MAX];
   uint32_t count;
   pid_t pid;         /* of a process; 0: a core */
+  bool is_copy;      /* that stands still: what is torn stays so */
   uintptr_t anchor;  /* of a recorder in it (join_heap.h), or 0 */
 };
 
@@ -248,7 +249,7 @@ static enum seep_status freeze_and_read(struct seep_process_image *image, struct
     if (status != SEEP_OK) return status;
     taken->snapshot.info.taken_wall_ns = seep_clock_wall_ns();
     status = read_graphs(states, releases, taken, error);
-    bool again = image->wanted_chunks > 0 || (status == SEEP_OK && is_torn(taken) && torn++ < TORN_MAX);
+    bool again = image->wanted_chunks > 0 || (status == SEEP_OK && !states->is_copy && is_torn(taken) && torn++ < TORN_MAX);
     if (!again || last) return status;
     drop_graphs(taken);
     if (torn > 0) nanosleep(&(struct timespec){.tv_nsec = TORN_WAIT_NS}, NULL); /* it must get on with it first */
@@ -283,7 +284,8 @@ static enum seep_status begin(struct seep_taken_heap *taken, struct states **sta
   return seep_error_set(error, SEEP_E_MEMORY, "no memory to take a snapshot");
 }
 
-enum seep_status seep_take_process_heap(pid_t pid, struct seep_taken_heap *out, struct seep_error *error) {
+enum seep_status seep_take_process_heap(pid_t pid, struct seep_frozen_copy copy, struct seep_taken_heap *out,
+                                        struct seep_error *error) {
   struct states *states;
   struct seep_process_image image;
   if (pid == getpid()) return seep_error_set(error, SEEP_E_USAGE, "process %d is seepline itself", (int)pid);
@@ -292,7 +294,13 @@ enum seep_status seep_take_process_heap(pid_t pid, struct seep_taken_heap *out, 
   status = seep_process_image_open(pid, &image, error);
   if (status == SEEP_OK) {
     describe_process(pid, out);
+    states->is_copy = copy.of != 0;
     status = take_process(pid, &image, states, out, error);
+    if (copy.of != 0) {
+      out->snapshot.info.pid = (uint32_t)copy.of;
+      out->snapshot.info.pause_ns = copy.pause_ns;
+      out->snapshot.info.flags |= SEEP_SNAPSHOT_FROM_FORK;
+    }
     seep_process_image_close(&image);
   }
   free(states);

@@ -17,11 +17,19 @@ struct seep_taken_heap {
   uint32_t freezes;               /* how often the process was stopped */
 };
 
+/* A process that is a frozen copy of another one (record/frozen.h). */
+struct seep_frozen_copy {
+  pid_t of;             /* 0: it is none, but a process of its own */
+  uint64_t pause_ns;    /* that the other one stood for it */
+};
+
 /* Snapshots all Lua states of process `pid`. The process is stopped for copying their memory alone
- * (process_image.h); snapshot.info.pause_ns says for how long. On success to be freed with seep_taken_heap_free.
+ * (process_image.h); snapshot.info.pause_ns says for how long. Of a frozen copy, process and pause are those
+ * of the program. On success to be freed with seep_taken_heap_free.
  * SEEP_E_NOT_FOUND: no such process, or no Lua in it; SEEP_E_UNKNOWN_VM: a Lua of an unknown version or build;
  * SEEP_E_SYSTEM: it may not be read. The message says what was missing, or how was searched. */
-enum seep_status seep_take_process_heap(pid_t pid, struct seep_taken_heap *out, struct seep_error *error);
+enum seep_status seep_take_process_heap(pid_t pid, struct seep_frozen_copy copy, struct seep_taken_heap *out,
+                                        struct seep_error *error);
 
 /* The same of a core file. */
 enum seep_status seep_take_core_heap(const char *path, struct seep_taken_heap *out, struct seep_error *error);

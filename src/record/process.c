@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/pages.h"
+#include "record/frozen.h"
 #include "record/hook_states.h"
 #include "record/sample_call.h"
 #include "record/join.h"
@@ -18,7 +19,7 @@
 #include "store/capture_path.h"
 #include "vm/native.h"
 
-enum { OWNER_CACHE = 16 };
+enum { OWNER_CACHE = 16, FREEZES_MAX = 8 };
 
 static struct {
   pthread_mutex_t lock;
@@ -34,6 +35,8 @@ static struct {
   bool fork_torn;            /* and counted while the copy was made */
   void *fork_copy;           /* the capture as it was at the fork, for the child */
   size_t fork_copy_bytes;
+  struct seep_frozen frozen; /* the heap at the end, if this was the end */
+  uint32_t freezes;          /* at closed states */
 } process = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* -- The capture ------------------------------------------------------------- */
@@ -70,6 +73,48 @@ enum seep_status seep_process_calibrate(const struct seep_lua_api *api, struct s
   enum seep_status status = seep_calibrate(api, vm, error);
   if (status == SEEP_OK) seep_native_learn(api, vm, seep_thunk_observed());
   return status;
+}
+
+/* -- The heap at the end ------------------------------------------------------- */
+
+/* The first process of a run, while it records exactly. (A forked child writes a file
+ * of another name.) */
+static bool is_to_be_frozen(void) {
+  const struct seep_settings *settings = &process.settings;
+  return settings->heap_keeper != 0 && settings->mode == SEEP_MODE_EXACT && process.recording && process.created &&
+         getpid() == process.pid && strcmp(process.capture.path, settings->path) == 0;
+}
+
+static bool records_other_than(const struct seep_recorder *one) {
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    if (seep_thunk_recorders[i] != one && seep_thunk_recorders[i]->phase == SEEP_PHASE_RECORDING) return true;
+  }
+  return false;
+}
+
+/* Under the lock. */
+static void freeze(void) {
+  struct seep_file_header *header = process.capture.header;
+  if (!is_to_be_frozen()) return;
+  seep_frozen_make(process.settings.heap_keeper, &process.frozen);
+  header->freeze_ns = process.frozen.pause_ns;
+  header->freeze_error = (uint32_t)process.frozen.failure;
+  header->frozen_pid = (uint32_t)process.frozen.pid;
+}
+
+/* The last state that is open may be the last one at all. A program that closes states
+ * again and again is not copied each time. */
+static void on_close(const struct seep_recorder *recorder) {
+  pthread_mutex_lock(&process.lock);
+  if (!records_other_than(recorder) && process.freezes++ < FREEZES_MAX) freeze();
+  pthread_mutex_unlock(&process.lock);
+}
+
+/* Under the lock: a state is opened, so that was not the end. */
+static void thaw(void) {
+  if (process.frozen.pid == 0 || getpid() != process.pid) return;
+  process.capture.header->frozen_pid = 0;
+  seep_frozen_drop(&process.frozen);
 }
 
 /* -- States ------------------------------------------------------------------ */
@@ -164,6 +209,7 @@ static struct seep_recorder *enter(struct seep_recorder *recorder, const struct 
 static struct seep_recorder *take_recorder(const struct seep_vm *vm, seep_allocator *original, uintptr_t global) {
   struct seep_recorder *recorder = NULL;
   if (!ready()) return NULL;
+  thaw();
   release_closed_states();
   if (process.capture.header->state_count >= SEEP_FRESH_STATES) recorder = find_reusable(vm, original);
   if (recorder != NULL) {
@@ -363,6 +409,8 @@ static void woke_in_child(void) {
   } else {
     if (seep_capture_fork(&process.capture, path, copy, size_bytes, &error) != SEEP_OK) stop_all();
     if (process.recording) note_torn_states();
+    process.frozen.pid = 0;
+    process.capture.header->frozen_pid = 0;
     seep_pages_unmap(copy, size_bytes);
   }
   process.fork_copy = NULL;
@@ -375,6 +423,7 @@ static bool watch_forks(void) {
   *seep_recorder_alive = 1;
   seep_recorder_on_fork = woke_in_child;
   seep_recorder_on_epoch = on_epoch;
+  seep_recorder_on_close = on_close;
   return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
 
@@ -469,6 +518,7 @@ void seep_process_finish(void) {
   if (process.recording && process.created) {
     release_gone_states();
     settle_all();
+    if (records_other_than(NULL)) freeze();
     seep_hook_states_finish();
     stop_all();
     seep_capture_seal(&process.capture);

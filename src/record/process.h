@@ -26,6 +26,7 @@ struct seep_settings {
   enum seep_mode mode;
   uint32_t interval;    /* mode sample: bytes between two samples, on average */
   uint64_t seed;        /* … of its points */
+  pid_t heap_keeper;    /* process that wants a frozen copy at the end (frozen.h); 0: nobody does */
   bool default_name;    /* nobody asked for this path: a later recording gets a number */
 };
 

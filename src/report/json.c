@@ -14,6 +14,19 @@ void seep_json_put(json_t *object, const char *key, json_t *value) {
   if (json_object_set_new(object, key, value) != 0) abort(); /* no memory: nothing sensible is left */
 }
 
+void seep_json_put_held(json_t *object, const struct seep_held_list *list) {
+  json_t *array = json_array();
+  for (uint32_t i = 0; i < list->count; i++) {
+    json_t *held = json_object();
+    seep_json_put(held, "path", json_string(list->items[i].path));
+    seep_json_put(held, "count", seep_json_integer(list->items[i].count));
+    seep_json_put(held, "bytes", seep_json_integer(list->items[i].bytes));
+    if (json_array_append_new(array, held) != 0) abort();
+  }
+  if (list->count > 0) seep_json_put(object, "held_by", array);
+  else json_decref(array);
+}
+
 static void put_blocks(json_t *object, const struct seep_counters *counters) {
   seep_json_put(object, "alloc_bytes", seep_json_integer(counters->alloc_bytes));
   seep_json_put(object, "alloc_count", seep_json_integer(counters->alloc_count));
@@ -151,6 +164,16 @@ static json_t *row_object(const struct seep_profile *profile, const struct seep_
   return object;
 }
 
+/* Of all that the line made, whatever the row's stack and type. */
+static void put_holders(json_t *object, const struct seep_profile *profile, const struct seep_profile_row *row,
+                        const struct seep_holding *holding) {
+  struct seep_held_list list;
+  if (holding == NULL || row->file == NULL || profile->by == SEEP_BY_FUNCTION || profile->by == SEEP_BY_TYPE) return;
+  holding->find(holding->data, row->file, row->line, &list);
+  seep_json_put_held(object, &list);
+  seep_held_list_free(&list);
+}
+
 json_t *seep_json_time(uint64_t wall_ns) {
   char text[32];
   time_t seconds = (time_t)(wall_ns / 1000000000u);
@@ -192,7 +215,8 @@ bool seep_json_write_open(json_t *object, FILE *out) {
   return done;
 }
 
-bool seep_report_json(const struct seep_profile *profile, uint32_t limit, FILE *out) {
+bool seep_report_json(const struct seep_profile *profile, const struct seep_holding *holding, uint32_t limit,
+                      FILE *out) {
   json_t *root = json_object();
   json_t *states = json_array();
   put_head(root, profile);
@@ -205,7 +229,9 @@ bool seep_report_json(const struct seep_profile *profile, uint32_t limit, FILE *
   uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
   for (uint32_t i = 0; done && i < count; i++) {
     if (i > 0) fputc(',', out);
-    done = seep_json_write(row_object(profile, &profile->rows[i]), out);
+    json_t *object = row_object(profile, &profile->rows[i]);
+    put_holders(object, profile, &profile->rows[i], holding);
+    done = seep_json_write(object, out);
   }
   return done && fputs("]}\n", out) != EOF && fflush(out) == 0;
 }

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "model/profile.h"
+#include "verdict/verdict.h"
 
 json_t *seep_json_integer(uint64_t value);
 
@@ -15,6 +15,9 @@ json_t *seep_json_time(uint64_t wall_ns);
 
 /* Puts `value`, which it takes over, under `key`. */
 void seep_json_put(json_t *object, const char *key, json_t *value);
+
+/* "held_by", unless the list is empty. */
+void seep_json_put_held(json_t *object, const struct seep_held_list *list);
 
 /* {"file","line","function"} and what is special about the frame. */
 json_t *seep_json_frame(const struct seep_profile_frame *frame);

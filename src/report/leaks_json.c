@@ -1,24 +1,11 @@
 /* `leaks --json`: schema 1 of DESIGN.md. What holds the memory (held_by) is known where a heap
  * was joined; else it is absent. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "report/json_parts.h"
 #include "report/report.h"
 
 static json_t *rounded(double value, double unit) { return json_real(round(value / unit) * unit); }
-
-static json_t *held_array(const struct seep_finding *finding) {
-  json_t *array = json_array();
-  for (uint32_t i = 0; i < finding->held_count; i++) {
-    json_t *object = json_object();
-    seep_json_put(object, "path", json_string(finding->held_by[i].path));
-    seep_json_put(object, "count", seep_json_integer(finding->held_by[i].count));
-    seep_json_put(object, "bytes", seep_json_integer(finding->held_by[i].bytes));
-    if (json_array_append_new(array, object) != 0) abort();
-  }
-  return array;
-}
 
 static json_t *finding_object(const struct seep_finding *finding) {
   json_t *object = json_object();
@@ -37,7 +24,7 @@ static json_t *finding_object(const struct seep_finding *finding) {
   uint64_t per_epoch = (uint64_t)fmax(finding->survivor_bytes_per_epoch, 0);
   seep_json_put(object, "survivor_bytes_per_epoch", seep_json_integer(per_epoch));
   seep_json_put(object, "evidence", json_string(finding->evidence));
-  if (finding->held_count > 0) seep_json_put(object, "held_by", held_array(finding));
+  seep_json_put_held(object, &finding->held_by);
   return object;
 }
 

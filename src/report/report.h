@@ -10,8 +10,15 @@
 /* The table for people, with a heading and the ledger. */
 void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE *out);
 
-/* `show --json`, schema 1 (DESIGN.md). False when writing failed. */
-bool seep_report_json(const struct seep_profile *profile, uint32_t limit, FILE *out);
+/* Whoever knows what holds the memory that a line allocated. */
+struct seep_holding {
+  void (*find)(void *data, const char *file, uint32_t line, struct seep_held_list *out); /* out: to be freed */
+  void *data;
+};
+
+/* `show --json`, schema 1 (DESIGN.md); `holding` may be NULL. False when writing failed. */
+bool seep_report_json(const struct seep_profile *profile, const struct seep_holding *holding, uint32_t limit,
+                      FILE *out);
 
 /* `leaks`: the claims with their evidence, then why other lines are none. */
 void seep_report_leaks(const struct seep_profile *profile, const struct seep_findings *findings,

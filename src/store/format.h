@@ -74,7 +74,10 @@ struct seep_file_header {
   uint32_t command_bytes;      /* used of command */
   uint32_t interval;           /* mode sample: bytes between two samples, on average; mode count: VM instructions; else 0 */
   char command[2048];          /* the arguments, each ended by a zero byte */
-  char reserved[SEEP_HEADER_BYTES - 2408];
+  uint64_t freeze_ns;          /* how long the program stood for its frozen copy */
+  uint32_t frozen_pid;         /* of the copy, for `seepline run` to read; 0: none */
+  uint32_t freeze_error;       /* error number, when there is none */
+  char reserved[SEEP_HEADER_BYTES - 2424];
 };
 
 struct seep_segment_header {

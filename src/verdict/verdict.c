@@ -447,11 +447,15 @@ void seep_findings_build(const struct seep_profile *profile, struct seep_finding
   }
 }
 
+void seep_held_list_free(struct seep_held_list *list) {
+  for (uint32_t i = 0; i < list->count; i++) free(list->items[i].path);
+  free(list->items);
+}
+
 void seep_findings_free(struct seep_findings *findings) {
   for (uint32_t i = 0; i < findings->count; i++) {
     struct seep_finding *finding = &findings->rows[i];
-    for (uint32_t j = 0; j < finding->held_count; j++) free(finding->held_by[j].path);
-    free(finding->held_by);
+    seep_held_list_free(&finding->held_by);
     free(finding->evidence);
   }
   free(findings->rows);

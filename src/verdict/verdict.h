@@ -21,6 +21,12 @@ struct seep_held {
   uint64_t count, bytes;
 };
 
+/* To be freed item by item (path) and as a whole. */
+struct seep_held_list {
+  uint32_t count;
+  struct seep_held *items;
+};
+
 struct seep_finding {
   enum seep_verdict verdict;
   double confidence;             /* 0 to 1 */
@@ -35,8 +41,7 @@ struct seep_finding {
   double survivor_bytes_per_epoch;
   double weight;                 /* that claims are ranked by */
   char *evidence;                /* one sentence */
-  uint32_t held_count;           /* what holds it, where a heap was joined: filled by whoever has one */
-  struct seep_held *held_by;
+  struct seep_held_list held_by; /* what holds it, where a heap was joined: filled by whoever has one */
 };
 
 struct seep_findings {
@@ -54,6 +59,8 @@ bool seep_findings_possible(const struct seep_reader *reader);
  * profile: free them before it. */
 void seep_findings_build(const struct seep_profile *profile, struct seep_findings *out);
 void seep_findings_free(struct seep_findings *findings);
+
+void seep_held_list_free(struct seep_held_list *list);
 
 /* "leak", "saturating", … as in JSON. */
 const char *seep_verdict_name(enum seep_verdict verdict);

@@ -141,10 +141,13 @@ static const struct seep_puc_heap lua_5_1_5_of_redis = {
 /* -- What makes a state ---------------------------------------------------------------- */
 
 /* lgc.h: one of the two whites is current, or both while lua_close frees everything; 5.1 and 5.2 fix the objects that
- * a state begins with through the same byte (lstate.c). */
+ * a state begins with through the same byte (lstate.c). While 5.1 frees everything, SFIXEDBIT spares the main thread. */
 static bool collector_fits(const struct seep_puc_heap *layout, const char *global) {
+  enum { SFIXED_BIT = 0x40 };
   uint8_t white = seep_at_u8(global, layout->g_white);
-  return (white & layout->white_bits) != 0 && (white & ~(layout->white_bits | layout->fixed_bit)) == 0 &&
+  bool closing = layout->version == 51 && white == (layout->white_bits | SFIXED_BIT);
+  uint8_t others = (uint8_t)(white & ~(layout->white_bits | layout->fixed_bit));
+  return (white & layout->white_bits) != 0 && (closing || others == 0) &&
          seep_at_u8(global, layout->g_gcstate) <= layout->last_gcstate;
 }
 

@@ -5,7 +5,7 @@
 use strict;
 use warnings;
 use Test::More;
-use SeepTest qw(root seepline_path vms execute seepline record show_json scratch slurp spew have_command);
+use SeepTest qw(root seepline_path vms execute seepline record show_json scratch slurp spew have_command captures_at);
 
 use constant TIMEOUT_S => 60;
 
@@ -65,7 +65,7 @@ sub check_host_sampled {
     is($result->{status}, $plain->{status}, 'sampled: status');
     is($result->{out}, $plain->{out}, 'sampled: stdout');
     my %truth = told($result->{err});
-    for my $capture (glob "$base*.seep") {
+    for my $capture (captures_at("$base*.seep")) {
         my ($answer, $show) = show_json($capture);
         ok($answer, 'sampled: the capture can be read') or diag($show->{err}), next;
         check_sampled_sums($answer);
@@ -97,7 +97,7 @@ sub check_host {
     my %truth = told($result->{err});
     is(scalar(keys %truth), scalar(keys %{{told($plain->{err})}}), 'every process comes to its end');
     my %seen;
-    for my $capture (glob "$base*.seep") {
+    for my $capture (captures_at("$base*.seep")) {
         my ($answer, $show) = show_json($capture);
         ok($answer, 'the capture can be read') or diag($show->{err}), next;
         my $pid = $answer->{pid};

@@ -6,7 +6,7 @@ use strict;
 use warnings;
 use File::Basename qw(basename);
 use Test::More;
-use SeepTest qw(root seepline_path vms execute seepline record show_json scratch slurp spew);
+use SeepTest qw(root seepline_path vms execute seepline record show_json scratch slurp spew captures_at);
 use HookTest qw(modes record_mode record_publicly sum);
 
 my $folder = scratch();
@@ -282,7 +282,7 @@ sub test_host {
         my $result = execute([seepline_path(), 'run', '--mode', 'line', '--no-summary', '-o', "$base.seep", $host, $case]);
         is($result->{out}, $plain->{out}, "$case: stdout");
         is($result->{status}, $plain->{status}, 'status');
-        my @captures = glob "$base*.seep";
+        my @captures = captures_at("$base*.seep");
         cmp_ok(scalar @captures, '>', $case eq 'fork-twice' ? 1 : 0, 'captures are there');
         for my $capture (@captures) {
             my ($answer, $show) = show_json($capture);

@@ -6,7 +6,7 @@ use warnings;
 use File::Basename qw(basename);
 use POSIX ();
 use Test::More;
-use SeepTest qw(seepline_path vms execute seepline record show_json scratch slurp spew have_command);
+use SeepTest qw(seepline_path vms execute seepline record show_json scratch slurp spew have_command captures_at);
 
 # Nothing but what is needed, so that a test of the environment is of ours.
 my $build = $ENV{BUILD};
@@ -172,11 +172,11 @@ sub test_children {
     my ($result, $capture) = record($vm, $outer);
     is($result->{out}, "outer\ninner\n", 'a child runs');
     like(show_json($capture)->{command}, qr/outer/, 'and the capture is the parent\'s');
-    my @others = grep { $_ ne $capture } glob("$capture*"), glob($capture =~ s/\.seep$/.*.seep/r);
+    my @others = grep { $_ ne $capture } captures_at("$capture*"), captures_at($capture =~ s/\.seep$/.*.seep/r);
     is(scalar @others, 0, 'without --children, no child is recorded');
     ($result, $capture) = record($vm, $outer, { run_options => ['--no-summary', '--children'], timeout => 10 });
     is($result->{out}, "outer\ninner\n", 'with --children it runs as well');
-    @others = glob($capture =~ s/\.seep$/.*.seep/r);
+    @others = captures_at($capture =~ s/\.seep$/.*.seep/r);
     is(scalar @others, 1, 'and has a capture of its own');
     my $answer = show_json($others[0] // $capture);
     like($answer->{command}, qr/inner/, 'of its own command');
@@ -209,7 +209,7 @@ LUA
     $result = seepline('run', '--no-summary', '-o', "$folder/pair.seep", '--', $both, { timeout => 10 });
     is($result->{signal}, 0, 'a shell script with two interpreters at once ends');
     is($result->{status}, 0, 'well');
-    my @captures = glob("$folder/pair*.seep");
+    my @captures = captures_at("$folder/pair*.seep");
     is(scalar @captures, 2, 'makes two captures');
     for my $capture (@captures) {
         my $answer = show_json($capture);
@@ -341,7 +341,9 @@ subtest 'the capture' => sub {
     mkdir "$folder/here" or die;
     my $result = execute([$seepline, 'run', '--lua', $vm, $starts], cwd => "$folder/here");
     my @found = glob("$folder/here/*");
-    is(scalar @found, 1, 'one file in the current folder');
+    is(scalar(grep { /\.heap\.seep$/ } @found), 1, 'a heap snapshot');
+    @found = captures_at("$folder/here/*");
+    is(scalar @found, 1, 'and one other file in the current folder');
     my $name = basename($starts);
     like(basename($found[0]), qr/^seepline\.\Q$name\E\.\d+\.seep$/, 'with the default name');
     my ($pid) = $found[0] =~ /\.(\d+)\.seep$/;

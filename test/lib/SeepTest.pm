@@ -12,7 +12,7 @@ use File::Basename qw(dirname basename);
 use File::Temp qw(tempdir);
 use JSON::PP qw(decode_json);
 
-our @EXPORT_OK = qw(root seepline_path vms execute seepline record show_json rows_of scratch slurp spew
+our @EXPORT_OK = qw(root seepline_path vms execute seepline record show_json rows_of scratch slurp spew captures_at
                     programs have_command lua_version module_environment run_lua);
 
 my $root = abs_path(dirname(__FILE__) . '/../..');
@@ -114,6 +114,12 @@ sub record {
     my @run_options = @{delete $options{run_options} // ['--no-summary']};
     my $result = execute([seepline_path(), 'run', @run_options, '-o', $capture, '--lua', $vm, $script, @arguments], %options);
     return ($result, $capture);
+}
+
+# The captures of a pattern, without the heap snapshots beside them.
+sub captures_at {
+    my ($pattern) = @_;
+    return grep { !/\.heap\.seep$/ } glob($pattern);
 }
 
 # The decoded answer of `show --json`, or undef; in list context also the result.

@@ -3,6 +3,7 @@
 # says to wrong words and a bad world.
 use strict;
 use warnings;
+use JSON::PP qw(decode_json);
 use Test::More;
 use SeepTest qw(vms seepline seepline_path show_json rows_of scratch slurp spew run_lua execute module_environment);
 
@@ -174,7 +175,6 @@ print(seepline.since(m))
 seepline.start { out = "looking2.seep" }
 print(seepline.since(m))
 print(#seepline.leaks())
-print(seepline.snapshot("x"))
 LUA
     @lines = grep { !/^ |^$|SURVIVORS|^The rows|, pid \d+\)$|^~|allocated|more rows/ } @lines;
     my $nothing = "nil\tnothing is recorded yet: call seepline.start() first";
@@ -188,12 +188,11 @@ LUA
     like($lines[8], qr/^\w+\tnil$/, 'by type');
     is($lines[9], "since\t50\t50\t0", 'since a mark');
     is($lines[10], "freed\t-100\t50\t150", 'and what went');
-    is($lines[-6], "true\ttrue\tlooking.lua\tTYPE      LINE", 'show prints through the global print') or diag join "\n", @lines;
-    is($lines[-5], "3\tshown", 'after stop one can still look');
-    is($lines[-4], "nil\tnot recording: call seepline.start() first", 'but nothing grows');
-    is($lines[-3], "nil\tthe mark is of another recording, which was stopped", 'a mark of another recording');
-    is($lines[-2], '0', 'leaks');
-    like($lines[-1], qr/^nil\tsnapshots of the heap are not in this version yet/, 'snapshot');
+    is($lines[-5], "true\ttrue\tlooking.lua\tTYPE      LINE", 'show prints through the global print') or diag join "\n", @lines;
+    is($lines[-4], "3\tshown", 'after stop one can still look');
+    is($lines[-3], "nil\tnot recording: call seepline.start() first", 'but nothing grows');
+    is($lines[-2], "nil\tthe mark is of another recording, which was stopped", 'a mark of another recording');
+    is($lines[-1], '0', 'leaks');
 }
 
 sub test_arguments {
@@ -416,6 +415,57 @@ LUA
     }
 }
 
+# A heap snapshot, recorded or not: the command reads it, and nothing is left of the copy.
+sub test_snapshot {
+    my ($vm) = @_;
+    my $program = <<'LUA';
+local seepline = require "seepline"
+planted = {}
+for i = 1, 700 do planted[i] = { "planted" } end
+print(seepline.snapshot("plain.heap"))
+print(seepline.start { out = "during.seep" })
+made = {}
+for i = 1, 300 do
+  made[i] = { i }
+end
+print(seepline.snapshot("during.heap"))
+print(seepline.snapshot("nowhere/x.heap"))
+print(pcall(seepline.snapshot))
+local status = io.open("/proc/self/status"):read("*a")
+local pid = status:match("Pid:%s*(%d+)")
+for line in io.popen("cat /proc/[0-9]*/stat 2>/dev/null"):lines() do
+  local name, parent = line:match("%((.*)%) %a (%d+)")
+  if parent == pid and name:find("seepline") then print("left", line) end
+end
+LUA
+    my @lines = lines_of($vm, $program, name => 'snapshots.lua');
+    is($lines[0], "$folder/plain.heap", 'snapshot says where it is');
+    is($lines[2], "$folder/during.heap", 'while it records, too');
+    like($lines[3], qr{^nil\t\Q$folder\E/nowhere/x\.heap: the snapshot cannot be written: No such file}, 'where it cannot be written');
+    is($lines[4], "false\tsnapshots.lua:12: bad argument #1 to 'snapshot' (path expected, got no value)", 'no path');
+    is(scalar @lines, 5, 'and no copy is left');
+    my $heap = decode_json(seepline('heap', 'plain.heap', '--json', { cwd => $folder })->{out});
+    my ($group) = grep { $_->{path} eq '_G.planted[*]' } @{$heap->{groups}};
+    is($group->{count}, 700, 'heap knows a planted table');
+    ok(!$group->{site}, 'without lines');
+    my $made = decode_json(seepline('path', 'during.heap', 'snapshots.lua:8', '--json', { cwd => $folder })->{out});
+    is(scalar(grep { $_->{type} eq 'table' } @{$made->{objects}}), 300, 'a recorded one knows which line made what');
+    @lines = lines_of($vm, 'print(require("seepline").snapshot("x.heap"))', env => { SEEPLINE_COMMAND => '/nowhere/seepline' });
+    like($lines[0], qr{^nil\t/nowhere/seepline: No such file or directory: .*SEEPLINE_COMMAND}, 'without the command');
+}
+
+# A program that reaps whatever child ends loses nothing, and learns of nothing that it would wait for.
+sub test_snapshot_under_run {
+    my ($vm) = @_;
+    my $script = spew("$folder/both.lua", 'kept = {} for i = 1, 50 do kept[i] = {} end print(require("seepline").snapshot("both.heap"))');
+    my $result = seepline('run', '--no-summary', '-o', "$folder/both.seep", '--lua', $vm, $script,
+        { cwd => $folder, env => module_environment($vm) });
+    is($result->{out}, "$folder/both.heap\n", 'under run') or diag $result->{err};
+    my $made = decode_json(seepline('path', 'both.heap', 'both.lua:1', '--json', { cwd => $folder })->{out});
+    cmp_ok(scalar(grep { $_->{type} eq 'table' } @{$made->{objects}}), '>=', 50, 'it is joined with the recording of run');
+    ok(-e "$folder/both.heap.seep", 'and run takes its own as well');
+}
+
 # What the program itself sees is as always.
 sub test_transparency {
     my ($vm) = @_;
@@ -452,7 +502,7 @@ for my $vm (vms()) {
     subtest "$vm: $_->[0]" => sub { $_->[1]->($vm) }
         for ['start', \&test_start], ['again', \&test_again], ['end', \&test_end], ['looking', \&test_looking],
             ['arguments', \&test_arguments], ['world', \&test_world], ['view', \&test_view],
-            ['coroutines', \&test_coroutines], ['modes', \&test_modes], ['surroundings', \&test_surroundings], ['transparency', \&test_transparency];
+            ['coroutines', \&test_coroutines], ['modes', \&test_modes], ['snapshot', \&test_snapshot], ['snapshot under run', \&test_snapshot_under_run], ['surroundings', \&test_surroundings], ['transparency', \&test_transparency];
 }
 
 done_testing();

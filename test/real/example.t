@@ -61,6 +61,8 @@ sub check_verdict {
     my ($vm, $capture) = @_;
     my ($first) = claims($capture);
     is($first->{file}, $EXAMPLE, 'the first claim is about the example') or return;
+    my @listeners = grep { $_->{path} =~ /^_G\.app\.events\.listeners\b/ } @{$first->{held_by} // []};
+    ok(scalar @listeners, 'and what holds it is the list of listeners');
     return if $vm =~ /luajit/;    # there the line can be that of a trace's start
     is($first->{line}, $RECORD, 'at the line that makes the records');
     my $caller = $first->{caller}{line} // 0;
