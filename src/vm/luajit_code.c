@@ -206,17 +206,23 @@ bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep
 }
 
 /* The function that a snapshot has in the frame above the instruction before `return_pc`, or 0. */
-static uintptr_t called_at(const struct seep_luajit_trace *trace, uintptr_t return_pc) {
+static uintptr_t called_in(const struct seep_luajit_trace *trace, uint32_t number, uintptr_t return_pc) {
   struct seep_luajit_snapshot snapshot;
-  for (uint32_t number = 0; number < trace->snap_count; number++) {
-    if (!seep_luajit_snapshot(trace, number, &snapshot)) return 0;
-    for (uint32_t i = 0; i < snapshot.count; i++) {
-      uint32_t entry = entry_at(&snapshot, i);
-      if (!(entry & ENTRY_FRAME) || entry >> 24 < 2) continue;
-      if (seep_luajit_constant(trace, entry & 0xffff) != return_pc) continue;
-      uintptr_t function = function_in(trace, &snapshot, (entry >> 24) - 1);
-      if (function != 0) return function;
-    }
+  if (!seep_luajit_snapshot(trace, number, &snapshot)) return 0;
+  for (uint32_t i = 0; i < snapshot.count; i++) {
+    uint32_t entry = entry_at(&snapshot, i);
+    if (!(entry & ENTRY_FRAME) || entry >> 24 < 2) continue;
+    if (seep_luajit_constant(trace, entry & 0xffff) != return_pc) continue;
+    return function_in(trace, &snapshot, (entry >> 24) - 1);
+  }
+  return 0;
+}
+
+/* The same for a trace: the next snapshot behind `from` tells what is called there then. */
+static uintptr_t called_at(const struct seep_luajit_trace *trace, uint32_t from, uintptr_t return_pc) {
+  for (uint32_t i = 1; i < trace->snap_count; i++) {
+    uintptr_t function = called_in(trace, (from + i) % trace->snap_count, return_pc);
+    if (function != 0) return function;
   }
   return 0;
 }
@@ -384,7 +390,7 @@ static enum step count_down(struct walk *walk) { return walk->before-- == 0 ? ST
 
 /* The function that the call at a level calls; 0: unknown. */
 static uintptr_t callee_of(const struct walk *walk, const struct seep_luajit_level *level) {
-  uintptr_t function = called_at(walk->trace, level->pc + 4);
+  uintptr_t function = called_at(walk->trace, walk->wanted->snapshot, level->pc + 4);
   if (function == 0) {
     uint64_t value = value_of(level, level->pc, ins_at(level->pc) >> 8 & 0xff, 0);
     function = value >> 47 == TAG_FUNCTION ? GC_POINTER(value) : 0;
@@ -468,6 +474,16 @@ bool seep_luajit_walk(const struct seep_vm_state *state, const struct seep_luaji
     if (!is_inside(level->proto, level->pc) || (i > 0 && level->pc == end)) return false;
     enum step next = step(&walk);
     if (next != STEP_ON) return next == STEP_FOUND;
+  }
+  return false;
+}
+
+bool seep_luajit_walk_back(const struct seep_luajit_wanted *wanted, struct seep_luajit_levels *levels) {
+  enum { BACK_MAX = 96 };
+  struct seep_luajit_level *level = &levels->at[levels->count - 1];
+  for (uint32_t i = 0; i < BACK_MAX && level->pc > first_of(level->proto) + 4; i++) {
+    level->pc -= 4;
+    if (makes(level, wanted)) return true;
   }
   return false;
 }

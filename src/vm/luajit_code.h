@@ -53,6 +53,7 @@ struct seep_luajit_wanted {
   struct seep_luajit_text text;  /* of a BUFSTR */
   bool is_loose;             /* the text need not fit */
   uint32_t before;
+  uint32_t snapshot;         /* where the walk starts */
 };
 
 /* Walks from `levels`, not beyond the instruction `end` (0: none), to the
@@ -60,6 +61,10 @@ struct seep_luajit_wanted {
  * are anywhere. */
 bool seep_luajit_walk(const struct seep_vm_state *state, const struct seep_luajit_trace *trace,
                       const struct seep_luajit_wanted *wanted, uintptr_t end, struct seep_luajit_levels *levels);
+
+/* Looks backward from where `levels` are, in the innermost function, for the next
+ * instruction that makes what is wanted (no call), and leaves `levels` there. */
+bool seep_luajit_walk_back(const struct seep_luajit_wanted *wanted, struct seep_luajit_levels *levels);
 
 /* Where the trace may have gone on at a snapshot that was taken before a test: its
  * pc is where the other branch leads (lj_record.c rec_comp_fixup). Fills `out` with

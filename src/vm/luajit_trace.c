@@ -161,12 +161,11 @@ static uint32_t kind_of(const struct seep_luajit_trace *trace, struct seep_luaji
   enum { SUNK = 0xfd, SINK = 0xfe, NIL = SEEP_IR_BIAS - 1 };
   if (ir.reg == SUNK || ir.reg == SINK) return 0;
   switch (ir.op) {
-    case SEEP_IR_XSNEW: return SEEP_IR_SNEW;
-    case SEEP_IR_CNEWI: return SEEP_IR_CNEW;
+    case SEEP_IR_XSNEW: return seep_luajit_ir_has_result(ir) ? SEEP_IR_SNEW : 0;
+    case SEEP_IR_CNEWI: return seep_luajit_ir_has_result(ir) ? SEEP_IR_CNEW : 0;
     case SEEP_IR_BUFPUT: return kind_of_put(trace, ir);
-    case SEEP_IR_NEWREF: case SEEP_IR_TNEW: case SEEP_IR_TDUP: case SEEP_IR_CNEW: case SEEP_IR_BUFSTR:
-    case SEEP_IR_OBAR: return ir.op;
-    case SEEP_IR_SNEW: case SEEP_IR_MOD: case SEEP_IR_STRTO: return seep_luajit_ir_has_result(ir) ? ir.op : 0;
+    case SEEP_IR_NEWREF: case SEEP_IR_OBAR: return ir.op;
+    case SEEP_IR_TNEW: case SEEP_IR_TDUP: case SEEP_IR_CNEW: case SEEP_IR_BUFSTR: case SEEP_IR_SNEW: case SEEP_IR_MOD: case SEEP_IR_STRTO: return seep_luajit_ir_has_result(ir) ? ir.op : 0;
     case SEEP_IR_ALEN: return seep_luajit_ir_has_result(ir) ? ir.op | (ir.op2 == NIL) << 8 : 0;
     case SEEP_IR_TOSTR: return seep_luajit_ir_has_result(ir) ? ir.op | (uint32_t)ir.op2 << 8 : 0;
     default: return ir.op >= SEEP_IR_CALLN && ir.op <= SEEP_IR_CALLXS ? ir.op | (uint32_t)ir.op2 << 8 : 0;
@@ -316,44 +315,45 @@ static uint32_t ref_in_parent(struct search *search, uint32_t ref) {
   return ref;
 }
 
-/* Walks from snapshot `number`, and from where else it may stand for. */
-static bool walk_from(struct search *search, uint32_t number, uint32_t before, uintptr_t end) {
+/* Takes the levels at a snapshot. */
+static bool take_snapshot(struct search *search, uint32_t number) {
   struct seep_luajit_snapshot snapshot;
-  struct seep_luajit_levels from;
+  return seep_luajit_snapshot(&search->trace, number, &snapshot) &&
+         seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, &search->levels);
+}
+
+/* Walks from snapshot `number`, and from where else it may stand for, to `ref`'s instruction. */
+static bool walk_from(struct search *search, uint32_t number, uint32_t ref, uintptr_t end) {
+  struct seep_luajit_snapshot snapshot;
   uintptr_t starts[SEEP_STARTS_MAX];
-  search->wanted.before = before;
-  if (!seep_luajit_snapshot(&search->trace, number, &snapshot)) return false;
-  if (!seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, &from)) return false;
+  if (!seep_luajit_snapshot(&search->trace, number, &snapshot) || !take_snapshot(search, number)) return false;
+  struct seep_luajit_levels from = search->levels;
   uint32_t count = seep_luajit_starts(&from.at[from.count - 1], starts);
+  search->wanted.snapshot = number;
+  search->wanted.before = count_like(&search->trace, snapshot.ref, ref, &search->wanted);
   for (uint32_t i = 0; i < count; i++) {
     search->levels = from;
     search->levels.at[from.count - 1].pc = starts[i];
     if (seep_luajit_walk(search->state, &search->trace, &search->wanted, end, &search->levels)) return true;
   }
-  search->levels = from;
   return false;
 }
 
-/* The bytecode of instruction `ref`: behind the snapshot before it, or one of the last
- * before that. False: search->levels are those of the snapshot. */
+/* The bytecode of instruction `ref`: forward from the snapshot before it, backward from
+ * the one behind it, or forward from one of those before. */
 static bool find_bytecode(struct search *search, uint32_t ref) {
   enum { BACK_MAX = 4 };
-  struct seep_luajit_snapshot snapshot, next = {0};
+  struct seep_luajit_snapshot next = {0};
   uint32_t number = snapshot_before(&search->trace, UINT32_MAX, ref);
-  if (number + 1 < search->trace.snap_count) seep_luajit_snapshot(&search->trace, number + 1, &next);
-  for (uint32_t back = 0; back < BACK_MAX && back <= number; back++) {
-    if (!seep_luajit_snapshot(&search->trace, number - back, &snapshot)) break;
-    uint32_t before = count_like(&search->trace, snapshot.ref, ref, &search->wanted);
-    if (walk_from(search, number - back, before, next.pc)) return true;
+  bool has_next = seep_luajit_snapshot(&search->trace, number + 1, &next);
+  if (walk_from(search, number, ref, next.pc)) return true;
+  if (has_next && take_snapshot(search, number + 1) && seep_luajit_walk_back(&search->wanted, &search->levels)) {
+    return true;
+  }
+  for (uint32_t back = 1; back < BACK_MAX && back <= number; back++) {
+    if (walk_from(search, number - back, ref, next.pc)) return true;
   }
   return false;
-}
-
-/* The levels at a snapshot itself, for lack of better. */
-static bool take_snapshot(struct search *search, uint32_t number) {
-  struct seep_luajit_snapshot snapshot;
-  return seep_luajit_snapshot(&search->trace, number, &snapshot) &&
-         seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, &search->levels);
 }
 
 static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset) {
