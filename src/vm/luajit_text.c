@@ -34,9 +34,9 @@ bool seep_luajit_text_equal(const struct seep_luajit_text *one, const struct see
 }
 
 bool seep_luajit_text_fits(const struct seep_luajit_text *text, const uint64_t *operands, uint32_t count) {
-  if (text->by_call) return false;
+  if (text->by_call || count == 0 || count > SEEP_TEXT_PIECES_MAX) return false;
   if (text->is_whole && count != text->count) return false;
-  if (text->appended != 0 && count != text->appended + 1) return false;
+  if (text->appended != 0 && (count != text->appended + 1 || operands[count - 1] != 0)) return false;
   for (uint32_t i = 0; i < count && i < text->count; i++) {
     if (operands[i] != 0 && operands[i] != text->constants[i]) return false;
   }
