@@ -277,6 +277,12 @@ static inline int age_of_epoch(const struct seep_recorder *recorder, uint32_t bi
   return ends < 2 ? (int)ends : 2;
 }
 
+/* A prototype was freed, or may have been: what was kept of code is void. */
+static void code_freed(struct seep_recorder *recorder) {
+  seep_sites_code_freed(&recorder->sites);
+  recorder->vm_state.code_epoch = recorder->sites.code_epoch;
+}
+
 static void count_add(struct seep_recorder *recorder, uint32_t number, uint64_t size_bytes, int age) {
   struct seep_row_record *row = row_at(recorder, number);
   touch(recorder, row);
@@ -293,7 +299,7 @@ static void count_remove(struct seep_recorder *recorder, struct seep_block block
    * from which each that goes is split off. */
   if (block.row == 0 && row->alloc_bytes > row->freed_bytes) row->alloc_count++;
   if (SEEP_UNLIKELY(row->type == SEEP_TYPE_PROTO || block.row == 0)) {
-    seep_sites_code_freed(&recorder->sites);
+    code_freed(recorder);
   }
 }
 
@@ -538,7 +544,7 @@ static void *record_resize(struct seep_recorder *recorder, const uintptr_t *fram
 /* Prototypes whose frees were not seen may be gone: then keys mean nothing. They
  * go in sweeps alone. The objects made just before are not known, either. */
 static void forget_unseen(struct seep_recorder *recorder) {
-  if (recorder->code_may_go || is_sweeping(recorder)) seep_sites_code_freed(&recorder->sites);
+  if (recorder->code_may_go || is_sweeping(recorder)) code_freed(recorder);
   recorder->code_may_go = false;
   recorder->stale = (struct seep_stale_place){0};
 }
@@ -626,7 +632,8 @@ bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *cap
 static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
   const struct seep_vm *vm = recorder->vm_state.vm;
   recorder->vm_state = (struct seep_vm_state){
-      .vm = vm, .main_thread = main_thread, .global = main_thread + vm->global_offset};
+      .vm = vm, .main_thread = main_thread, .global = main_thread + vm->global_offset,
+      .scratch = recorder->vm_scratch};
   recorder->record->opened_count++;
   recorder->record->closed = SEEP_STATE_OPEN;
   recorder->record->ended_cpu_ns = 0;
@@ -638,7 +645,7 @@ static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
   recorder->last_node = SEEP_NODE_EMPTY_STACK;
   recorder->tag_now = seep_tag_of_epoch(recorder->record->epoch_count);
   recorder->tag_before = SEEP_TAG_NONE;
-  seep_sites_code_freed(&recorder->sites);
+  code_freed(recorder);
 }
 
 void seep_recorder_begin(struct seep_recorder *recorder, uintptr_t main_thread) {

@@ -116,6 +116,7 @@ struct seep_recorder {
   struct seep_place_cache_entry place_cache[SEEP_PLACE_CACHE];
   struct seep_stack stack;       /* scratch of the walk */
   struct seep_row_cache_entry row_cache[SEEP_ROW_CACHE];
+  _Alignas(8) char vm_scratch[SEEP_VM_SCRATCH_BYTES];
 };
 
 /* Prepares a recorder and its tables in the capture. False when there is no

@@ -149,8 +149,7 @@ static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_st
   struct seep_frame_info info;
   state->vm->ops->describe(state, key, function, &info);
   uint32_t flags = (key & SEEP_KEY_TAIL ? SEEP_FRAME_TAIL : 0) |
-                   (key & SEEP_KEY_RESUMER ? SEEP_FRAME_COROUTINE : 0) |
-                   (key & SEEP_KEY_INEXACT ? SEEP_FRAME_INEXACT : 0);
+                   (key & SEEP_KEY_RESUMER ? SEEP_FRAME_COROUTINE : 0);
   uint32_t number = intern_function(sites, key, &info);
   return number == 0 ? 0 : intern_frame(sites, number, info.line, flags);
 }

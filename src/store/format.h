@@ -165,7 +165,6 @@ enum seep_frame_flags {
   SEEP_FRAME_TAIL = 1 << 0,
   SEEP_FRAME_COROUTINE = 1 << 1,  /* resumed what stands above it */
   SEEP_FRAME_TRUNCATED = 1 << 2,  /* stands for frames left out */
-  SEEP_FRAME_INEXACT = 1 << 3,    /* the line is that of a place nearby */
 };
 
 struct seep_frame_record {

@@ -5,9 +5,11 @@
  * with the frame's type in its low bits, base-2 the function. The pc of a Lua
  * function is found in the frame above it, or, for the innermost, in the C
  * frame of the interpreter. Inside a trace the frames above the trace's entry
- * do not exist yet: what a trace allocates is charged to the trace's start and
- * marked. The running thread is known (cur_L). */
+ * do not exist yet: what a trace allocates is charged to where it most likely is
+ * (luajit_trace.h), or else to the trace's start, and marked. The running thread
+ * is known (cur_L). */
 #include "vm/descriptions.h"
+#include "vm/luajit_trace.h"
 
 struct layout {
   const char *releases;
@@ -249,18 +251,43 @@ static uint16_t jit_state_offset(uintptr_t global, uint32_t number) {
   return offset == NOT_FOUND ? 0 : offset;
 }
 
-/* The bytecode at which the running trace starts, or 0. */
-static uintptr_t trace_start(const struct seep_vm_state *state, uintptr_t *proto) {
+/* The Lua function in a frame's slot, else 0. */
+static uintptr_t lua_function_of(uintptr_t frame) {
+  uintptr_t function = function_of(frame);
+  bool is_lua = function != 0 && seep_load_u8(NULL, function + OBJECT_TYPE) == GCT_FUNC &&
+                seep_load_u8(NULL, function + FUNCTION_FFID) == FFID_LUA;
+  return is_lua ? function : 0;
+}
+
+/* The running trace; false when it is not to be found. */
+static bool running_trace(const struct seep_vm_state *state, const struct walker *walker, struct seep_trace_run *out) {
   const struct layout *layout = state->vm->layout;
   uint32_t number = seep_load_u32(NULL, state->global + layout->g_vmstate);
-  if ((int32_t)number <= 0) return 0;
+  if ((int32_t)number <= 0) return false;
   uint16_t offset = jit_state_offset(state->global, number);
   uintptr_t jit = state->global + offset;
-  if (offset == 0 || number >= seep_load_u32(NULL, jit + J_SIZETRACE)) return 0;
-  uintptr_t trace = seep_load_pointer(NULL, seep_load_pointer(NULL, jit + J_TRACE) + number * 8u);
-  if (trace == 0) return 0;
-  *proto = seep_load_pointer(NULL, trace + TRACE_STARTPT);
-  return *proto == 0 ? 0 : seep_load_pointer(NULL, trace + TRACE_STARTPC) + 4;
+  if (offset == 0 || number >= seep_load_u32(NULL, jit + J_SIZETRACE)) return false;
+  *out = (struct seep_trace_run){
+      .traces = seep_load_pointer(NULL, jit + J_TRACE), .trace_count = seep_load_u32(NULL, jit + J_SIZETRACE),
+      .number = number, .c_frame = walker->c_frame, .closure = lua_function_of(walker->frame),
+      .base = walker->frame + 8};
+  return true;
+}
+
+/* The innermost frames while a trace runs: where it is, or, if that cannot be told,
+ * where it starts (in `start`). NULL when not even that is known. */
+static const struct seep_trace_place *trace_frames(const struct seep_vm_state *state, const struct walker *walker,
+                                                   struct seep_trace_place *start) {
+  struct seep_trace_run run;
+  if (!at_frame(walker) || !running_trace(state, walker, &run)) return NULL;
+  const struct seep_trace_place *place = walker->c_frame == 0 ? NULL : seep_luajit_trace_place(state, &run);
+  if (place != NULL) return place;
+  uintptr_t trace = seep_load_pointer(NULL, run.traces + run.number * (uintptr_t)8);
+  if (trace == 0) return NULL;
+  start->count = 1;
+  start->keys[0] = (seep_load_pointer(NULL, trace + TRACE_STARTPC) + 4) | SEEP_KEY_INEXACT;
+  start->protos[0] = seep_load_pointer(NULL, trace + TRACE_STARTPT);
+  return start->protos[0] == 0 ? NULL : start;
 }
 
 static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bool running,
@@ -306,6 +333,7 @@ SEEP_ALWAYS_INLINE uint32_t take_lua_callers(struct walker *walker, struct seep_
   return total;
 }
 
+/* (A trace runs in the running thread: no frame of its own is a resumer's.) */
 static uint32_t walk_thread(const struct seep_vm_state *state, uintptr_t thread, bool running,
                             struct seep_stack *stack, uint32_t total) {
   bool in_trace;
@@ -313,17 +341,17 @@ static uint32_t walk_thread(const struct seep_vm_state *state, uintptr_t thread,
   start(&walker, thread, base_of(state, thread, running, &in_trace));
   uint64_t marks = running ? 0 : SEEP_KEY_RESUMER;
   if (running) stack->leaf_frame = walker.frame;
+  struct seep_trace_place start_of_trace;
+  const struct seep_trace_place *place = in_trace ? trace_frames(state, &walker, &start_of_trace) : NULL;
+  if (place != NULL) {
+    for (uint32_t i = 0; i < place->count; i++) seep_stack_push(stack, &total, place->keys[i], place->protos[i]);
+    step(&walker);
+  }
   for (; at_frame(&walker); step(&walker)) {
     uintptr_t function = function_of(walker.frame);
     if (function == thread) continue; /* a dummy frame, lj_err_optype_call */
     uintptr_t handle;
-    uint64_t key = 0;
-    if (in_trace) {
-      key = trace_start(state, &handle);
-      if (key != 0) key |= SEEP_KEY_INEXACT;
-      in_trace = false;
-    }
-    if (key == 0) key = frame_key(&walker, function, &handle);
+    uint64_t key = frame_key(&walker, function, &handle);
     seep_stack_push(stack, &total, key | marks, handle);
     marks = 0;
     total = take_lua_callers(&walker, stack, total);
@@ -350,8 +378,10 @@ static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
   start(&walker, thread, base_of(state, thread, true, &in_trace));
   *out = (struct seep_leaf){.frame = walker.frame};
   uintptr_t handle;
-  if (in_trace) {
-    out->place = seep_leaf_fold(0, trace_start(state, &handle) | SEEP_KEY_INEXACT);
+  struct seep_trace_place start_of_trace;
+  const struct seep_trace_place *place = in_trace ? trace_frames(state, &walker, &start_of_trace) : NULL;
+  if (place != NULL) {
+    for (uint32_t i = 0; i < place->count; i++) out->place = seep_leaf_fold(out->place, place->keys[i]);
     return;
   }
   for (; at_frame(&walker); step(&walker)) {

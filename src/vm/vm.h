@@ -54,6 +54,7 @@ enum {
   SEEP_STACK_MAX = SEEP_STACK_INNER + SEEP_STACK_OUTER + 1,
   SEEP_THREADS_MAX = 200,  /* coroutines resumed within each other: LUAI_MAXCCALLS */
   SEEP_HOST_RESUMES_MAX = 32,
+  SEEP_VM_SCRATCH_BYTES = 256 << 10,
 };
 
 /* Leaf first; a left-out middle is one SEEP_KEY_TRUNCATED frame. */
@@ -116,6 +117,11 @@ struct seep_vm_state {
    * outermost first; kept by seep_vm_host_resume. */
   uintptr_t host_resumed[SEEP_HOST_RESUMES_MAX];
   uint32_t host_resumed_count;
+  /* SEEP_VM_SCRATCH_BYTES, zero at first, in which a description keeps what it has
+   * looked up; may be NULL. What it tells of code is good for one code epoch: that
+   * advances when a prototype is freed. */
+  void *scratch;
+  uint32_t code_epoch;
 };
 
 /* A fresh block made by a Lua function itself, for vm_ops.true_place. */

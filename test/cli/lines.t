@@ -514,6 +514,161 @@ LUA
     is(scalar @twice, 0, 'each stack and type is one row');
 }
 
+# Programs for traces, by name: each line makes what it makes every time.
+my %traced = (
+    'tables' => <<'LUA',
+for i = 1, N do
+  local t = { i }
+  local u = {}
+  kept[i % 100] = t
+  t[1] = u
+end
+local rows = {}
+for i = 1, N / 100 do
+  local row = {}
+  for j = 1, 100 do
+    row[j] = { j, j }
+  end
+  rows[i] = row
+end
+LUA
+    'helpers' => <<'LUA',
+local function make(i)
+  local t = { i, i }
+  return t
+end
+local function wrap(i)
+  local t = make(i)
+  return t
+end
+for i = 1, N do
+  kept[i % 100] = wrap(i)
+  kept[i % 50] = make(i)
+end
+LUA
+    'strings' => <<'LUA',
+for i = 1, N do
+  local a = "x" .. i
+  local b = "y" .. i .. "z"
+  local c = string.format("%d-%d", i, i)
+  kept[1], kept[2] = a, b
+  kept[3] = ("k"):rep(i % 50) .. c
+  kept[4] =
+    c .. a
+  kept[5] = b .. i
+end
+LUA
+    'branches' => <<'LUA',
+for i = 1, N do
+  if i % 3 == 0 then
+    kept[i % 100] = { a = i }
+  elseif i % 3 == 1 then
+    kept[i % 100] = { 1 }
+  else
+    table.insert(kept,
+      { 1, 2 })
+  end
+end
+LUA
+    'objects' => <<'LUA',
+local A = {}
+A.__index = A
+function A.new(i)
+  local self = setmetatable({}, A)
+  self.items = {}
+  self.name = "n" .. i
+  return self
+end
+function A:add(x)
+  self.items[#self.items + 1] = { x }
+end
+for i = 1, N do
+  local o = A.new(i)
+  o:add(i)
+  o:add("s" .. i)
+  kept[i % 100] = o
+end
+LUA
+    'handlers' => <<'LUA',
+local seen = {}
+local handlers = {
+  function(i) seen[i % 8] = i end,
+  function(i)
+    local entry = { at = i }
+    kept[i % 100] = entry
+  end,
+}
+for i = 1, N do
+  for _, handler in ipairs(handlers) do
+    handler(i)
+  end
+end
+LUA
+);
+
+# {line => bytes} of objects, by the innermost Lua frame; those of exact rows in another.
+sub objects_by_line {
+    my ($answer, $name) = @_;
+    my (%all, %exact);
+    for my $row (rows_of($answer, sub { $_[0]{type} =~ /^(table|string|cdata)$/ })) {
+        my ($frame) = lua_frames($row) or next;
+        my $place = place($frame);
+        next if $place !~ /^\Q$name\E:/;
+        $all{$place} += $row->{alloc_bytes};
+        $exact{$place} += $row->{alloc_bytes} if $row->{exact};
+    }
+    return (\%all, \%exact);
+}
+
+# What a trace allocates is on its line: as without traces, but for a few bytes.
+sub test_lines_of_traces {
+    my ($vm) = @_;
+    for my $case (sort keys %traced) {
+        my $program = "kept = {} local N = 20000\n$traced{$case}";
+        my $name = "traced-$case.lua";
+        my ($truth) = objects_by_line(recorded($vm, "jit.off() $program", $name), $name);
+        my ($found, $exact) = objects_by_line(recorded($vm, $program, $name), $name);
+        my ($all, $right, $traced) = (0, 0, 0);
+        for my $place (keys %$found) {
+            my $least = $found->{$place} < ($truth->{$place} // 0) ? $found->{$place} : $truth->{$place} // 0;
+            $all += $found->{$place};
+            $right += $least;
+            $traced += $found->{$place} - ($exact->{$place} // 0);
+        }
+        my $shown = join "\n", map { sprintf '%s: %d, %d', $_, $found->{$_}, $truth->{$_} // 0 } sort keys %$found;
+        cmp_ok($right, '>=', 0.97 * $all, "$case: nearly all is on the right line") or diag($shown);
+        cmp_ok($traced, '>=', 0.5 * $all, "$case: most of it in traces");
+        my @wrong = grep { $exact->{$_} > 1.01 * ($truth->{$_} // 0) + 1000 } sort keys %$exact;
+        is("@wrong", '', "$case: no wrong line is called exact");
+    }
+}
+
+# The stack of inlined calls, on top of the frames that are there.
+sub test_stacks_of_traces {
+    my ($vm) = @_;
+    my $answer = recorded($vm, <<'LUA', 'inlined.lua') or return;
+kept = {}
+local function make(i)
+  local t = { i, i }
+  return t
+end
+local function wrap(i)
+  local t = make(i)
+  return t
+end
+local function all()
+  for i = 1, 20000 do
+    kept[i % 100] = wrap(i)
+  end
+end
+all()
+LUA
+    my ($row) = sort { $b->{alloc_count} <=> $a->{alloc_count} } at($answer, 'inlined.lua', 3, 'table');
+    cmp_ok(count($row), '>=', 19000, 'tables of a trace');
+    ok(!$row->{exact}, 'are not called exact');
+    is_deeply([map { place($_) } lua_frames($row)], [map { "inlined.lua:$_" } 3, 7, 12, 15], 'the inlined calls and those below');
+}
+
 for my $vm (vms()) {
     subtest "$vm: random programs" => sub { test_random($vm) };
     subtest "$vm: tables of variable arguments" => sub { test_vararg_tables($vm) };
@@ -530,6 +685,8 @@ for my $vm (vms()) {
     subtest "$vm: types that are known late" => sub { test_late_types($vm) };
     subtest "$vm: cdata" => sub { test_cdata($vm) } if $vm =~ /jit/;
     subtest "$vm: traces" => sub { test_traces($vm) } if $vm =~ /jit/;
+    subtest "$vm: lines of traces" => sub { test_lines_of_traces($vm) } if $vm =~ /jit/;
+    subtest "$vm: stacks of traces" => sub { test_stacks_of_traces($vm) } if $vm =~ /jit/;
 }
 
 done_testing();

@@ -1,0 +1,505 @@
+/* See luajit_code.h. */
+#include "vm/luajit_code.h"
+
+#include <string.h>
+
+/* SnapShot, GCfunc, GCtab, GCproto: offsets in bytes. */
+enum {
+  SNAP_MAPOFS = 0, SNAP_REF = 4, SNAP_MCOFS = 6, SNAP_NENT = 10, SNAP_BYTES = 12,
+  FUNCTION_FFID = 10, FUNCTION_ENV = 16, FUNCTION_PC = 32, FUNCTION_UVPTR = 40, UPVALUE_V = 32, TABLE_NODE = 40,
+  TABLE_HMASK = 52, PROTO_K = 32, PROTO_SIZEBC = 12, PROTO_BYTES = 104, OBJECT_TYPE = 9, GCT_PROTO = 7, GCT_FUNC = 8,
+};
+
+/* The upper 17 bits of a TValue. */
+enum { TAG_STRING = 0x1fffb, TAG_FUNCTION = 0x1fff7, TAG_TABLE = 0x1fff4 };
+#define GC_POINTER(value) ((uintptr_t)((value) & ((1ULL << 47) - 1)))
+#define TABLE_VALUE(pointer) ((uint64_t)TAG_TABLE << 47 | (pointer))
+
+enum { ENTRY_FRAME = 0x010000, ENTRY_CONT = 0x020000 }; /* SNAP_FRAME, SNAP_CONT */
+
+/* lj_bc.h of 2.1 */
+enum { BC_ISF = 15, BC_MOV = 18, BC_UNM = 20, BC_ADDVN = 22, BC_POW = 37, BC_CAT = 38, BC_KSTR = 39, BC_UGET = 45, BC_UCLO = 50,
+       BC_FNEW, BC_TNEW, BC_TDUP, BC_GGET, BC_GSET, BC_TGETV, BC_TGETS, BC_TGETB, BC_TGETR, BC_TSETV, BC_TSETS,
+       BC_TSETB, BC_TSETM, BC_TSETR, BC_CALLM, BC_CALL, BC_CALLMT, BC_CALLT, BC_ITERC, BC_ITERN, BC_RETM = 73,
+       BC_RET1 = 76, BC_FORL = 79, BC_IFORL = 80, BC_JFORL = 81, BC_ITERL = 82, BC_IITERL = 83, BC_JITERL = 84,
+       BC_LOOP = 85, BC_JLOOP = 87, BC_JMP = 88, BC_FUNCF = 89, BC_FUNCCW = 96 };
+
+static uintptr_t load_pointer(uintptr_t at) { return seep_load_pointer(&seep_image_self_checked, at); }
+static uint64_t load_u64(uintptr_t at) { return seep_load_u64(&seep_image_self_checked, at); }
+static uint32_t load_u32(uintptr_t at) { return seep_load_u32(&seep_image_self_checked, at); }
+static uint8_t load_u8(uintptr_t at) { return seep_load_u8(&seep_image_self_checked, at); }
+
+/* -- Bytecode ---------------------------------------------------------------- */
+
+static uint32_t ins_at(uintptr_t pc) { return seep_load_u32(NULL, pc); }
+static uint8_t opcode_at(uintptr_t pc) { return (uint8_t)ins_at(pc); }
+static uintptr_t target_of(uintptr_t pc) { return pc + 4 + ((uintptr_t)(ins_at(pc) >> 16) - 0x8000) * 4; }
+
+static uintptr_t first_of(uintptr_t proto) { return proto + PROTO_BYTES; }
+static uintptr_t end_of(uintptr_t proto) { return first_of(proto) + seep_load_u32(NULL, proto + PROTO_SIZEBC) * (uintptr_t)4; }
+static bool is_inside(uintptr_t proto, uintptr_t pc) {
+  return (pc & 3) == 0 && pc >= first_of(proto) && pc < end_of(proto);
+}
+
+/* Whether `proto` is a prototype whose code holds `pc` and can be read to its end. */
+static bool holds(uintptr_t proto, uintptr_t pc) {
+  uint32_t last;
+  if (load_u8(proto + OBJECT_TYPE) != GCT_PROTO || !is_inside(proto, pc)) return false;
+  return seep_load(&seep_image_self_checked, end_of(proto) - 4, &last, sizeof last);
+}
+
+/* The prototype that an instruction belongs to: its first instruction, and no
+ * other, is a FUNC*. 0 when none is found. */
+static uintptr_t proto_of(uintptr_t pc) {
+  enum { BACK_MAX = 1 << 14 };
+  uint32_t code[64];
+  for (uint32_t back = 0; back < BACK_MAX; back += SEEP_ARRAY_SIZE(code)) {
+    uintptr_t begin = pc + 4 - back * (uintptr_t)4 - sizeof code;
+    seep_load(&seep_image_self_checked, begin, code, sizeof code);
+    for (uint32_t i = SEEP_ARRAY_SIZE(code); i-- > 0;) {
+      uint8_t opcode = (uint8_t)code[i];
+      if (opcode < BC_FUNCF || opcode > BC_FUNCCW) continue;
+      uintptr_t proto = begin + i * (uintptr_t)4 - PROTO_BYTES;
+      return holds(proto, pc) ? proto : 0;
+    }
+  }
+  return 0;
+}
+
+static uintptr_t constant_of(uintptr_t proto, uint32_t number) {
+  return load_pointer(load_pointer(proto + PROTO_K) - (number + 1) * (uintptr_t)8);
+}
+
+/* -- Values ------------------------------------------------------------------ */
+
+static bool is_lua_function(uintptr_t function) {
+  return load_u8(function + OBJECT_TYPE) == GCT_FUNC && load_u8(function + FUNCTION_FFID) == 0;
+}
+
+/* A trace was specialized to the functions that it calls: they, or their code,
+ * are among its constants. */
+static bool is_constant(const struct seep_luajit_trace *trace, uintptr_t function) {
+  uintptr_t code = load_pointer(function + FUNCTION_PC);
+  for (uint32_t ref = trace->first_constant; ref + 1 < SEEP_IR_BIAS; ref++) {
+    uint64_t word = seep_luajit_constant(trace, ref);
+    if (word == function || word == code) return true;
+  }
+  return false;
+}
+
+static uint64_t field_of(uint64_t table, uintptr_t key) {
+  enum { NODE_BYTES = 24, NODES_MAX = 256 };
+  uintptr_t object = GC_POINTER(table);
+  if (table >> 47 != TAG_TABLE) return 0;
+  uintptr_t nodes = load_pointer(object + TABLE_NODE);
+  uint32_t mask = load_u32(object + TABLE_HMASK);
+  for (uint32_t i = 0; i <= mask && i < NODES_MAX; i++) {
+    uintptr_t node = nodes + i * (uintptr_t)NODE_BYTES;
+    uint64_t node_key = load_u64(node + 8);
+    if (node_key >> 47 == TAG_STRING && GC_POINTER(node_key) == key) return load_u64(node);
+  }
+  return 0;
+}
+
+static uint64_t upvalue(const struct seep_luajit_level *level, uint32_t number) {
+  if (level->closure == 0) return 0;
+  uintptr_t cell = load_pointer(level->closure + FUNCTION_UVPTR + number * (uintptr_t)8);
+  return load_u64(load_pointer(cell + UPVALUE_V));
+}
+
+static uint64_t global(const struct seep_luajit_level *level, uint32_t number) {
+  if (level->closure == 0) return 0;
+  return field_of(TABLE_VALUE(load_pointer(level->closure + FUNCTION_ENV)), constant_of(level->proto, number));
+}
+
+static bool writes_a_slot(uint8_t opcode) {
+  return (opcode >= BC_MOV && opcode <= BC_UGET) || (opcode >= BC_FNEW && opcode <= BC_TGETR && opcode != BC_GSET) ||
+         opcode == BC_CALL || opcode == BC_CALLM;
+}
+
+/* The value that slot `slot` has before instruction `pc`, as far as the code that
+ * put it there can be read off; 0: unknown. It is a guess: values may have
+ * changed, so what comes of it is checked against the trace's constants. */
+static uint64_t value_of(const struct seep_luajit_level *level, uintptr_t pc, uint32_t slot, uint32_t depth) {
+  enum { BACK_MAX = 64, DEPTH_MAX = 4 };
+  uintptr_t first = first_of(level->proto) + 4;
+  for (uint32_t i = 0; depth < DEPTH_MAX && i < BACK_MAX && pc > first; i++) {
+    pc -= 4;
+    uint32_t ins = ins_at(pc);
+    if ((ins >> 8 & 0xff) != slot || !writes_a_slot((uint8_t)ins)) continue;
+    switch ((uint8_t)ins) {
+      case BC_UGET: return upvalue(level, ins >> 16);
+      case BC_MOV: return value_of(level, pc, ins >> 16, depth + 1);
+      case BC_GGET: return global(level, ins >> 16);
+      case BC_TGETS:
+        return field_of(value_of(level, pc, ins >> 24, depth + 1), constant_of(level->proto, ins >> 16 & 0xff));
+      default: i = BACK_MAX; /* made in a way that is not followed: perhaps it is still there */
+    }
+  }
+  return level->base == 0 ? 0 : load_u64(level->base + slot * (uintptr_t)8);
+}
+
+/* -- Snapshots ---------------------------------------------------------------- */
+
+bool seep_luajit_snapshot(const struct seep_luajit_trace *trace, uint32_t number, struct seep_luajit_snapshot *out) {
+  if (number >= trace->snap_count) return false;
+  uintptr_t snap = trace->snaps + number * (uintptr_t)SNAP_BYTES;
+  uint32_t at = seep_load_u32(NULL, snap + SNAP_MAPOFS);
+  uint32_t count = seep_load_u8(NULL, snap + SNAP_NENT);
+  if (at > trace->snap_map_count || at + count + 2 > trace->snap_map_count) return false;
+  uintptr_t entries = trace->snap_map + at * (uintptr_t)4;
+  *out = (struct seep_luajit_snapshot){
+      .entries = entries, .count = count, .ref = seep_load_u16(NULL, snap + SNAP_REF),
+      .code_offset = seep_load_u16(NULL, snap + SNAP_MCOFS),
+      .pc = (uintptr_t)(seep_load_u64(NULL, entries + count * (uintptr_t)4) >> 8)};
+  return out->pc != 0 && out->ref <= trace->ir_end;
+}
+
+static uint32_t entry_at(const struct seep_luajit_snapshot *snapshot, uint32_t i) {
+  return seep_load_u32(NULL, snapshot->entries + i * (uintptr_t)4);
+}
+
+/* The function in slot `slot` of a snapshot, if it is a constant; else 0. */
+static uintptr_t function_in(const struct seep_luajit_trace *trace, const struct seep_luajit_snapshot *snapshot,
+                             uint32_t slot) {
+  for (uint32_t i = 0; i < snapshot->count; i++) {
+    uint32_t entry = entry_at(snapshot, i);
+    if (entry >> 24 == slot) return (uintptr_t)seep_luajit_constant(trace, entry & 0xffff);
+  }
+  return 0;
+}
+
+static bool add_level(struct seep_luajit_levels *levels, uintptr_t pc, uintptr_t closure, uintptr_t base) {
+  if (levels->count == SEEP_TRACE_FRAMES_MAX) return false;
+  uintptr_t at = levels->count == 0 ? pc : pc - 4; /* a caller goes on behind its call, perhaps behind its last */
+  uintptr_t proto = closure != 0 ? load_pointer(closure + FUNCTION_PC) - PROTO_BYTES : 0;
+  if (proto == 0 || !holds(proto, at)) proto = proto_of(pc);
+  levels->at[levels->count++] = (struct seep_luajit_level){.pc = pc, .proto = proto, .closure = closure, .base = base};
+  return proto != 0;
+}
+
+/* Frame slots come in rising order, and each holds where its caller goes on; that
+ * of a metamethod has it in the slots before. Slot 1 belongs to the frame in which
+ * the trace runs. Vararg functions have two frames. */
+bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep_luajit_snapshot *snapshot,
+                        uintptr_t closure, uintptr_t base, struct seep_luajit_levels *out) {
+  enum { TYPE_BITS = 7, LUA_BITS = 3, CONT = 2, VARG = 3 };
+  uint64_t cont_pc = 0;
+  out->count = 0;
+  for (uint32_t i = 0; i < snapshot->count; i++) {
+    uint32_t entry = entry_at(snapshot, i);
+    uint64_t link = seep_luajit_constant(trace, entry & 0xffff);
+    if (entry & ENTRY_CONT) cont_pc = link;
+    if (!(entry & ENTRY_FRAME)) continue;
+    if (entry >> 24 < 2) { /* another function was called in its place */
+      closure = function_in(trace, snapshot, 0);
+      base = 0;
+      continue;
+    }
+    if ((link & TYPE_BITS) == VARG) continue;
+    if ((link & TYPE_BITS) == CONT) link = cont_pc;
+    if ((link & LUA_BITS) != 0 || !add_level(out, (uintptr_t)link, closure, base)) return false;
+    closure = function_in(trace, snapshot, (entry >> 24) - 1);
+    base = 0;
+  }
+  return add_level(out, snapshot->pc, closure, base);
+}
+
+/* The function that a snapshot has in the frame above the instruction before `return_pc`, or 0. */
+static uintptr_t called_in(const struct seep_luajit_trace *trace, uint32_t number, uintptr_t return_pc) {
+  struct seep_luajit_snapshot snapshot;
+  if (!seep_luajit_snapshot(trace, number, &snapshot)) return 0;
+  for (uint32_t i = 0; i < snapshot.count; i++) {
+    uint32_t entry = entry_at(&snapshot, i);
+    if (!(entry & ENTRY_FRAME) || entry >> 24 < 2) continue;
+    if (seep_luajit_constant(trace, entry & 0xffff) != return_pc) continue;
+    return function_in(trace, &snapshot, (entry >> 24) - 1);
+  }
+  return 0;
+}
+
+/* The same for a trace: the next snapshot behind `from` tells what is called there then. */
+static uintptr_t called_at(const struct seep_luajit_trace *trace, uint32_t from, uintptr_t return_pc) {
+  for (uint32_t i = 1; i < trace->snap_count; i++) {
+    uintptr_t function = called_in(trace, (from + i) % trace->snap_count, return_pc);
+    if (function != 0) return function;
+  }
+  return 0;
+}
+
+/* -- What makes what ------------------------------------------------------------ */
+
+/* What a builtin makes in a trace. */
+enum call_kind { CALL_UNKNOWN, CALL_NOTHING, CALL_FORMAT, CALL_BUFFER, CALL_PART, CALL_NUMBER, CALL_TABLES, CALL_CDATA };
+
+static const struct { const char *name; enum call_kind kind; } builtins[] = {
+    {"string.format", CALL_FORMAT}, {"string.rep", CALL_BUFFER}, {"string.lower", CALL_BUFFER},
+    {"string.upper", CALL_BUFFER}, {"string.reverse", CALL_BUFFER}, {"table.concat", CALL_BUFFER},
+    {"string.sub", CALL_PART}, {"tostring", CALL_NUMBER}, {"string.char", CALL_NUMBER},
+    {"table.insert", CALL_TABLES}, {"rawset", CALL_TABLES}, {"table.new", CALL_TABLES}};
+
+static enum call_kind kind_of_builtin(const char *name) {
+  for (uint32_t i = 0; i < SEEP_ARRAY_SIZE(builtins); i++) {
+    if (strcmp(name, builtins[i].name) == 0) return builtins[i].kind;
+  }
+  return strncmp(name, "ffi.", 4) == 0 ? CALL_CDATA : CALL_NOTHING;
+}
+
+static bool is_string_maker(uint8_t op) {
+  return op == SEEP_IR_SNEW || op == SEEP_IR_XSNEW || op == SEEP_IR_TOSTR || (op >= SEEP_IR_BUFHDR && op <= SEEP_IR_BUFSTR);
+}
+
+/* The constant string that the last instruction before `pc` that writes `slot` puts there, or 0. */
+static uintptr_t string_in(const struct seep_luajit_level *level, uintptr_t pc, uint32_t slot) {
+  enum { BACK_MAX = 24 };
+  for (uint32_t i = 0; i < BACK_MAX && pc > first_of(level->proto) + 4; i++) {
+    pc -= 4;
+    uint32_t ins = ins_at(pc);
+    if ((ins >> 8 & 0xff) != slot || !writes_a_slot((uint8_t)ins)) continue;
+    return (uint8_t)ins == BC_KSTR ? constant_of(level->proto, ins >> 16) : 0;
+  }
+  return 0;
+}
+
+/* What a method of that name makes, of a value that is not known: a string's, most likely. */
+static enum call_kind kind_of_method(const struct seep_luajit_level *level) {
+  enum { PREFIX = 7, NAME_MAX = 16, STRING_BYTES = 24 };
+  char name[PREFIX + NAME_MAX + 1] = "string.";
+  uint32_t slot = ins_at(level->pc) >> 8 & 0xff;
+  for (uintptr_t pc = level->pc - 4; pc > first_of(level->proto) && level->pc - pc < 24 * 4; pc -= 4) {
+    uint32_t ins = ins_at(pc);
+    if ((ins >> 8 & 0xff) != slot || !writes_a_slot((uint8_t)ins)) continue;
+    if ((uint8_t)ins != BC_TGETS) break;
+    seep_load(&seep_image_self_checked, constant_of(level->proto, ins >> 16 & 0xff) + STRING_BYTES, name + PREFIX, NAME_MAX);
+    enum call_kind kind = kind_of_builtin(name);
+    return kind == CALL_NOTHING ? CALL_UNKNOWN : kind;
+  }
+  return CALL_UNKNOWN;
+}
+
+/* Whether the first operand of a concatenation was put together just before: then its
+ * buffer goes on, unless it is needed elsewhere. */
+static bool begins_with_made(const struct seep_luajit_level *level, uint32_t first) {
+  enum { BACK_MAX = 24 };
+  for (uint32_t i = 1; i < BACK_MAX && level->pc - i * 4 > first_of(level->proto); i++) {
+    struct seep_luajit_level before = *level;
+    before.pc -= i * 4;
+    uint32_t ins = ins_at(before.pc);
+    uint8_t opcode = (uint8_t)ins;
+    bool is_call = opcode >= BC_CALLM && opcode <= BC_ITERN;
+    if (opcode <= BC_ISF || (is_call && (ins >> 8 & 0xff) != first)) return false;
+    if (opcode == BC_CAT) return (ins >> 8 & 0xff) == first;
+    if (!is_call) continue;
+    enum call_kind kind = kind_of_method(&before);
+    return kind == CALL_FORMAT || kind == CALL_BUFFER;
+  }
+  return false;
+}
+
+/* CAT A B C: of the slots B to C. */
+static bool cat_fits(const struct seep_luajit_level *level, const struct seep_luajit_wanted *wanted) {
+  uint32_t ins = ins_at(level->pc), first = ins >> 24, last = ins >> 16 & 0xff;
+  if (wanted->is_loose || wanted->ir.op != SEEP_IR_BUFSTR) return true;
+  if (wanted->text.is_whole && begins_with_made(level, first)) return false;
+  uint64_t operands[SEEP_TEXT_PIECES_MAX];
+  uint32_t count = last - first + 1;
+  for (uint32_t i = 0; i < count && i < SEEP_TEXT_PIECES_MAX; i++) operands[i] = string_in(level, level->pc, last - i);
+  return count > SEEP_TEXT_PIECES_MAX || seep_luajit_text_fits(&wanted->text, operands, count);
+}
+
+/* Whether what the instruction puts into its slot A goes as the first piece into a
+ * concatenation, whose buffer then goes on with it. */
+static bool is_appended_to(const struct seep_luajit_level *level) {
+  enum { AHEAD_MAX = 24 };
+  uint32_t slot = ins_at(level->pc) >> 8 & 0xff;
+  for (uint32_t i = 1; i < AHEAD_MAX && is_inside(level->proto, level->pc + i * 4); i++) {
+    uint32_t ins = ins_at(level->pc + i * 4);
+    uint8_t opcode = (uint8_t)ins;
+    if (opcode == BC_CAT) return ins >> 24 == slot;
+    if (opcode <= BC_ISF || (opcode >= BC_CALLM && opcode <= BC_ITERN) || opcode >= BC_RETM) return false;
+  }
+  return false;
+}
+
+/* Format's first argument: behind the function and the frame's link. */
+static bool call_makes_text(const struct seep_luajit_level *level, const struct seep_luajit_wanted *wanted,
+                            enum call_kind kind) {
+  if (kind != CALL_FORMAT && kind != CALL_BUFFER && kind != CALL_NUMBER && kind != CALL_UNKNOWN) return false;
+  if (wanted->is_loose) return true;
+  if (kind == CALL_UNKNOWN || is_appended_to(level)) return false;
+  if (kind != CALL_FORMAT) return wanted->text.by_call == (kind == CALL_BUFFER);
+  uintptr_t format = string_in(level, level->pc, (ins_at(level->pc) >> 8 & 0xff) + 2);
+  return format == 0 || seep_luajit_text_fits_format(&wanted->text, format);
+}
+
+static bool call_makes(const struct seep_luajit_level *level, const struct seep_luajit_wanted *wanted,
+                       enum call_kind kind) {
+  uint8_t op = wanted->ir.op;
+  if (op == SEEP_IR_BUFSTR) return call_makes_text(level, wanted, kind);
+  if (op == SEEP_IR_TOSTR) return kind == CALL_NUMBER || kind == CALL_UNKNOWN;
+  if (op == SEEP_IR_SNEW) return kind == CALL_PART || kind == CALL_UNKNOWN;
+  if (op == SEEP_IR_NEWREF) return kind == CALL_TABLES;
+  if (op == SEEP_IR_CNEW || op == SEEP_IR_CNEWI || op == SEEP_IR_XSNEW) return kind == CALL_CDATA || kind == CALL_UNKNOWN;
+  return (is_string_maker(op) || (op >= SEEP_IR_CALLN && op <= SEEP_IR_CALLXS)) && kind != CALL_NOTHING;
+}
+
+/* A key that is set: by its constant where that is one. */
+static bool sets_key(const struct seep_luajit_level *level, uint32_t ins, uint64_t key) {
+  uint8_t opcode = (uint8_t)ins;
+  if (key == 0) return (opcode >= BC_TSETV && opcode <= BC_TSETR && opcode != BC_TSETS);
+  if (opcode == BC_GSET) return constant_of(level->proto, ins >> 16) == key;
+  if (opcode == BC_TSETS) return constant_of(level->proto, ins >> 16 & 0xff) == key;
+  return opcode == BC_TSETV;
+}
+
+/* Whether the instruction that runs at a level becomes the IR that is wanted; calls
+ * are looked at when their function is known. */
+static bool makes(const struct seep_luajit_level *level, const struct seep_luajit_wanted *wanted) {
+  uint32_t ins = ins_at(level->pc);
+  uint8_t opcode = (uint8_t)ins;
+  uint32_t array = ins >> 16 & 0x7ff;
+  switch (wanted->ir.op) {
+    case SEEP_IR_TNEW: /* lj_record.c rec_tnew */
+      return opcode == BC_TNEW && (array == 0x7ff ? 0x801 : array) == wanted->ir.op1 && ins >> 27 == wanted->ir.op2;
+    case SEEP_IR_TDUP: return opcode == BC_TDUP && constant_of(level->proto, ins >> 16) == wanted->constant;
+    case SEEP_IR_NEWREF: return sets_key(level, ins, wanted->constant);
+    case SEEP_IR_CNEW:
+    case SEEP_IR_CNEWI: return (opcode >= BC_ADDVN && opcode <= BC_POW) || opcode == BC_UNM ||
+                               (opcode >= BC_TGETV && opcode <= BC_TGETB);
+    case SEEP_IR_BUFSTR: return opcode == BC_CAT && cat_fits(level, wanted) && (wanted->is_loose || !is_appended_to(level));
+    default: return is_string_maker(wanted->ir.op) && opcode == BC_CAT;
+  }
+}
+
+/* -- The walk ------------------------------------------------------------------ */
+
+struct walk {
+  const struct seep_vm_state *state;
+  const struct seep_luajit_trace *trace;
+  const struct seep_luajit_wanted *wanted;
+  uintptr_t end;
+  struct seep_luajit_levels *levels;
+  uint32_t before;           /* of the kind wanted, that are still to come */
+};
+
+enum step { STEP_ON, STEP_FOUND, STEP_OUT };
+
+static struct seep_luajit_level *innermost(const struct walk *walk) { return &walk->levels->at[walk->levels->count - 1]; }
+
+static enum step count_down(struct walk *walk) { return walk->before-- == 0 ? STEP_FOUND : STEP_ON; }
+
+/* The function that the call at a level calls; 0: unknown. */
+static uintptr_t callee_of(const struct walk *walk, const struct seep_luajit_level *level) {
+  uintptr_t function = called_at(walk->trace, walk->wanted->snapshot, level->pc + 4);
+  if (function == 0) {
+    uint64_t value = value_of(level, level->pc, ins_at(level->pc) >> 8 & 0xff, 0);
+    function = value >> 47 == TAG_FUNCTION ? GC_POINTER(value) : 0;
+    if (function != 0 && is_lua_function(function) && !is_constant(walk->trace, function)) return 0;
+  }
+  return load_u8(function + OBJECT_TYPE) == GCT_FUNC ? function : 0;
+}
+
+static enum call_kind kind_of_callee(const struct walk *walk, const struct seep_luajit_level *level, uintptr_t function) {
+  if (function == 0) return kind_of_method(level);
+  uint8_t ffid = load_u8(function + FUNCTION_FFID);
+  const char *name = seep_vm_c_name(walk->state->vm, SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid);
+  return name == NULL ? CALL_UNKNOWN : kind_of_builtin(name);
+}
+
+/* A call: of a Lua function, which the trace has inlined, or of a builtin. */
+static enum step step_call(struct walk *walk, bool is_tail) {
+  struct seep_luajit_level *level = innermost(walk);
+  uintptr_t function = callee_of(walk, level);
+  if (function == 0 || !is_lua_function(function)) {
+    bool made = call_makes(level, walk->wanted, kind_of_callee(walk, level, function));
+    if (made && count_down(walk) == STEP_FOUND) return STEP_FOUND;
+    level->pc += 4;
+    return is_tail ? STEP_OUT : STEP_ON;
+  }
+  uintptr_t code = load_pointer(function + FUNCTION_PC);
+  if (!holds(code - PROTO_BYTES, code + 4)) return STEP_OUT;
+  level->pc += 4;
+  if (!is_tail && walk->levels->count == SEEP_TRACE_FRAMES_MAX) return STEP_OUT;
+  if (!is_tail) walk->levels->count++;
+  *innermost(walk) = (struct seep_luajit_level){.pc = code + 4, .proto = code - PROTO_BYTES, .closure = function};
+  return STEP_ON;
+}
+
+/* A test and the jump behind it: towards the end that is known, else straight on. */
+static void step_test(struct walk *walk) {
+  struct seep_luajit_level *level = innermost(walk);
+  uintptr_t target = target_of(level->pc + 4);
+  bool is_towards_end = target > level->pc && target <= walk->end && is_inside(level->proto, walk->end);
+  level->pc = is_towards_end ? target : level->pc + 8;
+}
+
+/* A jump, a loop's end, or anything else that goes on. The trace's own loop has
+ * another instruction in place of its first; other traces' loops end here. */
+static void step_plain(struct walk *walk) {
+  struct seep_luajit_level *level = innermost(walk);
+  uint8_t opcode = opcode_at(level->pc);
+  bool is_own = level->pc == walk->trace->start_pc;
+  bool jumps = opcode == BC_JMP || opcode == BC_UCLO || opcode == BC_FORL || opcode == BC_IFORL ||
+               opcode == BC_ITERL || opcode == BC_IITERL;
+  if ((opcode == BC_JFORL || opcode == BC_JITERL) && is_own) {
+    level->pc += 4 + ((uintptr_t)(walk->trace->start_ins >> 16) - 0x8000) * 4;
+  } else {
+    level->pc = jumps ? target_of(level->pc) : level->pc + 4;
+  }
+}
+
+static enum step step(struct walk *walk) {
+  uint8_t opcode = opcode_at(innermost(walk)->pc);
+  if (opcode <= BC_ISF) {
+    step_test(walk);
+  } else if (opcode >= BC_CALLM && opcode <= BC_ITERN) {
+    return step_call(walk, opcode == BC_CALLMT || opcode == BC_CALLT);
+  } else if (opcode >= BC_RETM && opcode <= BC_RET1) {
+    if (walk->levels->count == 1) return STEP_OUT;
+    walk->levels->count--;
+  } else {
+    if (makes(innermost(walk), walk->wanted) && count_down(walk) == STEP_FOUND) return STEP_FOUND;
+    step_plain(walk);
+  }
+  return STEP_ON;
+}
+
+bool seep_luajit_walk(const struct seep_vm_state *state, const struct seep_luajit_trace *trace,
+                      const struct seep_luajit_wanted *wanted, uintptr_t end, struct seep_luajit_levels *levels) {
+  enum { STEPS_MAX = 96 };
+  struct walk walk = {.state = state, .trace = trace, .wanted = wanted, .end = end, .levels = levels,
+                      .before = wanted->before};
+  for (uint32_t i = 0; i < STEPS_MAX; i++) {
+    const struct seep_luajit_level *level = innermost(&walk);
+    if (!is_inside(level->proto, level->pc) || (i > 0 && level->pc == end)) return false;
+    enum step next = step(&walk);
+    if (next != STEP_ON) return next == STEP_FOUND;
+  }
+  return false;
+}
+
+bool seep_luajit_walk_back(const struct seep_luajit_wanted *wanted, struct seep_luajit_levels *levels) {
+  enum { BACK_MAX = 96 };
+  struct seep_luajit_level *level = &levels->at[levels->count - 1];
+  for (uint32_t i = 0; i < BACK_MAX && level->pc > first_of(level->proto) + 4; i++) {
+    level->pc -= 4;
+    if (makes(level, wanted)) return true;
+  }
+  return false;
+}
+
+uint32_t seep_luajit_starts(const struct seep_luajit_level *level, uintptr_t out[SEEP_STARTS_MAX]) {
+  enum { BACK_MAX = 128 };
+  uint32_t count = 0;
+  uintptr_t first = first_of(level->proto);
+  out[count++] = level->pc;
+  for (uintptr_t at = level->pc; at >= first + 8 && level->pc - at < BACK_MAX * 4u && count < SEEP_STARTS_MAX; at -= 4) {
+    if (opcode_at(at - 4) != BC_JMP || opcode_at(at - 8) > BC_ISF) continue;
+    if (at == level->pc) {
+      out[count++] = target_of(at - 4);
+    } else if (target_of(at - 4) == level->pc) {
+      out[count++] = at;
+    }
+  }
+  return count;
+}

@@ -1,0 +1,418 @@
+/* See luajit_trace.h. */
+#include "vm/luajit_trace.h"
+
+/* GCtrace: offsets in bytes. */
+enum {
+  TRACE_TYPE = 9, TRACE_NSNAP = 10, TRACE_NINS = 12, TRACE_IR = 32, TRACE_NK = 40, TRACE_NSNAPMAP = 44, TRACE_SNAP = 48,
+  TRACE_SNAPMAP = 56, TRACE_STARTPC = 72, TRACE_STARTINS = 80, TRACE_SZMCODE = 84, TRACE_MCODE = 88,
+  TRACE_SPADJUST = 102, SNAP_BYTES = 12, GCT_TRACE = 9,
+};
+
+enum { CACHE = 1024, REF_FIRST = SEEP_IR_BIAS + 1 };
+
+/* What was looked up, by return address. A trace may be flushed and another take
+ * its place, and code may go: then one of the other fields differs. */
+struct cached {
+  uintptr_t return_address, trace, code, start_pc;
+  uint32_t number, code_epoch;
+  struct seep_trace_place place;
+};
+
+/* Which kind of IR instruction calls a C function, learned where the two were in step. */
+enum { LEARNED = 32 };
+struct learned { uintptr_t callee; uint32_t kind; };
+
+struct scratch {
+  struct cached cached[CACHE];
+  struct learned learned[LEARNED];
+};
+_Static_assert(sizeof(struct scratch) <= SEEP_VM_SCRATCH_BYTES, "the scratch is large enough");
+
+/* -- Traces -------------------------------------------------------------------- */
+
+static bool is_readable(uintptr_t begin, size_t size_bytes) {
+  uint8_t byte;
+  return size_bytes == 0 || (seep_load(&seep_image_self_checked, begin, &byte, 1) &&
+                             seep_load(&seep_image_self_checked, begin + size_bytes - 1, &byte, 1));
+}
+
+static uintptr_t trace_at(const struct seep_trace_run *run, uint32_t number) {
+  if (number == 0 || number >= run->trace_count) return 0;
+  return seep_load_pointer(&seep_image_self_checked, run->traces + number * (uintptr_t)8);
+}
+
+/* Reads a trace, and looks whether all that it refers to is there. */
+static bool read_trace(uintptr_t at, struct seep_luajit_trace *out) {
+  const struct seep_image *image = &seep_image_self_checked;
+  if (at == 0 || seep_load_u8(image, at + TRACE_TYPE) != GCT_TRACE) return false;
+  *out = (struct seep_luajit_trace){
+      .ir = seep_load_pointer(image, at + TRACE_IR), .snaps = seep_load_pointer(image, at + TRACE_SNAP),
+      .snap_map = seep_load_pointer(image, at + TRACE_SNAPMAP), .code = seep_load_pointer(image, at + TRACE_MCODE),
+      .start_pc = seep_load_pointer(image, at + TRACE_STARTPC), .first_constant = seep_load_u32(image, at + TRACE_NK),
+      .ir_end = seep_load_u32(image, at + TRACE_NINS), .snap_count = seep_load_u16(image, at + TRACE_NSNAP),
+      .snap_map_count = seep_load_u32(image, at + TRACE_NSNAPMAP),
+      .code_bytes = seep_load_u32(image, at + TRACE_SZMCODE), .start_ins = seep_load_u32(image, at + TRACE_STARTINS)};
+  if (out->first_constant > SEEP_IR_BIAS || out->ir_end < REF_FIRST || out->ir_end > 2 * SEEP_IR_BIAS) return false;
+  return out->snap_count != 0 && is_readable(out->code, out->code_bytes) &&
+         is_readable(out->ir + out->first_constant * (uintptr_t)SEEP_IR_BYTES,
+                     (out->ir_end - out->first_constant) * (size_t)SEEP_IR_BYTES) &&
+         is_readable(out->snaps, out->snap_count * (size_t)SNAP_BYTES) &&
+         is_readable(out->snap_map, out->snap_map_count * (size_t)4);
+}
+
+/* The last snapshot whose field is at or below a limit: lj_trace.c lj_trace_unwind. */
+static uint32_t snapshot_before(const struct seep_luajit_trace *trace, uint32_t code_offset, uint32_t ref) {
+  struct seep_luajit_snapshot snapshot;
+  uint32_t low = 0, high = trace->snap_count;
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    if (!seep_luajit_snapshot(trace, middle, &snapshot)) return 0;
+    if (snapshot.code_offset > code_offset || snapshot.ref > ref) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low == 0 ? 0 : low - 1;
+}
+
+/* A part of a trace, between two snapshots: its IR and machine code. */
+struct part { uint32_t first, end, code_first, code_end; };
+
+static bool read_part(const struct seep_luajit_trace *trace, uint32_t number, struct part *out) {
+  struct seep_luajit_snapshot snapshot, next;
+  if (!seep_luajit_snapshot(trace, number, &snapshot)) return false;
+  *out = (struct part){.first = number == 0 ? REF_FIRST : snapshot.ref, .end = trace->ir_end,
+                       .code_first = snapshot.code_offset, .code_end = trace->code_bytes};
+  if (number + 1 == trace->snap_count) return true;
+  if (!seep_luajit_snapshot(trace, number + 1, &next)) return false;
+  out->end = next.ref;
+  out->code_end = next.code_offset;
+  return out->code_end <= trace->code_bytes;
+}
+
+/* -- Which IR instruction calls -------------------------------------------------- */
+
+/* How often a part calls a C function, in order of the first call: of the machine code by
+ * the function's address, of the IR by the instruction's kind. */
+enum { CALLEES_MAX = 24 };
+struct callees {
+  uint32_t count;
+  struct { uint64_t what; uint32_t calls; } at[CALLEES_MAX];
+};
+
+static uint32_t note_call(struct callees *callees, uint64_t what) {
+  uint32_t i = 0;
+  while (i < callees->count && callees->at[i].what != what) i++;
+  if (i == CALLEES_MAX) return i;
+  if (i == callees->count) {
+    callees->at[callees->count].what = what;
+    callees->at[callees->count++].calls = 0;
+  }
+  callees->at[i].calls++;
+  return i;
+}
+
+/* The function that the call before `end` calls (lj_emit_x86.h emit_call_), or 0. */
+static uintptr_t callee_before(uintptr_t end) {
+  enum { CALL = 0xe8, CALL_BYTES = 5 };
+  if (seep_load_u8(NULL, end - CALL_BYTES) != CALL) return 0;
+  return end + (uintptr_t)(int64_t)(int32_t)seep_load_u32(NULL, end - 4);
+}
+
+/* lj_asm_x86.h asm_gc_check: a call of the collector is followed by a test of its result. */
+static bool is_collector_call(uintptr_t end) {
+  return (seep_load_u32(NULL, end) & 0xf0ffffff) == 0x800fc085;
+}
+
+/* The calls of a part's machine code to anywhere near `callee`: no other bytes look
+ * like that, in all likelihood. Returns how many to `callee` itself come before `code_offset`. */
+static uint32_t collect_calls(const struct seep_luajit_trace *trace, const struct part *part, uintptr_t callee,
+                              uint32_t code_offset, struct callees *out) {
+  enum { CALL_BYTES = 5, LIBRARY_BYTES = 1 << 20 };
+  uint32_t before = 0;
+  for (uint32_t end = part->code_first + CALL_BYTES; end <= part->code_end; end++) {
+    uintptr_t other = callee_before(trace->code + end);
+    if (other == 0 || other - callee + LIBRARY_BYTES > 2 * LIBRARY_BYTES) continue;
+    if (end + 4 <= trace->code_bytes && is_collector_call(trace->code + end)) continue;
+    note_call(out, other);
+    if (other == callee && end < code_offset) before++;
+  }
+  return before;
+}
+
+/* lj_asm.c asm_bufput: what is put decides who puts it. */
+static uint32_t kind_of_put(const struct seep_luajit_trace *trace, struct seep_luajit_ir ir) {
+  enum { STRING_LENGTH = 20, PUT_CHAR = 1, PUT_NUMBER, PUT_MEMORY = 8 };
+  uintptr_t string = seep_luajit_object(trace, ir.op2);
+  if (string != 0) {
+    bool is_char = seep_load_u32(&seep_image_self_checked, string + STRING_LENGTH) == 1;
+    return SEEP_IR_BUFPUT | (is_char ? PUT_CHAR : 0) << 8;
+  }
+  if (ir.op2 < SEEP_IR_BIAS || ir.op2 >= trace->ir_end) return SEEP_IR_BUFPUT;
+  struct seep_luajit_ir piece = seep_luajit_ir(trace, ir.op2);
+  if (seep_luajit_ir_has_result(piece)) return SEEP_IR_BUFPUT;
+  if (piece.op == SEEP_IR_TOSTR) return SEEP_IR_BUFPUT | (piece.op2 == 2 ? PUT_CHAR : PUT_NUMBER + piece.op2) << 8;
+  return SEEP_IR_BUFPUT | (piece.op == SEEP_IR_SNEW ? PUT_MEMORY : 0) << 8;
+}
+
+/* A kind of IR instructions that all call one function; 0: calls none. */
+static uint32_t kind_of(const struct seep_luajit_trace *trace, struct seep_luajit_ir ir) {
+  enum { SUNK = 0xfd, SINK = 0xfe, NIL = SEEP_IR_BIAS - 1 };
+  if (ir.reg == SUNK || ir.reg == SINK) return 0;
+  switch (ir.op) {
+    case SEEP_IR_XSNEW: return seep_luajit_ir_has_result(ir) ? SEEP_IR_SNEW : 0;
+    case SEEP_IR_CNEWI: return seep_luajit_ir_has_result(ir) ? SEEP_IR_CNEW : 0;
+    case SEEP_IR_BUFPUT: return kind_of_put(trace, ir);
+    case SEEP_IR_NEWREF: case SEEP_IR_OBAR: return ir.op;
+    case SEEP_IR_TNEW: case SEEP_IR_TDUP: case SEEP_IR_CNEW: case SEEP_IR_BUFSTR: case SEEP_IR_SNEW: case SEEP_IR_MOD: case SEEP_IR_STRTO: return seep_luajit_ir_has_result(ir) ? ir.op : 0;
+    case SEEP_IR_ALEN: return seep_luajit_ir_has_result(ir) ? ir.op | (ir.op2 == NIL) << 8 : 0;
+    case SEEP_IR_TOSTR: return seep_luajit_ir_has_result(ir) ? ir.op | (uint32_t)ir.op2 << 8 : 0;
+    default: return ir.op >= SEEP_IR_CALLN && ir.op <= SEEP_IR_CALLXS ? ir.op | (uint32_t)ir.op2 << 8 : 0;
+  }
+}
+
+/* Kinds whose every instruction makes an object, or a table larger. */
+static bool is_maker(uint32_t kind) {
+  return kind == SEEP_IR_NEWREF || kind == SEEP_IR_SNEW || kind == SEEP_IR_TNEW || kind == SEEP_IR_TDUP ||
+         kind == SEEP_IR_CNEW || kind == SEEP_IR_BUFSTR || (uint8_t)kind == SEEP_IR_TOSTR;
+}
+
+/* Learns who calls whom when each C function is called as often as the kind of IR in its place. */
+static void learn(struct scratch *scratch, const struct callees *kinds, const struct callees *calls) {
+  if (kinds->count != calls->count || kinds->count == CALLEES_MAX) return;
+  for (uint32_t i = 0; i < kinds->count; i++) {
+    if (kinds->at[i].calls != calls->at[i].calls) return;
+  }
+  for (uint32_t i = 0; i < kinds->count; i++) {
+    uintptr_t callee = (uintptr_t)calls->at[i].what;
+    scratch->learned[seep_mix64(callee) % LEARNED] = (struct learned){callee, (uint32_t)kinds->at[i].what};
+  }
+}
+
+/* The kind that was learned for `callee`, if the part has any of it; else 0. */
+static uint32_t learned_kind(const struct scratch *scratch, const struct callees *kinds, uintptr_t callee) {
+  const struct learned *learned = &scratch->learned[seep_mix64(callee) % LEARNED];
+  for (uint32_t i = 0; learned->callee == callee && i < kinds->count; i++) {
+    if (kinds->at[i].what == learned->kind) return learned->kind;
+  }
+  return 0;
+}
+
+/* The kind of IR that stands for `callee`: the two are called equally often; among several
+ * of which that is so, in the same order. 0: none. */
+static uint32_t kind_of_callee(const struct callees *kinds, const struct callees *calls, uintptr_t callee) {
+  uint32_t rank = 0, number = 0;
+  while (number < calls->count && calls->at[number].what != callee) number++;
+  if (number == calls->count) return 0;
+  uint32_t times = calls->at[number].calls;
+  for (uint32_t i = 0; i < number; i++) rank += calls->at[i].calls == times;
+  uint32_t likely = 0;
+  for (uint32_t i = 0; i < kinds->count; i++) {
+    if (kinds->at[i].calls != times) continue;
+    if (rank-- == 0) return (uint32_t)kinds->at[i].what;
+    if (is_maker((uint32_t)kinds->at[i].what)) likely = (uint32_t)kinds->at[i].what;
+  }
+  for (uint32_t i = 0; likely == 0 && i < kinds->count; i++) {
+    if (is_maker((uint32_t)kinds->at[i].what)) likely = (uint32_t)kinds->at[i].what;
+  }
+  return likely;
+}
+
+/* The IR instruction of `part` whose call returns to `code_offset`; 0: unknown. */
+static uint32_t calling_ref(struct scratch *scratch, const struct seep_luajit_trace *trace, const struct part *part, uint32_t code_offset) {
+  enum { CALL_BYTES = 5 };
+  struct callees kinds = {0}, calls = {0};
+  uintptr_t callee = code_offset < CALL_BYTES ? 0 : callee_before(trace->code + code_offset);
+  uint32_t before = callee == 0 ? 0 : collect_calls(trace, part, callee, code_offset, &calls);
+  for (uint32_t ref = part->first; ref < part->end; ref++) {
+    uint32_t kind = kind_of(trace, seep_luajit_ir(trace, ref));
+    if (kind != 0) note_call(&kinds, kind);
+  }
+  if (callee != 0 && is_collector_call(trace->code + code_offset)) return 0;
+  learn(scratch, &kinds, &calls);
+  uint32_t wanted = learned_kind(scratch, &kinds, callee);
+  if (wanted == 0) wanted = kind_of_callee(&kinds, &calls, callee);
+  uint32_t last = 0;
+  for (uint32_t ref = part->first; wanted != 0 && ref < part->end; ref++) {
+    if (kind_of(trace, seep_luajit_ir(trace, ref)) != wanted) continue;
+    last = ref;
+    if (before-- == 0) break;
+  }
+  return last;
+}
+
+/* -- Which bytecode it was made from ------------------------------------------------ */
+
+/* What tells the instruction `ref` from others of its kind. */
+static void want(const struct seep_luajit_trace *trace, uint32_t ref, struct seep_luajit_wanted *out) {
+  *out = (struct seep_luajit_wanted){.ir = seep_luajit_ir(trace, ref)};
+  if (out->ir.op == SEEP_IR_TDUP) out->constant = seep_luajit_object(trace, out->ir.op1);
+  if (out->ir.op == SEEP_IR_NEWREF) out->constant = seep_luajit_object(trace, out->ir.op2);
+  if (out->ir.op == SEEP_IR_BUFSTR) seep_luajit_text_of(trace, ref, &out->text);
+}
+
+/* Whether an instruction, perhaps of another trace, makes the same thing. */
+static bool is_like(const struct seep_luajit_trace *trace, uint32_t ref, const struct seep_luajit_wanted *wanted) {
+  struct seep_luajit_ir ir = seep_luajit_ir(trace, ref);
+  struct seep_luajit_wanted other;
+  if (ir.op != wanted->ir.op) return false;
+  if (ir.op == SEEP_IR_TNEW) return ir.op1 == wanted->ir.op1 && ir.op2 == wanted->ir.op2;
+  if (ir.op >= SEEP_IR_TOSTR) return ir.op2 == wanted->ir.op2;
+  want(trace, ref, &other);
+  return other.constant == wanted->constant && (wanted->is_loose || seep_luajit_text_equal(&other.text, &wanted->text));
+}
+
+static uint32_t count_like(const struct seep_luajit_trace *trace, uint32_t first, uint32_t end,
+                           const struct seep_luajit_wanted *wanted) {
+  uint32_t count = 0;
+  for (uint32_t ref = first; ref < end; ref++) count += is_like(trace, ref, wanted);
+  return count;
+}
+
+/* The instruction in a loop's first body that `ref`, in its second, is a copy of. */
+static uint32_t first_copy(const struct seep_luajit_trace *trace, uint32_t ref, const struct seep_luajit_wanted *wanted) {
+  uint32_t loop = REF_FIRST;
+  while (loop < ref && seep_luajit_ir(trace, loop).op != SEEP_IR_LOOP) loop++;
+  if (loop == ref) return ref;
+  uint32_t first = count_like(trace, REF_FIRST, loop, wanted);
+  uint32_t second = count_like(trace, loop, trace->ir_end, wanted);
+  uint32_t left = count_like(trace, loop, ref, wanted);
+  if (second > first) return ref;
+  left += first - second; /* those of the first body that are not in the second are done once, before the others */
+  for (uint32_t at = REF_FIRST; at < loop; at++) {
+    if (is_like(trace, at, wanted) && left-- == 0) return at;
+  }
+  return ref;
+}
+
+/* What is being looked for. */
+struct search {
+  const struct seep_vm_state *state;
+  const struct seep_trace_run *run;
+  struct seep_luajit_trace trace;
+  struct seep_luajit_wanted wanted;
+  struct seep_luajit_levels levels;
+};
+
+/* Goes on in the trace from which a side trace branches off, when that is where
+ * `ref` comes from (lj_snap.c lj_snap_replay): to its last instruction of the kind before the exit. */
+static uint32_t ref_in_parent(struct search *search, uint32_t ref) {
+  enum { DEPTH_MAX = 4 };
+  for (uint32_t depth = 0; depth < DEPTH_MAX; depth++) {
+    struct seep_luajit_snapshot first, exit;
+    struct seep_luajit_trace parent;
+    struct seep_luajit_ir base = seep_luajit_ir(&search->trace, SEEP_IR_BIAS); /* IR_BASE: parent, exit */
+    if (!seep_luajit_snapshot(&search->trace, 0, &first) || ref >= first.ref) return ref;
+    if (!read_trace(trace_at(search->run, base.op1), &parent)) return ref;
+    if (!seep_luajit_snapshot(&parent, base.op2, &exit)) return ref;
+    uint32_t at = exit.ref - 1;
+    while (at >= REF_FIRST && !is_like(&parent, at, &search->wanted)) at--;
+    if (at < REF_FIRST) return ref;
+    search->trace = parent;
+    ref = at;
+  }
+  return ref;
+}
+
+/* Takes the levels at a snapshot. */
+static bool take_snapshot(struct search *search, uint32_t number) {
+  struct seep_luajit_snapshot snapshot;
+  return seep_luajit_snapshot(&search->trace, number, &snapshot) &&
+         seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, &search->levels);
+}
+
+/* Walks from snapshot `number`, and from where else it may stand for, to `ref`'s instruction. */
+static bool walk_from(struct search *search, uint32_t number, uint32_t ref, uintptr_t end) {
+  struct seep_luajit_snapshot snapshot;
+  uintptr_t starts[SEEP_STARTS_MAX];
+  if (!seep_luajit_snapshot(&search->trace, number, &snapshot) || !take_snapshot(search, number)) return false;
+  struct seep_luajit_levels from = search->levels;
+  uint32_t count = seep_luajit_starts(&from.at[from.count - 1], starts);
+  search->wanted.snapshot = number;
+  search->wanted.before = count_like(&search->trace, snapshot.ref, ref, &search->wanted);
+  for (uint32_t i = 0; i < count; i++) {
+    search->levels = from;
+    search->levels.at[from.count - 1].pc = starts[i];
+    if (seep_luajit_walk(search->state, &search->trace, &search->wanted, end, &search->levels)) return true;
+  }
+  return false;
+}
+
+/* The bytecode of instruction `ref`: forward from the snapshot before it, backward from
+ * the one behind it, or forward from one of those before. */
+static bool find_bytecode(struct search *search, uint32_t ref) {
+  enum { BACK_MAX = 4 };
+  struct seep_luajit_snapshot next = {0};
+  uint32_t number = snapshot_before(&search->trace, UINT32_MAX, ref);
+  bool has_next = seep_luajit_snapshot(&search->trace, number + 1, &next);
+  if (walk_from(search, number, ref, next.pc)) return true;
+  if (has_next && take_snapshot(search, number + 1) && seep_luajit_walk_back(&search->wanted, &search->levels)) {
+    return true;
+  }
+  for (uint32_t back = 1; back < BACK_MAX && back <= number; back++) {
+    if (walk_from(search, number - back, ref, next.pc)) return true;
+  }
+  return false;
+}
+
+static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset) {
+  struct part part;
+  if (!read_trace(trace, &search->trace)) return false;
+  uint32_t number = snapshot_before(&search->trace, code_offset - 1, UINT32_MAX);
+  if (!read_part(&search->trace, number, &part)) return false;
+  uint32_t ref = calling_ref(search->state->scratch, &search->trace, &part, code_offset);
+  if (ref == 0) return take_snapshot(search, number);
+  struct seep_luajit_trace own = search->trace;
+  want(&own, ref, &search->wanted);
+  ref = first_copy(&own, ref, &search->wanted);
+  ref = ref_in_parent(search, ref);
+  if (find_bytecode(search, ref)) return true;
+  search->wanted.is_loose = true;
+  if (find_bytecode(search, ref)) return true;
+  search->trace = own;
+  return take_snapshot(search, number);
+}
+
+/* -- Places ------------------------------------------------------------------------ */
+
+/* A caller's pc is behind its call, as a key has it; the innermost one's is at its
+ * instruction. */
+static void take_frames(const struct seep_luajit_levels *levels, struct seep_trace_place *out) {
+  for (uint32_t i = 0; i < levels->count; i++) {
+    const struct seep_luajit_level *level = &levels->at[levels->count - 1 - i];
+    out->keys[i] = i == 0 ? (level->pc + 4) | SEEP_KEY_INEXACT : level->pc;
+    out->protos[i] = level->proto;
+  }
+  out->count = levels->count;
+}
+
+static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct seep_trace_run *run,
+                               struct cached *cached) {
+  struct search search = {.state = state, .run = run};
+  cached->place.count = 0;
+  if (look_up(&search, cached->trace, (uint32_t)(cached->return_address - cached->code))) {
+    take_frames(&search.levels, &cached->place);
+  }
+}
+
+const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_state *state,
+                                                       const struct seep_trace_run *run) {
+  uintptr_t trace = seep_load_pointer(NULL, run->traces + run->number * (uintptr_t)8);
+  if (trace == 0 || state->scratch == NULL) return NULL;
+  uintptr_t code = seep_load_pointer(NULL, trace + TRACE_MCODE);
+  /* vm_x64.dasc BC_JLOOP: the trace runs in the interpreter's C frame, below two saved
+   * registers and its spill slots. */
+  uintptr_t return_address = seep_load_pointer(NULL, run->c_frame - 16 - seep_load_u16(NULL, trace + TRACE_SPADJUST) - 8);
+  if (return_address - code - 1 >= seep_load_u32(NULL, trace + TRACE_SZMCODE)) return NULL;
+  uintptr_t start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC);
+  struct cached *cached = &((struct scratch *)state->scratch)->cached[seep_mix64(return_address) % CACHE];
+  if (SEEP_UNLIKELY(cached->return_address != return_address || cached->trace != trace || cached->code != code ||
+                    cached->start_pc != start_pc || cached->number != run->number ||
+                    cached->code_epoch != state->code_epoch)) {
+    *cached = (struct cached){.return_address = return_address, .trace = trace, .code = code, .start_pc = start_pc,
+                              .number = run->number, .code_epoch = state->code_epoch};
+    fill(state, run, cached);
+  }
+  return cached->place.count == 0 ? NULL : &cached->place;
+}
