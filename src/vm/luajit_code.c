@@ -15,14 +15,17 @@ enum { TAG_STRING = 0x1fffb, TAG_FUNCTION = 0x1fff7, TAG_TABLE = 0x1fff4 };
 #define GC_POINTER(value) ((uintptr_t)((value) & ((1ULL << 47) - 1)))
 #define TABLE_VALUE(pointer) ((uint64_t)TAG_TABLE << 47 | (pointer))
 
+/* lj_frame.h: a frame's link, with its type in the low bits (all of the two lowest 0: a Lua function's pc). */
+enum { LINK_IS_LUA = 3, LINK_TYPE = 7, LINK_CONT = 2, LINK_VARG = 3 };
+
 enum { ENTRY_FRAME = 0x010000, ENTRY_CONT = 0x020000 }; /* SNAP_FRAME, SNAP_CONT */
 
 /* lj_bc.h of 2.1 */
-enum { BC_ISF = 15, BC_MOV = 18, BC_UNM = 20, BC_ADDVN = 22, BC_POW = 37, BC_CAT = 38, BC_KSTR = 39, BC_UGET = 45, BC_UCLO = 50,
-       BC_FNEW, BC_TNEW, BC_TDUP, BC_GGET, BC_GSET, BC_TGETV, BC_TGETS, BC_TGETB, BC_TGETR, BC_TSETV, BC_TSETS,
-       BC_TSETB, BC_TSETM, BC_TSETR, BC_CALLM, BC_CALL, BC_CALLMT, BC_CALLT, BC_ITERC, BC_ITERN, BC_RETM = 73,
-       BC_RET1 = 76, BC_FORL = 79, BC_IFORL = 80, BC_JFORL = 81, BC_ITERL = 82, BC_IITERL = 83, BC_JITERL = 84,
-       BC_LOOP = 85, BC_JLOOP = 87, BC_JMP = 88, BC_FUNCF = 89, BC_FUNCCW = 96 };
+enum { BC_ISF = 15, BC_MOV = 18, BC_UNM = 20, BC_ADDVN = 22, BC_POW = 37, BC_CAT = 38, BC_KSTR = 39, BC_UGET = 45,
+       BC_UCLO = 50, BC_FNEW, BC_TNEW, BC_TDUP, BC_GGET, BC_GSET, BC_TGETV, BC_TGETS, BC_TGETB, BC_TGETR, BC_TSETV,
+       BC_TSETS, BC_TSETB, BC_TSETM, BC_TSETR, BC_CALLM, BC_CALL, BC_CALLMT, BC_CALLT, BC_ITERC, BC_ITERN,
+       BC_RETM = 73, BC_RET1 = 76, BC_FORL = 79, BC_IFORL = 80, BC_JFORL = 81, BC_ITERL = 82, BC_IITERL = 83,
+       BC_JITERL = 84, BC_LOOP = 85, BC_JLOOP = 87, BC_JMP = 88, BC_FUNCF = 89, BC_FUNCCW = 96 };
 
 static uintptr_t load_pointer(uintptr_t at) { return seep_load_pointer(&seep_image_self_checked, at); }
 static uint64_t load_u64(uintptr_t at) { return seep_load_u64(&seep_image_self_checked, at); }
@@ -36,7 +39,9 @@ static uint8_t opcode_at(uintptr_t pc) { return (uint8_t)ins_at(pc); }
 static uintptr_t target_of(uintptr_t pc) { return pc + 4 + ((uintptr_t)(ins_at(pc) >> 16) - 0x8000) * 4; }
 
 static uintptr_t first_of(uintptr_t proto) { return proto + PROTO_BYTES; }
-static uintptr_t end_of(uintptr_t proto) { return first_of(proto) + seep_load_u32(NULL, proto + PROTO_SIZEBC) * (uintptr_t)4; }
+static uintptr_t end_of(uintptr_t proto) {
+  return first_of(proto) + seep_load_u32(NULL, proto + PROTO_SIZEBC) * (uintptr_t)4;
+}
 static bool is_inside(uintptr_t proto, uintptr_t pc) {
   return (pc & 3) == 0 && pc >= first_of(proto) && pc < end_of(proto);
 }
@@ -152,7 +157,7 @@ bool seep_luajit_snapshot(const struct seep_luajit_trace *trace, uint32_t number
       .entries = entries, .count = count, .ref = seep_load_u16(NULL, snap + SNAP_REF),
       .code_offset = seep_load_u16(NULL, snap + SNAP_MCOFS),
       .pc = (uintptr_t)(seep_load_u64(NULL, entries + count * (uintptr_t)4) >> 8)};
-  return out->pc != 0 && out->ref <= trace->ir_end;
+  return out->pc != 0 && out->ref > SEEP_IR_BIAS && out->ref <= trace->ir_end;
 }
 
 static uint32_t entry_at(const struct seep_luajit_snapshot *snapshot, uint32_t i) {
@@ -171,9 +176,8 @@ static uintptr_t function_in(const struct seep_luajit_trace *trace, const struct
 
 static bool add_level(struct seep_luajit_levels *levels, uintptr_t pc, uintptr_t closure, uintptr_t base) {
   if (levels->count == SEEP_TRACE_FRAMES_MAX) return false;
-  uintptr_t at = levels->count == 0 ? pc : pc - 4; /* a caller goes on behind its call, perhaps behind its last */
   uintptr_t proto = closure != 0 ? load_pointer(closure + FUNCTION_PC) - PROTO_BYTES : 0;
-  if (proto == 0 || !holds(proto, at)) proto = proto_of(pc);
+  if (proto == 0 || !holds(proto, pc)) proto = proto_of(pc);
   levels->at[levels->count++] = (struct seep_luajit_level){.pc = pc, .proto = proto, .closure = closure, .base = base};
   return proto != 0;
 }
@@ -183,7 +187,6 @@ static bool add_level(struct seep_luajit_levels *levels, uintptr_t pc, uintptr_t
  * the trace runs. Vararg functions have two frames. */
 bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep_luajit_snapshot *snapshot,
                         uintptr_t closure, uintptr_t base, struct seep_luajit_levels *out) {
-  enum { TYPE_BITS = 7, LUA_BITS = 3, CONT = 2, VARG = 3 };
   uint64_t cont_pc = 0;
   out->count = 0;
   for (uint32_t i = 0; i < snapshot->count; i++) {
@@ -196,31 +199,37 @@ bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep
       base = 0;
       continue;
     }
-    if ((link & TYPE_BITS) == VARG) continue;
-    if ((link & TYPE_BITS) == CONT) link = cont_pc;
-    if ((link & LUA_BITS) != 0 || !add_level(out, (uintptr_t)link, closure, base)) return false;
+    if ((link & LINK_TYPE) == LINK_VARG) continue;
+    if ((link & LINK_TYPE) == LINK_CONT) link = cont_pc;
+    if ((link & LINK_IS_LUA) != 0 || !add_level(out, (uintptr_t)link, closure, base)) return false;
     closure = function_in(trace, snapshot, (entry >> 24) - 1);
     base = 0;
   }
   return add_level(out, snapshot->pc, closure, base);
 }
 
-/* The function that a snapshot has in the frame above the instruction before `return_pc`, or 0. */
+/* The function that a snapshot has in the frame of what the instruction before `return_pc`
+ * called (itself or as a metamethod), or 0. */
 static uintptr_t called_in(const struct seep_luajit_trace *trace, uint32_t number, uintptr_t return_pc) {
   struct seep_luajit_snapshot snapshot;
+  uint64_t cont_pc = 0;
   if (!seep_luajit_snapshot(trace, number, &snapshot)) return 0;
   for (uint32_t i = 0; i < snapshot.count; i++) {
     uint32_t entry = entry_at(&snapshot, i);
-    if (!(entry & ENTRY_FRAME) || entry >> 24 < 2) continue;
-    if (seep_luajit_constant(trace, entry & 0xffff) != return_pc) continue;
-    return function_in(trace, &snapshot, (entry >> 24) - 1);
+    if (!(entry & (ENTRY_FRAME | ENTRY_CONT)) || entry >> 24 < 2) continue;
+    uint64_t link = seep_luajit_constant(trace, entry & 0xffff);
+    if (entry & ENTRY_CONT) cont_pc = link;
+    if (!(entry & ENTRY_FRAME)) continue;
+    if ((link & LINK_TYPE) == LINK_CONT) link = cont_pc;
+    if (link == return_pc) return function_in(trace, &snapshot, (entry >> 24) - 1);
   }
   return 0;
 }
 
 /* The same for a trace: the next snapshot behind `from` tells what is called there then. */
 static uintptr_t called_at(const struct seep_luajit_trace *trace, uint32_t from, uintptr_t return_pc) {
-  for (uint32_t i = 1; i < trace->snap_count; i++) {
+  enum { AHEAD_MAX = 64 };
+  for (uint32_t i = 1; i < trace->snap_count && i < AHEAD_MAX; i++) {
     uintptr_t function = called_in(trace, (from + i) % trace->snap_count, return_pc);
     if (function != 0) return function;
   }
@@ -230,7 +239,8 @@ static uintptr_t called_at(const struct seep_luajit_trace *trace, uint32_t from,
 /* -- What makes what ------------------------------------------------------------ */
 
 /* What a builtin makes in a trace. */
-enum call_kind { CALL_UNKNOWN, CALL_NOTHING, CALL_FORMAT, CALL_BUFFER, CALL_PART, CALL_NUMBER, CALL_TABLES, CALL_CDATA };
+enum call_kind { CALL_UNKNOWN, CALL_NOTHING, CALL_FORMAT, CALL_BUFFER, CALL_PART, CALL_NUMBER, CALL_TABLES,
+                 CALL_CDATA };
 
 static const struct { const char *name; enum call_kind kind; } builtins[] = {
     {"string.format", CALL_FORMAT}, {"string.rep", CALL_BUFFER}, {"string.lower", CALL_BUFFER},
@@ -246,7 +256,8 @@ static enum call_kind kind_of_builtin(const char *name) {
 }
 
 static bool is_string_maker(uint8_t op) {
-  return op == SEEP_IR_SNEW || op == SEEP_IR_XSNEW || op == SEEP_IR_TOSTR || (op >= SEEP_IR_BUFHDR && op <= SEEP_IR_BUFSTR);
+  return op == SEEP_IR_SNEW || op == SEEP_IR_XSNEW || op == SEEP_IR_TOSTR ||
+         (op >= SEEP_IR_BUFHDR && op <= SEEP_IR_BUFSTR);
 }
 
 /* The constant string that the last instruction before `pc` that writes `slot` puts there, or 0. */
@@ -261,18 +272,26 @@ static uintptr_t string_in(const struct seep_luajit_level *level, uintptr_t pc, 
   return 0;
 }
 
-/* What a method of that name makes, of a value that is not known: a string's, most likely. */
+/* What a builtin in a field of that name makes, of a table or string that is not known. */
+static enum call_kind kind_of_field(uintptr_t string) {
+  enum { NAME_MAX = 16, STRING_BYTES = 24 };
+  char field[NAME_MAX + 1] = "";
+  seep_load(&seep_image_self_checked, string + STRING_BYTES, field, NAME_MAX);
+  for (uint32_t i = 0; i < SEEP_ARRAY_SIZE(builtins); i++) {
+    const char *dot = strchr(builtins[i].name, '.');
+    if (dot != NULL && strcmp(dot + 1, field) == 0) return builtins[i].kind;
+  }
+  return CALL_UNKNOWN;
+}
+
+/* The same for the call at a level, of whatever its slot has from a field. */
 static enum call_kind kind_of_method(const struct seep_luajit_level *level) {
-  enum { PREFIX = 7, NAME_MAX = 16, STRING_BYTES = 24 };
-  char name[PREFIX + NAME_MAX + 1] = "string.";
+  enum { BACK_MAX = 24 };
   uint32_t slot = ins_at(level->pc) >> 8 & 0xff;
-  for (uintptr_t pc = level->pc - 4; pc > first_of(level->proto) && level->pc - pc < 24 * 4; pc -= 4) {
+  for (uintptr_t pc = level->pc - 4; pc > first_of(level->proto) && level->pc - pc < BACK_MAX * 4u; pc -= 4) {
     uint32_t ins = ins_at(pc);
     if ((ins >> 8 & 0xff) != slot || !writes_a_slot((uint8_t)ins)) continue;
-    if ((uint8_t)ins != BC_TGETS) break;
-    seep_load(&seep_image_self_checked, constant_of(level->proto, ins >> 16 & 0xff) + STRING_BYTES, name + PREFIX, NAME_MAX);
-    enum call_kind kind = kind_of_builtin(name);
-    return kind == CALL_NOTHING ? CALL_UNKNOWN : kind;
+    return (uint8_t)ins == BC_TGETS ? kind_of_field(constant_of(level->proto, ins >> 16 & 0xff)) : CALL_UNKNOWN;
   }
   return CALL_UNKNOWN;
 }
@@ -327,7 +346,8 @@ static bool call_makes_text(const struct seep_luajit_level *level, const struct 
   if (kind != CALL_FORMAT && kind != CALL_BUFFER && kind != CALL_NUMBER && kind != CALL_UNKNOWN) return false;
   if (wanted->is_loose) return true;
   if (kind == CALL_UNKNOWN || is_appended_to(level)) return false;
-  if (kind != CALL_FORMAT) return wanted->text.by_call == (kind == CALL_BUFFER);
+  if (kind == CALL_BUFFER) return wanted->text.by_call && wanted->text.is_whole && wanted->text.count == 1;
+  if (kind == CALL_NUMBER) return !wanted->text.by_call;
   uintptr_t format = string_in(level, level->pc, (ins_at(level->pc) >> 8 & 0xff) + 2);
   return format == 0 || seep_luajit_text_fits_format(&wanted->text, format);
 }
@@ -339,7 +359,9 @@ static bool call_makes(const struct seep_luajit_level *level, const struct seep_
   if (op == SEEP_IR_TOSTR) return kind == CALL_NUMBER || kind == CALL_UNKNOWN;
   if (op == SEEP_IR_SNEW) return kind == CALL_PART || kind == CALL_UNKNOWN;
   if (op == SEEP_IR_NEWREF) return kind == CALL_TABLES;
-  if (op == SEEP_IR_CNEW || op == SEEP_IR_CNEWI || op == SEEP_IR_XSNEW) return kind == CALL_CDATA || kind == CALL_UNKNOWN;
+  if (op == SEEP_IR_CNEW || op == SEEP_IR_CNEWI || op == SEEP_IR_XSNEW) {
+    return kind == CALL_CDATA || kind == CALL_UNKNOWN;
+  }
   return (is_string_maker(op) || (op >= SEEP_IR_CALLN && op <= SEEP_IR_CALLXS)) && kind != CALL_NOTHING;
 }
 
@@ -366,7 +388,8 @@ static bool makes(const struct seep_luajit_level *level, const struct seep_luaji
     case SEEP_IR_CNEW:
     case SEEP_IR_CNEWI: return (opcode >= BC_ADDVN && opcode <= BC_POW) || opcode == BC_UNM ||
                                (opcode >= BC_TGETV && opcode <= BC_TGETB);
-    case SEEP_IR_BUFSTR: return opcode == BC_CAT && cat_fits(level, wanted) && (wanted->is_loose || !is_appended_to(level));
+    case SEEP_IR_BUFSTR:
+      return opcode == BC_CAT && cat_fits(level, wanted) && (wanted->is_loose || !is_appended_to(level));
     default: return is_string_maker(wanted->ir.op) && opcode == BC_CAT;
   }
 }
@@ -380,30 +403,68 @@ struct walk {
   uintptr_t end;
   struct seep_luajit_levels *levels;
   uint32_t before;           /* of the kind wanted, that are still to come */
+  uint32_t met;              /* which of the checked functions were called: bits */
 };
 
 enum step { STEP_ON, STEP_FOUND, STEP_OUT };
 
-static struct seep_luajit_level *innermost(const struct walk *walk) { return &walk->levels->at[walk->levels->count - 1]; }
+static struct seep_luajit_level *innermost(const struct walk *walk) {
+  return &walk->levels->at[walk->levels->count - 1];
+}
 
 static enum step count_down(struct walk *walk) { return walk->before-- == 0 ? STEP_FOUND : STEP_ON; }
 
-/* The function that the call at a level calls; 0: unknown. */
-static uintptr_t callee_of(const struct walk *walk, const struct seep_luajit_level *level) {
-  uintptr_t function = called_at(walk->trace, walk->wanted->snapshot, level->pc + 4);
-  if (function == 0) {
-    uint64_t value = value_of(level, level->pc, ins_at(level->pc) >> 8 & 0xff, 0);
-    function = value >> 47 == TAG_FUNCTION ? GC_POINTER(value) : 0;
-    if (function != 0 && is_lua_function(function) && !is_constant(walk->trace, function)) return 0;
+/* Notes that a function is called. */
+static void meet(struct walk *walk, uintptr_t function) {
+  for (uint32_t i = 0; i < walk->wanted->checked_count; i++) {
+    if (walk->wanted->checked[i] != function || (walk->met >> i & 1)) continue;
+    walk->met |= 1u << i;
+    return;
   }
-  return load_u8(function + OBJECT_TYPE) == GCT_FUNC ? function : 0;
 }
 
-static enum call_kind kind_of_callee(const struct walk *walk, const struct seep_luajit_level *level, uintptr_t function) {
+/* The next function that the trace checks for and that was not met; 0: none. */
+static uintptr_t next_checked(const struct walk *walk) {
+  for (uint32_t i = 0; i < walk->wanted->checked_count; i++) {
+    if (!(walk->met >> i & 1)) return walk->wanted->checked[i];
+  }
+  return 0;
+}
+
+/* The function that the call at a level calls, by the value of its slot; 0: unknown. */
+static uintptr_t value_called(const struct walk *walk, const struct seep_luajit_level *level) {
+  uint64_t value = value_of(level, level->pc, ins_at(level->pc) >> 8 & 0xff, 0);
+  uintptr_t function = value >> 47 == TAG_FUNCTION ? GC_POINTER(value) : 0;
+  if (function == 0 || load_u8(function + OBJECT_TYPE) != GCT_FUNC) return 0;
+  return is_lua_function(function) && !is_constant(walk->trace, function) ? 0 : function;
+}
+
+static uintptr_t callee_of(struct walk *walk, const struct seep_luajit_level *level) {
+  uintptr_t function = called_at(walk->trace, walk->wanted->snapshot, level->pc + 4);
+  if (function == 0) function = value_called(walk, level);
+  if (function == 0) function = next_checked(walk);
+  if (load_u8(function + OBJECT_TYPE) != GCT_FUNC) return 0;
+  meet(walk, function);
+  return function;
+}
+
+static enum call_kind kind_of_callee(const struct walk *walk, const struct seep_luajit_level *level,
+                                     uintptr_t function) {
   if (function == 0) return kind_of_method(level);
   uint8_t ffid = load_u8(function + FUNCTION_FFID);
   const char *name = seep_vm_c_name(walk->state->vm, SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid);
   return name == NULL ? CALL_UNKNOWN : kind_of_builtin(name);
+}
+
+/* Goes on in a function that is called. */
+static enum step enter(struct walk *walk, uintptr_t function, bool is_tail) {
+  uintptr_t code = load_pointer(function + FUNCTION_PC);
+  if (!holds(code - PROTO_BYTES, code + 4)) return STEP_OUT;
+  innermost(walk)->pc += 4;
+  if (!is_tail && walk->levels->count == SEEP_TRACE_FRAMES_MAX) return STEP_OUT;
+  if (!is_tail) walk->levels->count++;
+  *innermost(walk) = (struct seep_luajit_level){.pc = code + 4, .proto = code - PROTO_BYTES, .closure = function};
+  return STEP_ON;
 }
 
 /* A call: of a Lua function, which the trace has inlined, or of a builtin. */
@@ -416,13 +477,19 @@ static enum step step_call(struct walk *walk, bool is_tail) {
     level->pc += 4;
     return is_tail ? STEP_OUT : STEP_ON;
   }
-  uintptr_t code = load_pointer(function + FUNCTION_PC);
-  if (!holds(code - PROTO_BYTES, code + 4)) return STEP_OUT;
-  level->pc += 4;
-  if (!is_tail && walk->levels->count == SEEP_TRACE_FRAMES_MAX) return STEP_OUT;
-  if (!is_tail) walk->levels->count++;
-  *innermost(walk) = (struct seep_luajit_level){.pc = code + 4, .proto = code - PROTO_BYTES, .closure = function};
-  return STEP_ON;
+  return enter(walk, function, is_tail);
+}
+
+/* The metamethod that an instruction calls, if a snapshot shows it, or a check lets one think so; else 0. */
+static uintptr_t metamethod_of(struct walk *walk, const struct seep_luajit_level *level) {
+  uint8_t opcode = opcode_at(level->pc);
+  bool is_operator = opcode >= BC_UNM && opcode <= BC_CAT;
+  if (!is_operator && (opcode < BC_GGET || opcode > BC_TSETB)) return 0;
+  uintptr_t function = called_at(walk->trace, walk->wanted->snapshot, level->pc + 4);
+  if (function == 0 && is_operator && walk->wanted->with_operators) function = next_checked(walk);
+  if (function == 0 || !is_lua_function(function)) return 0;
+  meet(walk, function);
+  return function;
 }
 
 /* A test and the jump behind it: towards the end that is known, else straight on. */
@@ -434,11 +501,13 @@ static void step_test(struct walk *walk) {
 }
 
 /* A jump, a loop's end, or anything else that goes on. The trace's own loop has
- * another instruction in place of its first; other traces' loops end here. */
+ * another instruction in place of the one kept in the trace; other traces' loops end
+ * here, as does the one at whose end a side trace starts. */
 static void step_plain(struct walk *walk) {
   struct seep_luajit_level *level = innermost(walk);
   uint8_t opcode = opcode_at(level->pc);
-  bool is_own = level->pc == walk->trace->start_pc;
+  uint8_t start = (uint8_t)walk->trace->start_ins;
+  bool is_own = level->pc == walk->trace->start_pc && (start == BC_FORL || start == BC_ITERL);
   bool jumps = opcode == BC_JMP || opcode == BC_UCLO || opcode == BC_FORL || opcode == BC_IFORL ||
                opcode == BC_ITERL || opcode == BC_IITERL;
   if ((opcode == BC_JFORL || opcode == BC_JITERL) && is_own) {
@@ -458,6 +527,8 @@ static enum step step(struct walk *walk) {
     if (walk->levels->count == 1) return STEP_OUT;
     walk->levels->count--;
   } else {
+    uintptr_t function = metamethod_of(walk, innermost(walk));
+    if (function != 0) return enter(walk, function, false);
     if (makes(innermost(walk), walk->wanted) && count_down(walk) == STEP_FOUND) return STEP_FOUND;
     step_plain(walk);
   }
@@ -493,7 +564,8 @@ uint32_t seep_luajit_starts(const struct seep_luajit_level *level, uintptr_t out
   uint32_t count = 0;
   uintptr_t first = first_of(level->proto);
   out[count++] = level->pc;
-  for (uintptr_t at = level->pc; at >= first + 8 && level->pc - at < BACK_MAX * 4u && count < SEEP_STARTS_MAX; at -= 4) {
+  for (uintptr_t at = level->pc; at >= first + 8 && count < SEEP_STARTS_MAX; at -= 4) {
+    if (level->pc - at >= BACK_MAX * 4u) break;
     if (opcode_at(at - 4) != BC_JMP || opcode_at(at - 8) > BC_ISF) continue;
     if (at == level->pc) {
       out[count++] = target_of(at - 4);

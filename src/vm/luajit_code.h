@@ -47,6 +47,7 @@ bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep
 
 /* What is looked for: the IR instruction that allocates, and how many of its kind
  * come before it behind the place where the walk starts. */
+enum { SEEP_CHECKED_MAX = 16 };
 struct seep_luajit_wanted {
   struct seep_luajit_ir ir;
   uint64_t constant;         /* of a TDUP its template, of a NEWREF its key where that is a constant; else 0 */
@@ -54,6 +55,9 @@ struct seep_luajit_wanted {
   bool is_loose;             /* the text need not fit */
   uint32_t before;
   uint32_t snapshot;         /* where the walk starts */
+  uint32_t checked_count;    /* functions that the trace checks for from there on, before it calls them */
+  uintptr_t checked[SEEP_CHECKED_MAX];
+  bool with_operators;       /* they may be metamethods of operators */
 };
 
 /* Walks from `levels`, not beyond the instruction `end` (0: none), to the

@@ -6,25 +6,32 @@
 enum { STRING_LENGTH = 20, STRING_BYTES = 24, TEXT_BYTES_MAX = 128 };
 enum { BUFHDR_APPEND = 1 };
 
-static bool is_put(uint8_t op) { return op == SEEP_IR_BUFPUT || (op >= SEEP_IR_CALLN && op <= SEEP_IR_CALLXS); }
+static bool is_call(uint8_t op) { return op >= SEEP_IR_CALLN && op <= SEEP_IR_CALLXS; }
+
+/* The first argument of a call: that is the buffer. */
+static uint32_t first_argument(const struct seep_luajit_trace *trace, uint32_t call) {
+  uint32_t at = seep_luajit_ir(trace, call).op1;
+  while (at > SEEP_IR_BIAS && at < call && seep_luajit_ir(trace, at).op == SEEP_IR_CARG) {
+    at = seep_luajit_ir(trace, at).op1;
+  }
+  return at;
+}
 
 void seep_luajit_text_of(const struct seep_luajit_trace *trace, uint32_t ref, struct seep_luajit_text *out) {
   *out = (struct seep_luajit_text){0};
-  uint32_t at = seep_luajit_ir(trace, ref).op1;
-  for (bool is_first = true; at > SEEP_IR_BIAS && at < ref; is_first = false) {
+  uint32_t before = ref, at = seep_luajit_ir(trace, ref).op1;
+  while (at > SEEP_IR_BIAS && at < before) {
     struct seep_luajit_ir ir = seep_luajit_ir(trace, at);
     if (ir.op == SEEP_IR_BUFHDR) {
       out->is_whole = ir.op2 == 0;
       if (ir.op2 == BUFHDR_APPEND) out->appended = out->count;
       return;
     }
-    if (!is_put(ir.op) || out->count == SEEP_TEXT_PIECES_MAX) return;
-    if (ir.op != SEEP_IR_BUFPUT) {
-      out->by_call = is_first;
-      return; /* its arguments are not followed */
-    }
-    out->constants[out->count++] = seep_luajit_object(trace, ir.op2);
-    at = ir.op1;
+    if ((ir.op != SEEP_IR_BUFPUT && !is_call(ir.op)) || out->count == SEEP_TEXT_PIECES_MAX) return;
+    if (out->count == 0) out->by_call = is_call(ir.op);
+    out->constants[out->count++] = is_call(ir.op) ? 0 : seep_luajit_object(trace, ir.op2);
+    before = at;
+    at = is_call(ir.op) ? first_argument(trace, at) : ir.op1;
   }
 }
 
@@ -34,7 +41,7 @@ bool seep_luajit_text_equal(const struct seep_luajit_text *one, const struct see
 }
 
 bool seep_luajit_text_fits(const struct seep_luajit_text *text, const uint64_t *operands, uint32_t count) {
-  if (text->by_call || count == 0 || count > SEEP_TEXT_PIECES_MAX) return false;
+  if (count == 0 || count > SEEP_TEXT_PIECES_MAX) return false;
   if (text->is_whole && count != text->count) return false;
   if (text->appended != 0 && (count != text->appended + 1 || operands[count - 1] != 0)) return false;
   for (uint32_t i = 0; i < count && i < text->count; i++) {

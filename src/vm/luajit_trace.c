@@ -121,8 +121,8 @@ static uintptr_t callee_before(uintptr_t end) {
 }
 
 /* lj_asm_x86.h asm_gc_check: a call of the collector is followed by a test of its result. */
-static bool is_collector_call(uintptr_t end) {
-  return (seep_load_u32(NULL, end) & 0xf0ffffff) == 0x800fc085;
+static bool is_collector_call(const struct seep_luajit_trace *trace, uint32_t end) {
+  return end + 4 <= trace->code_bytes && (seep_load_u32(NULL, trace->code + end) & 0xf0ffffff) == 0x800fc085;
 }
 
 /* The calls of a part's machine code to anywhere near `callee`: no other bytes look
@@ -134,7 +134,7 @@ static uint32_t collect_calls(const struct seep_luajit_trace *trace, const struc
   for (uint32_t end = part->code_first + CALL_BYTES; end <= part->code_end; end++) {
     uintptr_t other = callee_before(trace->code + end);
     if (other == 0 || other - callee + LIBRARY_BYTES > 2 * LIBRARY_BYTES) continue;
-    if (end + 4 <= trace->code_bytes && is_collector_call(trace->code + end)) continue;
+    if (is_collector_call(trace, end)) continue;
     note_call(out, other);
     if (other == callee && end < code_offset) before++;
   }
@@ -165,7 +165,8 @@ static uint32_t kind_of(const struct seep_luajit_trace *trace, struct seep_luaji
     case SEEP_IR_CNEWI: return seep_luajit_ir_has_result(ir) ? SEEP_IR_CNEW : 0;
     case SEEP_IR_BUFPUT: return kind_of_put(trace, ir);
     case SEEP_IR_NEWREF: case SEEP_IR_OBAR: return ir.op;
-    case SEEP_IR_TNEW: case SEEP_IR_TDUP: case SEEP_IR_CNEW: case SEEP_IR_BUFSTR: case SEEP_IR_SNEW: case SEEP_IR_MOD: case SEEP_IR_STRTO: return seep_luajit_ir_has_result(ir) ? ir.op : 0;
+    case SEEP_IR_TNEW: case SEEP_IR_TDUP: case SEEP_IR_CNEW: case SEEP_IR_BUFSTR: case SEEP_IR_SNEW:
+    case SEEP_IR_MOD: case SEEP_IR_STRTO: return seep_luajit_ir_has_result(ir) ? ir.op : 0;
     case SEEP_IR_ALEN: return seep_luajit_ir_has_result(ir) ? ir.op | (ir.op2 == NIL) << 8 : 0;
     case SEEP_IR_TOSTR: return seep_luajit_ir_has_result(ir) ? ir.op | (uint32_t)ir.op2 << 8 : 0;
     default: return ir.op >= SEEP_IR_CALLN && ir.op <= SEEP_IR_CALLXS ? ir.op | (uint32_t)ir.op2 << 8 : 0;
@@ -220,7 +221,8 @@ static uint32_t kind_of_callee(const struct callees *kinds, const struct callees
 }
 
 /* The IR instruction of `part` whose call returns to `code_offset`; 0: unknown. */
-static uint32_t calling_ref(struct scratch *scratch, const struct seep_luajit_trace *trace, const struct part *part, uint32_t code_offset) {
+static uint32_t calling_ref(struct scratch *scratch, const struct seep_luajit_trace *trace, const struct part *part,
+                            uint32_t code_offset) {
   enum { CALL_BYTES = 5 };
   struct callees kinds = {0}, calls = {0};
   uintptr_t callee = code_offset < CALL_BYTES ? 0 : callee_before(trace->code + code_offset);
@@ -229,7 +231,7 @@ static uint32_t calling_ref(struct scratch *scratch, const struct seep_luajit_tr
     uint32_t kind = kind_of(trace, seep_luajit_ir(trace, ref));
     if (kind != 0) note_call(&kinds, kind);
   }
-  if (callee != 0 && is_collector_call(trace->code + code_offset)) return 0;
+  if (callee != 0 && is_collector_call(trace, code_offset)) return 0;
   learn(scratch, &kinds, &calls);
   uint32_t wanted = learned_kind(scratch, &kinds, callee);
   if (wanted == 0) wanted = kind_of_callee(&kinds, &calls, callee);
@@ -271,7 +273,8 @@ static uint32_t count_like(const struct seep_luajit_trace *trace, uint32_t first
 }
 
 /* The instruction in a loop's first body that `ref`, in its second, is a copy of. */
-static uint32_t first_copy(const struct seep_luajit_trace *trace, uint32_t ref, const struct seep_luajit_wanted *wanted) {
+static uint32_t first_copy(const struct seep_luajit_trace *trace, uint32_t ref,
+                           const struct seep_luajit_wanted *wanted) {
   uint32_t loop = REF_FIRST;
   while (loop < ref && seep_luajit_ir(trace, loop).op != SEEP_IR_LOOP) loop++;
   if (loop == ref) return ref;
@@ -322,6 +325,19 @@ static bool take_snapshot(struct search *search, uint32_t number) {
          seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, &search->levels);
 }
 
+/* The functions that the trace checks for between two instructions, in order. */
+static void collect_checked(const struct seep_luajit_trace *trace, uint32_t first, uint32_t end,
+                            struct seep_luajit_wanted *out) {
+  enum { OBJECT_TYPE = 9, GCT_FUNC = 8 };
+  out->checked_count = 0;
+  for (uint32_t ref = first; ref < end && out->checked_count < SEEP_CHECKED_MAX; ref++) {
+    struct seep_luajit_ir ir = seep_luajit_ir(trace, ref);
+    uintptr_t object = ir.op == SEEP_IR_EQ ? seep_luajit_object(trace, ir.op2) : 0;
+    if (object == 0 || seep_load_u8(&seep_image_self_checked, object + OBJECT_TYPE) != GCT_FUNC) continue;
+    out->checked[out->checked_count++] = object;
+  }
+}
+
 /* Walks from snapshot `number`, and from where else it may stand for, to `ref`'s instruction. */
 static bool walk_from(struct search *search, uint32_t number, uint32_t ref, uintptr_t end) {
   struct seep_luajit_snapshot snapshot;
@@ -331,9 +347,12 @@ static bool walk_from(struct search *search, uint32_t number, uint32_t ref, uint
   uint32_t count = seep_luajit_starts(&from.at[from.count - 1], starts);
   search->wanted.snapshot = number;
   search->wanted.before = count_like(&search->trace, snapshot.ref, ref, &search->wanted);
-  for (uint32_t i = 0; i < count; i++) {
+  collect_checked(&search->trace, snapshot.ref, ref, &search->wanted);
+  for (uint32_t i = 0; i < 2 * count; i++) {
     search->levels = from;
-    search->levels.at[from.count - 1].pc = starts[i];
+    search->levels.at[from.count - 1].pc = starts[i / 2];
+    search->wanted.with_operators = i % 2 == 1;
+    if (search->wanted.with_operators && search->wanted.checked_count == 0) continue;
     if (seep_luajit_walk(search->state, &search->trace, &search->wanted, end, &search->levels)) return true;
   }
   return false;
@@ -403,7 +422,8 @@ const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_stat
   uintptr_t code = seep_load_pointer(NULL, trace + TRACE_MCODE);
   /* vm_x64.dasc BC_JLOOP: the trace runs in the interpreter's C frame, below two saved
    * registers and its spill slots. */
-  uintptr_t return_address = seep_load_pointer(NULL, run->c_frame - 16 - seep_load_u16(NULL, trace + TRACE_SPADJUST) - 8);
+  uint16_t slots_bytes = seep_load_u16(NULL, trace + TRACE_SPADJUST);
+  uintptr_t return_address = seep_load_pointer(NULL, run->c_frame - 16 - slots_bytes - 8);
   if (return_address - code - 1 >= seep_load_u32(NULL, trace + TRACE_SZMCODE)) return NULL;
   uintptr_t start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC);
   struct cached *cached = &((struct scratch *)state->scratch)->cached[seep_mix64(return_address) % CACHE];
