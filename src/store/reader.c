@@ -91,7 +91,8 @@ static enum seep_status read_file(const char *path, int file, struct seep_reader
   if (size < SEEP_HEADER_BYTES || size % SEEP_PAGE_BYTES != 0 || size > (uint64_t)1 << 46) {
     return seep_error_set(error, SEEP_E_FORMAT, "%s: damaged header (size at offset 32)", path);
   }
-  if (size > (uint64_t)status.st_size) {
+  /* Asked once more, behind the header: a file that grows has its blocks before its header says so. */
+  if (fstat(file, &status) != 0 || size > (uint64_t)status.st_size) {
     return seep_error_set(error, SEEP_E_FORMAT, "%s: truncated: it ends at offset %lld of %llu", path,
                           (long long)status.st_size, (unsigned long long)size);
   }
