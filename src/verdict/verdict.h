@@ -52,9 +52,6 @@ struct seep_findings {
   bool few;                      /* too few collections to tell, or none in the second half */
 };
 
-/* Whether the capture was recorded in a mode that knows what survives. */
-bool seep_findings_possible(const struct seep_reader *reader);
-
 /* Judges a profile that was built with SEEP_BY_STATE. The findings point into the
  * profile: free them before it. */
 void seep_findings_build(const struct seep_profile *profile, struct seep_findings *out);

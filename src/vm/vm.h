@@ -287,7 +287,6 @@ SEEP_ALWAYS_INLINE uint32_t seep_vm_string_count(const struct seep_vm_state *sta
 SEEP_ALWAYS_INLINE uint64_t seep_vm_collector_word(const struct seep_vm_state *state) {
   return seep_load_u64(NULL, state->global + state->vm->white) & state->vm->word_mask;
 }
-SEEP_ALWAYS_INLINE uint8_t seep_vm_word_white(uint64_t word) { return (uint8_t)word; }
 SEEP_ALWAYS_INLINE uint8_t seep_vm_word_phase(uint64_t word) { return (uint8_t)(word >> 8); }
 SEEP_ALWAYS_INLINE uint8_t seep_vm_word_kind(uint64_t word) { return (uint8_t)(word >> 16); }
 
