@@ -23,6 +23,9 @@
 #include <lua.h>
 #include <lualib.h>
 
+#define FAILS_IN_A_ROW 3
+#include "../lib/host_parts.h"
+
 #if LUA_VERSION_NUM >= 504
 static int resume(lua_State *L, lua_State *from, int arguments) {
   int results;
@@ -37,24 +40,6 @@ static int resume(lua_State *L, lua_State *from, int arguments) {
 }
 #define LUA_OK 0
 #endif
-
-static void need(int condition, const char *what) {
-  if (condition) return;
-  printf("failed: %s\n", what);
-  fflush(stdout);
-  _exit(9);
-}
-
-static void run(lua_State *L, const char *code) {
-  if (luaL_loadstring(L, code) != LUA_OK || lua_pcall(L, 0, 0, 0) != LUA_OK) {
-    printf("error: %s\n", lua_tostring(L, -1));
-    lua_pop(L, 1);
-  }
-}
-
-static long count_bytes(lua_State *L) {
-  return lua_gc(L, LUA_GCCOUNT, 0) * 1024L + lua_gc(L, LUA_GCCOUNTB, 0);
-}
 
 /* What the capture of this process must say at its end. */
 static void tell(long bytes) {
@@ -295,26 +280,6 @@ static void case_vfork(int count) {
 }
 
 /* -- Allocators ---------------------------------------------------------------- */
-
-struct pool {
-  long calls, fail_at;  /* 0: never */
-  long live;            /* what the program's own allocator has given out */
-};
-
-static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
-  struct pool *pool = ud;
-  if (block == NULL) old_size = 0;
-  if (new_size == 0) {
-    pool->live -= (long)old_size;
-    free(block);
-    return NULL;
-  }
-  pool->calls++;
-  if (new_size > old_size && pool->fail_at != 0 && pool->calls >= pool->fail_at && pool->calls < pool->fail_at + 3) return NULL;
-  void *result = realloc(block, new_size);
-  if (result != NULL) pool->live += (long)new_size - (long)old_size;
-  return result;
-}
 
 static const char *const small_program =
     "local kept = {} "

@@ -43,34 +43,11 @@ void *calloc(size_t count, size_t size) { return heap_fails() ? NULL : __libc_ca
 void *realloc(void *block, size_t size) { return heap_fails() ? NULL : __libc_realloc(block, size); }
 #endif
 
-/* -- An allocator of the program's own ---------------------------------------------- */
+/* -- The program ------------------------------------------------------------------- */
 
-struct pool {
-  long calls, fail_at; /* 0: never */
-  long live;
-};
-
-static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
-  struct pool *pool = ud;
-  if (block == NULL) old_size = 0;
-  if (new_size == 0) {
-    pool->live -= (long)old_size;
-    free(block);
-    return NULL;
-  }
-  pool->calls++;
-  if (new_size > old_size && pool->fail_at != 0 && pool->calls >= pool->fail_at && pool->calls < pool->fail_at + 2) return NULL;
-  void *result = __libc_realloc(block, new_size);
-  if (result != NULL) pool->live += (long)new_size - (long)old_size;
-  return result;
-}
-
-static void need(int condition, const char *what) {
-  if (condition) return;
-  printf("failed: %s\n", what);
-  fflush(stdout);
-  _exit(9);
-}
+#define FAILS_IN_A_ROW 2
+#define POOL_REALLOC __libc_realloc
+#include "../lib/host_parts.h"
 
 static lua_State *open_state(struct pool *pool) {
   lua_State *L = lua_newstate(allocate, pool);
@@ -78,16 +55,6 @@ static lua_State *open_state(struct pool *pool) {
   luaL_openlibs(L);
   return L;
 }
-
-/* Runs code; prints an error. */
-static int run(lua_State *L, const char *code) {
-  if (luaL_loadstring(L, code) == LUA_OK && lua_pcall(L, 0, 0, 0) == LUA_OK) return 1;
-  printf("error: %s\n", lua_tostring(L, -1));
-  lua_pop(L, 1);
-  return 0;
-}
-
-static long count_bytes(lua_State *L) { return lua_gc(L, LUA_GCCOUNT, 0) * 1024L + lua_gc(L, LUA_GCCOUNTB, 0); }
 
 static const char *const work =
     "kept = kept or {} "
