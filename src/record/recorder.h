@@ -58,7 +58,7 @@ enum { SEEP_PLACE_CACHE = 256 };
 /* While this word is as expected, nothing but the next sample can have happened
  * (sample_call.h). */
 struct seep_watch {
-  const uint64_t *word;
+  uintptr_t word;  /* not aligned on every VM */
   uint64_t mask, expected;
 };
 

@@ -9,7 +9,7 @@
 /* Every call is loud. */
 static void watch_nothing(struct seep_recorder *recorder) {
   static const uint64_t zero;
-  recorder->watch = (struct seep_watch){.word = &zero, .mask = 0, .expected = 1};
+  recorder->watch = (struct seep_watch){.word = (uintptr_t)&zero, .mask = 0, .expected = 1};
 }
 
 /* Quiet calls may follow, unless a block's type is still to be told. */
@@ -19,7 +19,7 @@ static void watch_collector(struct seep_recorder *recorder) {
     watch_nothing(recorder);
     return;
   }
-  recorder->watch = (struct seep_watch){.word = (const uint64_t *)(state->global + state->vm->white),
+  recorder->watch = (struct seep_watch){.word = state->global + state->vm->white,
                                         .mask = state->vm->word_mask, .expected = recorder->collector_word};
 }
 
@@ -119,7 +119,7 @@ static SEEP_NOINLINE void *loud_call(void *ud, void *block, size_t old_size, siz
 void *seep_sample_call(void *ud, void *block, size_t old_size, size_t new_size, struct seep_recorder *recorder) {
   struct seep_sampler *sampler = &recorder->sampler;
   const struct seep_watch *watch = &recorder->watch;
-  if (SEEP_UNLIKELY((*watch->word & watch->mask) != watch->expected)) goto loud;
+  if (SEEP_UNLIKELY((seep_load_u64(NULL, watch->word) & watch->mask) != watch->expected)) goto loud;
   if (new_size == 0) {
     if (SEEP_UNLIKELY(seep_sampler_may_have(sampler, (uintptr_t)block))) goto loud;
   } else {
