@@ -9,7 +9,7 @@
 #include "reach/process_maps.h"
 #include "store/reader.h"
 
-enum { ANCHOR_STEP = 8, SCANNED_MAX_BYTES = 1 << 20, THREAD_EXTRA_BYTES = 8, FILE_BYTES = 1024 };
+enum { ANCHOR_STEP = 8, SCANNED_MAX_BYTES = 4 << 20, THREAD_EXTRA_BYTES = 8, FILE_BYTES = 1024 };
 
 /* -- The anchor ------------------------------------------------------------------------ */
 
