@@ -19,6 +19,15 @@
   __attribute__((format(printf, format_at, args_at)))
 #define SEEP_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Said before a longjmp that the sanitizer does not see (lua_error's): it would take
+ * what the abandoned frames leave behind for out of scope in the frames that come. */
+#ifdef __SANITIZE_ADDRESS__
+void __asan_handle_no_return(void);
+#define SEEP_ABANDONS_FRAMES() __asan_handle_no_return()
+#else
+#define SEEP_ABANDONS_FRAMES() ((void)0)
+#endif
+
 /* The unit in which memory is mapped. Every supported kernel uses a multiple
  * of it, and files are laid out in it whatever the machine's own page is. */
 #define SEEP_PAGE_BYTES ((size_t)4096)

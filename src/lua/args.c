@@ -20,6 +20,7 @@ int seep_args_raise(lua_State *L, const char *text) {
   push_where(L);
   lua_pushstring(L, text);
   lua_concat(L, 2);
+  SEEP_ABANDONS_FRAMES();
   return lua_error(L);
 }
 

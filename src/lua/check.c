@@ -337,7 +337,10 @@ int seep_check(lua_State *L) {
   pause_compiler(check, L);
   status = run_rounds(check, L, 1, collector, &raised, &error);
   restore(check, L);
-  if (raised) return lua_error(L);
+  if (raised) {
+    SEEP_ABANDONS_FRAMES();
+    return lua_error(L);
+  }
   if (status == SEEP_OK && check->finding.leaking_count > 0) {
     status = seep_answer_guarded(describe_leaks, check, &error);
   }
