@@ -547,7 +547,7 @@ static void describe_state(const struct seep_state_record *record, struct seep_p
   state->opened_count = record->opened_count;
   state->closed = record->closed != SEEP_STATE_OPEN;
   state->released = record->closed == SEEP_STATE_RELEASED;
-  state->lines_searched = (record->flags & SEEP_STATE_LINES_SEARCHED) != 0;
+  state->lines_saved = (record->flags & SEEP_STATE_LINES_SAVED) != 0;
   state->mode = mode_of(record);
   state->has_blocks = seep_profile_knows_blocks(state->mode);
   state->has_gains = !state->has_blocks;

@@ -68,7 +68,7 @@ struct seep_profile_state {
   char family[16], release[48];
   uint32_t opened_count;
   bool closed, released;
-  bool lines_searched;    /* SEEP_STATE_LINES_SEARCHED */
+  bool lines_saved;    /* SEEP_STATE_LINES_SAVED */
   enum seep_mode mode;
   bool has_blocks, has_gains;
   struct seep_counters counters;

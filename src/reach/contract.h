@@ -16,8 +16,9 @@
 #define SEEP_RUN_PLAIN '-'    /* no flag */
 
 /* "<enum seep_mode>:<interval, as in the capture's header>"; not there: mode exact.
- * Tests add ":public": the hook modes then ask the public API alone, as they do on
- * a build that no description fits. */
+ * Tests add a fall-back that is to be taken: ":public", the hook modes ask the public API
+ * alone, as they do on a build that no description fits; ":saved", lines are those of
+ * saved pcs, as on a build whose paths to the allocator cannot be learned. */
 #define SEEP_MODE_VARIABLE "SEEPLINE_MODE"
 
 /* The process number of `run`, when it wants to read the heap at the end: the library

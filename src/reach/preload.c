@@ -47,6 +47,7 @@ static struct {
   struct seep_settings settings;
   bool keep_variables;         /* --children */
   bool publicly;               /* hook modes: the public API alone */
+  bool by_saved_pc;            /* the running pc is not read from C frames */
   pthread_mutex_t builds_lock;
   struct build builds[BUILDS_MAX];
   uint32_t build_count;
@@ -122,11 +123,12 @@ static void read_mode(struct seep_settings *settings) {
   const char *seed = find_variable(SEEP_SEED_VARIABLE, &at);
   unsigned long mode = text == NULL ? SEEP_MODE_EXACT : strtoul(text, &end, 10);
   settings->mode = SEEP_MODE_EXACT;
-  if (text == NULL || *end != ':' || mode <= SEEP_MODE_EXACT || mode > SEEP_MODE_COUNT) return;
+  if (text == NULL || *end != ':' || mode < SEEP_MODE_EXACT || mode > SEEP_MODE_COUNT) return;
   settings->mode = (enum seep_mode)mode;
   settings->interval = (uint32_t)strtoul(end + 1, &end, 10);
   settings->seed = seed != NULL ? strtoull(seed, NULL, 10) : settings->run_id ^ (uint64_t)getpid() << 32;
   preload.publicly = strcmp(end, ":public") == 0;
+  preload.by_saved_pc = strcmp(end, ":saved") == 0;
 }
 
 /* The modes that leave the allocator alone. */
@@ -170,6 +172,7 @@ static struct build *add_build(void *newstate, void *handle) {
   enum seep_status status = seep_lua_api_find(handle, &build->api, &error);
   build->usable = status == SEEP_OK;
   if (status == SEEP_OK) status = seep_process_calibrate(&build->api, &build->vm, &error);
+  if (preload.by_saved_pc) build->vm.native_path_count = 0;
   build->known = status == SEEP_OK && !(preload.publicly && !build->api.is_luajit);
   calibrating = false;
   preload.build_count++;

@@ -156,43 +156,7 @@ static void walk(struct seep_recorder *recorder) {
   remember_leaf(recorder, &recorder->stack);
 }
 
-/* -- The true place of an allocation ------------------------------------------- */
-
-static SEEP_NOINLINE uint64_t search_place(struct seep_recorder *recorder,
-                                           const struct seep_allocation *allocation) {
-  const struct seep_vm_ops *ops = recorder->vm_state.vm->ops;
-  uint32_t kind = (uint32_t)(allocation->target_register + 1) << 8 | allocation->type;
-  uint64_t hash = seep_mix64(allocation->leaf_key * 31 + allocation->previous + kind);
-  struct seep_place_cache_entry *cached = &recorder->place_cache[hash % SEEP_PLACE_CACHE];
-  if (cached->leaf_key == allocation->leaf_key && cached->previous == allocation->previous &&
-      cached->kind == kind && cached->code_epoch == recorder->sites.code_epoch &&
-      allocation->type != SEEP_TYPE_BUFFER) {
-    return cached->place;
-  }
-  uint64_t place = ops->true_place(&recorder->vm_state, allocation);
-  *cached = (struct seep_place_cache_entry){.leaf_key = allocation->leaf_key,
-                                            .previous = allocation->previous, .place = place,
-                                            .kind = kind, .code_epoch = recorder->sites.code_epoch};
-  return place;
-}
-
-/* The place of a fresh block; remembers it for what the same instruction, or one
- * behind it, allocates next without saving the pc. */
-static uint64_t true_place(struct seep_recorder *recorder, struct seep_allocation *allocation,
-                           uintptr_t frame) {
-  struct seep_stale_place *stale = &recorder->stale;
-  bool same = stale->leaf_key == allocation->leaf_key && stale->frame == frame;
-  allocation->previous = same ? stale->place : 0;
-  uint64_t place = search_place(recorder, allocation);
-  /* The search counts on having seen every object. */
-  if (seep_recorder_samples(recorder) && place != allocation->leaf_key) place |= SEEP_KEY_INEXACT;
-  if (place == allocation->leaf_key) {
-    if (same) stale->leaf_key = 0;
-  } else {
-    *stale = (struct seep_stale_place){.leaf_key = allocation->leaf_key, .frame = frame, .place = place};
-  }
-  return place & ~(uint64_t)SEEP_KEY_UNCERTAIN;
-}
+/* -- The running instruction ---------------------------------------------------- */
 
 /* Puts the running instruction into the stack that has just been walked. What is
  * freed next may be freed by another instruction with the same saved pc: it must
@@ -206,38 +170,24 @@ static void put_running_place(struct seep_recorder *recorder, const uintptr_t *f
   recorder->last_leaf.frame = 0;
 }
 
-/* The same by searching, for a build whose paths are not known. */
-static SEEP_NOINLINE void put_true_place(struct seep_recorder *recorder, enum seep_type type, size_t size_bytes) {
-  const struct seep_vm_ops *ops = recorder->vm_state.vm->ops;
-  struct seep_stack *stack = &recorder->stack;
-  struct seep_allocation allocation = {
-      .leaf_key = stack->keys[0],
-      .function = ops->function_of(&recorder->vm_state, stack->keys[0], stack->handles[0]),
-      .type = type,
-      .size_bytes = size_bytes,
-      .target_register = ops->target_register == NULL ? -1 : ops->target_register(&recorder->vm_state, stack),
-  };
-  stack->keys[0] = recorder->last_leaf_key = true_place(recorder, &allocation, stack->leaf_frame);
-}
-
 /* The saved pc may be that of an earlier instruction when a Lua function makes or
  * moves an object (other than a string) or a buffer itself; which of them, 5.1
- * says later: SEEP_TYPE_OTHER. */
-static inline void correct_leaf(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_type type,
-                                size_t size_bytes) {
+ * says later: SEEP_TYPE_OTHER. On a build whose paths are not known it stands for
+ * the right place, and is marked. */
+static inline void correct_leaf(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_type type) {
   const struct seep_vm *vm = recorder->vm_state.vm;
-  const struct seep_stack *stack = &recorder->stack;
+  struct seep_stack *stack = &recorder->stack;
   if (vm->ops->unsaved_code == NULL || stack->count == 0 || (stack->keys[0] & SEEP_KEY_C)) return;
   if (SEEP_LIKELY(vm->native_path_count != 0)) {
     put_running_place(recorder, frame, type);
   } else if (type == SEEP_TYPE_TABLE || type == SEEP_TYPE_BUFFER) {
-    put_true_place(recorder, type, size_bytes);
+    stack->keys[0] = recorder->last_leaf_key = stack->keys[0] | SEEP_KEY_INEXACT;
   }
 }
 
 static uint32_t locate(struct seep_recorder *recorder, const uintptr_t *frame, size_t size_bytes) {
   walk(recorder);
-  correct_leaf(recorder, frame, size_bytes == 0 ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER, size_bytes);
+  correct_leaf(recorder, frame, size_bytes == 0 ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER);
   return find_node(recorder);
 }
 
@@ -372,23 +322,13 @@ static enum seep_type pending_type(struct seep_recorder *recorder, uintptr_t fre
   return recorder->vm_state.vm->ops->type_of(&recorder->vm_state, pending->block, pending->size_bytes);
 }
 
-/* Moves the pending block to the node of its true place, which depends on its
- * type. */
-static void correct_pending(struct seep_recorder *recorder, enum seep_type type) {
+/* Marks what came on no path, though the VM saves no pc when it makes such a thing:
+ * a function, or, where no path is known, any object but a string. */
+static void mark_pending(struct seep_recorder *recorder, enum seep_type type) {
   struct seep_pending *pending = &recorder->pending;
-  if (pending->function == 0) return;
-  if (recorder->vm_state.vm->native_path_count != 0) { /* it came on no path: no function is made so */
-    if (type == SEEP_TYPE_FUNCTION) pending->leaf_key |= SEEP_KEY_INEXACT;
-    return;
-  }
-  struct seep_allocation allocation = {.leaf_key = pending->leaf_key, .function = pending->function,
-                                       .type = type, .size_bytes = pending->size_bytes,
-                                       .target_register = -1};
-  uint64_t place = true_place(recorder, &allocation, pending->frame);
-  if (place == pending->leaf_key) return;
-  pending->leaf_key = place;
-  pending->node = seep_sites_sibling(&recorder->sites, &recorder->vm_state, pending->node, place,
-                                     pending->function);
+  bool paths = recorder->vm_state.vm->native_path_count != 0;
+  bool unsaved = paths ? type == SEEP_TYPE_FUNCTION : type != SEEP_TYPE_STRING && type != SEEP_TYPE_OTHER;
+  if (pending->is_place_saved && unsaved) pending->leaf_key |= SEEP_KEY_INEXACT;
 }
 
 /* Counts the pending block, now that its type can be told. `freed_block` is what
@@ -397,7 +337,7 @@ static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
   struct seep_pending *pending = &recorder->pending;
   if (pending->block == 0) return;
   enum seep_type type = pending_type(recorder, freed_block);
-  correct_pending(recorder, type);
+  mark_pending(recorder, type);
   struct seep_fresh fresh = {.node = pending->node, .type = type, .leaf_key = pending->leaf_key};
   if (seep_recorder_samples(recorder)) {
     seep_recorder_enter_sample(recorder, pending->block, pending->size_bytes, &fresh, pending->tag);
@@ -448,9 +388,7 @@ static void pend(struct seep_recorder *recorder, uintptr_t block, uint64_t size_
   recorder->pending = (struct seep_pending){
       .block = block, .size_bytes = size_bytes, .leaf_key = recorder->last_leaf_key, .node = node,
       .tag = tag, .string_count = seep_vm_string_count(&recorder->vm_state),
-      .function = by_lua && !is_found
-                      ? vm->ops->function_of(&recorder->vm_state, stack->keys[0], stack->handles[0]) : 0,
-      .frame = stack->leaf_frame};
+      .is_place_saved = by_lua && !is_found};
   recorder->record->pending_node = node;
   recorder->record->pending_bytes = size_bytes;
 }
@@ -492,7 +430,7 @@ static inline void place_fresh(struct seep_recorder *recorder, const uintptr_t *
   walk(recorder);
   out->type = type_is_told ? type_of_tag(recorder, type_tag, size_bytes) : SEEP_TYPE_OTHER;
   if (!type_is_told || out->type == SEEP_TYPE_TABLE || out->type == SEEP_TYPE_BUFFER) {
-    correct_leaf(recorder, frame, out->type, size_bytes);
+    correct_leaf(recorder, frame, out->type);
   }
   out->leaf_key = recorder->last_leaf_key;
   out->node = find_node(recorder);
@@ -542,11 +480,10 @@ static void *record_resize(struct seep_recorder *recorder, const uintptr_t *fram
 /* -- For sampling ------------------------------------------------------------ */
 
 /* Prototypes whose frees were not seen may be gone: then keys mean nothing. They
- * go in sweeps alone. The objects made just before are not known, either. */
+ * go in sweeps alone. */
 static void forget_unseen(struct seep_recorder *recorder) {
   if (recorder->code_may_go || is_sweeping(recorder)) code_freed(recorder);
   recorder->code_may_go = false;
-  recorder->stale = (struct seep_stale_place){0};
 }
 
 void seep_recorder_place_fresh(struct seep_recorder *recorder, const uintptr_t *frame, size_t type_tag,
@@ -613,7 +550,7 @@ bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *cap
   recorder->record = seep_entry_open(capture, &recorder->state_table, state_index, SEEP_MODE_EXACT,
                                      vm->ops->family, vm->release);
   if (recorder->record == NULL) return false;
-  if (vm->ops->unsaved_code != NULL && vm->native_path_count == 0) recorder->record->flags = SEEP_STATE_LINES_SEARCHED;
+  if (vm->ops->unsaved_code != NULL && vm->native_path_count == 0) recorder->record->flags = SEEP_STATE_LINES_SAVED;
   if (!seep_sites_init(&recorder->sites, capture, recorder->record, state_index)) return false;
   seep_table_init(&recorder->rows, SEEP_SEGMENT_ROWS, state_index, sizeof(struct seep_row_record),
                   ROWS_BYTES);
@@ -640,7 +577,6 @@ static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
   recorder->collector_word = 0;
   recorder->sweeping = false;
   recorder->pending.block = 0;
-  recorder->stale = (struct seep_stale_place){0};
   recorder->last_leaf = (struct seep_leaf){0};
   recorder->last_node = SEEP_NODE_EMPTY_STACK;
   recorder->tag_now = seep_tag_of_epoch(recorder->record->epoch_count);

@@ -36,24 +36,8 @@ struct seep_pending {
   uint32_t node;
   uint32_t tag;           /* sampling: the epoch */
   uint32_t string_count;  /* seep_vm_string_count just after the allocation */
-  uintptr_t function;     /* of the leaf frame, when that is a Lua function */
-  uintptr_t frame;        /* the leaf frame */
+  bool is_place_saved;    /* a Lua function made it, at the saved pc as far as is known */
 };
-
-/* The last object whose place was not the saved pc (vm_ops.true_place). */
-struct seep_stale_place {
-  uint64_t leaf_key;      /* as saved; 0: none */
-  uintptr_t frame;
-  uint64_t place;         /* the true one */
-};
-
-/* True places that were asked for lately: the search is done once per place. */
-struct seep_place_cache_entry {
-  uint64_t leaf_key, previous, place;
-  uint32_t kind;          /* type, and target register + 1 */
-  uint32_t code_epoch;
-};
-enum { SEEP_PLACE_CACHE = 256 };
 
 /* While this word is as expected, nothing but the next sample can have happened
  * (sample_call.h). */
@@ -112,8 +96,6 @@ struct seep_recorder {
   uint32_t last_node;
   struct seep_leaf last_leaf;    /* where last_node was found */
   uint64_t last_leaf_key;
-  struct seep_stale_place stale;
-  struct seep_place_cache_entry place_cache[SEEP_PLACE_CACHE];
   struct seep_stack stack;       /* scratch of the walk */
   struct seep_row_cache_entry row_cache[SEEP_ROW_CACHE];
   _Alignas(8) char vm_scratch[SEEP_VM_SCRATCH_BYTES];

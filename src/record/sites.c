@@ -205,10 +205,10 @@ static bool grow_places(struct seep_sites *sites) {
 
 /* The node of a frame that is new, or was described before a prototype was freed. */
 static SEEP_NOINLINE uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
-                                             uint64_t key, uintptr_t handle, uintptr_t function) {
+                                             uint64_t key, uintptr_t handle) {
   if (sites->place_count * 2 >= sites->place_capacity && !grow_places(sites)) return SEEP_NODE_NONE;
   struct seep_place_entry *entry = find_place(sites, parent, key);
-  if (function == 0 && key != SEEP_KEY_TRUNCATED) function = state->vm->ops->function_of(state, key, handle);
+  uintptr_t function = key == SEEP_KEY_TRUNCATED ? 0 : state->vm->ops->function_of(state, key, handle);
   uint32_t frame = describe_frame(sites, state, key, function);
   uint32_t node = frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
   if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
@@ -219,15 +219,14 @@ static SEEP_NOINLINE uint32_t describe_child(struct seep_sites *sites, const str
 }
 
 /* The node of a frame that was called from `parent`. It is described when it is
- * new, or when a prototype was freed since: by `function`, or by the handle of
- * the walk when that is 0. */
+ * new, or when a prototype was freed since. */
 static inline uint32_t child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
-                             uint64_t key, uintptr_t handle, uintptr_t function) {
+                             uint64_t key, uintptr_t handle) {
   if (SEEP_LIKELY(sites->place_capacity != 0)) {
     const struct seep_place_entry *entry = find_place(sites, parent, key);
     if (SEEP_LIKELY(entry->node != 0 && entry->code_epoch == sites->code_epoch)) return entry->node;
   }
-  return describe_child(sites, state, parent, key, handle, function);
+  return describe_child(sites, state, parent, key, handle);
 }
 
 uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
@@ -236,7 +235,7 @@ uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state 
   sites->path_count = from;
   for (uint32_t i = from; i < stack->count; i++) {
     uint32_t at = stack->count - 1 - i;
-    node = child(sites, state, node, stack->keys[at], stack->handles[at], 0);
+    node = child(sites, state, node, stack->keys[at], stack->handles[at]);
     if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
     sites->path_keys[i] = stack->keys[at];
     sites->path_nodes[i] = node;
@@ -249,7 +248,7 @@ uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_sta
                               const struct seep_stack *stack) {
   for (uint32_t i = 0; i < stack->count; i++) {
     if (stack->keys[i] & SEEP_KEY_C) continue;
-    return child(sites, state, SEEP_NODE_EMPTY_STACK, stack->keys[i], stack->handles[i], 0);
+    return child(sites, state, SEEP_NODE_EMPTY_STACK, stack->keys[i], stack->handles[i]);
   }
   return SEEP_NODE_EMPTY_STACK;
 }
@@ -263,12 +262,6 @@ uint32_t seep_sites_leaf_of(struct seep_sites *sites, uint32_t node) {
     return intern_node(sites, SEEP_NODE_EMPTY_STACK, frame_number);
   }
   return SEEP_NODE_EMPTY_STACK;
-}
-
-uint32_t seep_sites_sibling(struct seep_sites *sites, const struct seep_vm_state *state,
-                            uint32_t node, uint64_t key, uintptr_t function) {
-  uint32_t sibling = child(sites, state, seep_sites_node(sites, node)->parent, key, 0, function);
-  return sibling == SEEP_NODE_NONE ? node : sibling;
 }
 
 uint32_t seep_sites_function(struct seep_sites *sites, uint64_t key, const struct seep_frame_info *info) {

@@ -78,11 +78,6 @@ uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_sta
  * SEEP_NODE_NONE when there is no room. */
 uint32_t seep_sites_leaf_of(struct seep_sites *sites, uint32_t node);
 
-/* The node that differs from `node` in its innermost frame: the place `key` in
- * `function` (vm_ops.function_of). `node` itself when there is no room. */
-uint32_t seep_sites_sibling(struct seep_sites *sites, const struct seep_vm_state *state,
-                            uint32_t node, uint64_t key, uintptr_t function);
-
 /* -- Stacks whose frames are told one by one, as the hook modes know them -- */
 
 /* The function record of a frame that somebody described; 0 when there is no

@@ -102,7 +102,7 @@ static json_t *state_object(const struct seep_profile_state *state) {
   seep_json_put(object, "vm", json_string(state->family));
   seep_json_put(object, "release", json_string(state->release));
   seep_json_put(object, "mode", json_string(seep_profile_mode_name(state->mode)));
-  if (state->lines_searched) seep_json_put(object, "lines", json_string("searched"));
+  if (state->lines_saved) seep_json_put(object, "lines", json_string("approximate"));
   seep_json_put(object, "opened", seep_json_integer(state->opened_count));
   seep_json_put(object, "closed", json_boolean(state->closed));
   seep_json_put(object, "totals", totals_object(state, true));

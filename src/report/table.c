@@ -352,11 +352,11 @@ static void print_legend(const struct seep_profile *profile, FILE *out) {
 }
 
 /* A fall-back is named. */
-static void print_searched(const struct seep_profile *profile, FILE *out) {
+static void print_saved(const struct seep_profile *profile, FILE *out) {
   for (uint32_t i = 0; i < profile->state_count; i++) {
-    if (!profile->states[i].lines_searched) continue;
-    fprintf(out, "Lines of new tables%s were searched in the code: calibration did not find where this build of %s "
-                 "keeps its place.\n",
+    if (!profile->states[i].lines_saved) continue;
+    fprintf(out, "Lines marked ~, of new tables%s, can be those of earlier steps of the same function: calibration did not "
+                 "find where this build of %s keeps its place.\n",
             strcmp(profile->states[i].family, "Lua 5.1") == 0 ? " and functions" : "", profile->states[i].release);
     return;
   }
@@ -377,7 +377,7 @@ void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE 
   if (!is_by_hooks(profile) && any_inexact(profile, count)) {
     fputs("~ the line is near: this VM does not say which of some neighbouring instructions allocated.\n", out);
   }
-  print_searched(profile, out);
+  print_saved(profile, out);
   if (profile->totals.dropped > 0) {
     seep_print_count(out, profile->totals.dropped, "allocation", "allocations");
     fputs(" past the limits were charged to their line alone, or are (not recorded).\n", out);

@@ -145,7 +145,7 @@ struct seep_state_record {
 
 /* Lines of instructions that do not save their pc were searched in the code, not
  * read from the VM's registers (vm/native.h): some are marked as inexact. */
-enum seep_state_flags { SEEP_STATE_LINES_SEARCHED = 1 << 0 };
+enum seep_state_flags { SEEP_STATE_LINES_SAVED = 1 << 0 };
 
 /* A state that lua_close ends is frozen with what it held just before; once the
  * program goes on with other states, it is released: what it held is freed. */

@@ -87,79 +87,6 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
   return SEEP_TYPE_BUFFER;
 }
 
-/* lopcodes.h of 5.1: the fields of an instruction. */
-static uint32_t opcode(uint32_t i) { return i & 0x3f; }
-static uint32_t operand_b(uint32_t i) { return i >> 23; }
-static uint32_t operand_c(uint32_t i) { return i >> 14 & 0x1ff; }
-static int32_t operand_sbx(uint32_t i) { return (int32_t)(i >> 14) - 131071; }
-
-/* lvm.c luaV_execute: what wraps in Protect always saves the pc; OP_NEWTABLE and
- * OP_CLOSURE allocate first and save afterwards. A test is followed by a jump
- * that is either taken or skipped. */
-static void flow(const uint32_t *code, uint32_t pc, struct seep_flow *out) {
-  uint32_t i = code[pc];
-  out->next[0] = pc + 1;
-  out->next_count = 1;
-  switch (opcode(i)) {
-    case OP_NEWTABLE: case OP_CLOSURE: out->allocates = true; break;
-    case OP_GETGLOBAL: case OP_GETTABLE: case OP_SETGLOBAL: case OP_SETTABLE: case OP_SELF:
-    case OP_CONCAT: case OP_CALL: out->saves_pc = true; break;
-    case OP_VARARG: out->saves_pc = operand_b(i) == 0; break;
-    case OP_LOADBOOL: out->next[0] = pc + (operand_c(i) ? 2 : 1); break;
-    case OP_SETLIST: out->next[0] = pc + (operand_c(i) == 0 ? 2 : 1); break;
-    case OP_JMP: out->next[0] = pc + 1 + (uint32_t)operand_sbx(i); break;
-    case OP_FORPREP:
-      out->saves_pc = true;
-      out->next[0] = pc + 1 + (uint32_t)operand_sbx(i);
-      break;
-    case OP_FORLOOP: /* once more is likelier than the end */
-      out->next[0] = pc + 1 + (uint32_t)operand_sbx(i);
-      out->next[1] = pc + 1;
-      out->next_count = 2;
-      break;
-    case OP_EQ: case OP_LT: case OP_LE: case OP_TFORLOOP:
-      out->saves_pc = true;
-      /* fall through */
-    case OP_TEST: case OP_TESTSET:
-      out->next[1] = pc + 2;
-      out->next_count = 2;
-      break;
-    case OP_TAILCALL: case OP_RETURN: out->next_count = 0; break;
-    default: break;
-  }
-}
-
-static bool makes_table(const uint32_t *code, uint32_t pc, int32_t register_a) {
-  (void)register_a;
-  return opcode(code[pc]) == OP_NEWTABLE;
-}
-
-static bool makes_closure(const uint32_t *code, uint32_t pc, int32_t register_a) {
-  (void)register_a;
-  return opcode(code[pc]) == OP_CLOSURE;
-}
-
-static bool is_setlist(uint32_t i) { return opcode(i) == OP_SETLIST; }
-
-static bool makes_buffer(uint32_t i) {
-  return opcode(i) == OP_SETTABLE || opcode(i) == OP_SETGLOBAL || opcode(i) == OP_CONCAT;
-}
-
-static const struct seep_puc_code instructions = {
-    .flow = flow, .makes_table = makes_table, .makes_closure = makes_closure,
-    .is_setlist = is_setlist, .makes_buffer = makes_buffer, .line_of = seep_puc_line_by_table};
-
-/* A function's own blocks are tables, closures with their upvalues, and the
- * buffers of tables; strings come from instructions that save the pc. */
-static uint64_t true_place(const struct seep_vm_state *state,
-                           const struct seep_allocation *allocation) {
-  switch (allocation->type) {
-    case SEEP_TYPE_TABLE: case SEEP_TYPE_FUNCTION: case SEEP_TYPE_UPVALUE: case SEEP_TYPE_BUFFER:
-      return seep_puc_true_place(state, &instructions, allocation);
-    default: return allocation->leaf_key;
-  }
-}
-
 SEEP_PUC_DEFINE_UNSAVED_CODE(0x3f, OP_NEWTABLE, OP_SETLIST, OP_CLOSURE)
 
 static const struct seep_vm_ops ops = {
@@ -168,7 +95,6 @@ static const struct seep_vm_ops ops = {
     .unsaved_code = unsaved_code,
     .type_of = type_of,
     .type_of_swept = type_of_swept,
-    .true_place = true_place,
 };
 
 static void fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm) {

@@ -61,98 +61,6 @@ static uint32_t line_by_deltas(const struct seep_image *image,
 
 SEEP_PUC_DEFINE_OPS(traits, line_by_deltas)
 
-/* lopcodes.h of 5.4: the fields of an instruction. */
-static uint32_t opcode(uint32_t i) { return i & 0x7f; }
-static uint32_t operand_a(uint32_t i) { return i >> 7 & 0xff; }
-static uint32_t operand_bx(uint32_t i) { return i >> 15; }
-static int32_t operand_sj(uint32_t i) { return (int32_t)(i >> 7) - 0xffffff; }
-static bool operand_k(uint32_t i) { return (i >> 15 & 1) != 0; }
-
-/* lvm.c luaV_execute: which instructions always save the pc (Protect, halfProtect,
- * savestate, ProtectNT), and where each can go. Arithmetic that succeeds skips
- * the metamethod call behind it. OP_SETLIST allocates, but no object. */
-static void flow(const uint32_t *code, uint32_t pc, struct seep_flow *out) {
-  uint32_t i = code[pc];
-  uint32_t op = opcode(i);
-  out->next[0] = pc + 1;
-  out->next[1] = pc + 2;
-  out->next_count = 1;
-  if (op >= OP_ADDI && op < OP_MMBIN) {
-    out->next_count = 2;
-    return;
-  }
-  switch (op) {
-    case OP_NEWTABLE:
-      out->allocates = true;
-      out->next[0] = pc + 2; /* over its OP_EXTRAARG */
-      break;
-    case OP_MMBIN: case OP_MMBINI: case OP_MMBINK: case OP_LEN: case OP_CONCAT: case OP_CLOSE:
-    case OP_TBC: case OP_CALL: case OP_TFORCALL: case OP_CLOSURE: case OP_VARARG:
-    case OP_VARARGPREP: out->saves_pc = true; break;
-    case OP_LFALSESKIP: case OP_LOADKX: out->next[0] = pc + 2; break;
-    case OP_SETLIST: out->next[0] = pc + (operand_k(i) ? 2 : 1); break;
-    case OP_JMP: out->next[0] = pc + 1 + (uint32_t)operand_sj(i); break;
-    case OP_EQ:
-      out->saves_pc = true;
-      out->next_count = 2;
-      break;
-    case OP_LT: case OP_LE: case OP_EQK: case OP_EQI: case OP_LTI: case OP_LEI: case OP_GTI:
-    case OP_GEI: case OP_TEST: case OP_TESTSET: out->next_count = 2; break;
-    case OP_FORPREP:
-      out->saves_pc = true;
-      out->next[1] = pc + 2 + operand_bx(i);
-      out->next_count = 2;
-      break;
-    case OP_TFORPREP:
-      out->saves_pc = true;
-      out->next[0] = pc + 1 + operand_bx(i);
-      break;
-    case OP_FORLOOP: case OP_TFORLOOP: /* once more is likelier than the end */
-      out->next[0] = pc + 1 - operand_bx(i);
-      out->next[1] = pc + 1;
-      out->next_count = 2;
-      break;
-    case OP_TAILCALL: case OP_RETURN: case OP_RETURN0: case OP_RETURN1: out->next_count = 0; break;
-    default: break;
-  }
-}
-
-static bool makes_table(const uint32_t *code, uint32_t pc, int32_t register_a) {
-  return opcode(code[pc]) == OP_NEWTABLE &&
-         (register_a < 0 || (int32_t)operand_a(code[pc]) == register_a);
-}
-
-static bool is_setlist(uint32_t i) { return opcode(i) == OP_SETLIST; }
-
-static bool makes_buffer(uint32_t i) {
-  return (opcode(i) >= OP_SETTABUP && opcode(i) <= OP_SETFIELD) || opcode(i) == OP_CALL;
-}
-
-static const struct seep_puc_code instructions = {
-    .flow = flow, .makes_table = makes_table, .is_setlist = is_setlist,
-    .makes_buffer = makes_buffer, .line_of = line_by_deltas};
-
-/* A table that a function makes itself comes from OP_NEWTABLE, and so do its
- * first buffers. A buffer behind a call is its call info, or belongs to an open
- * list that is about to be stored; those have different sizes. */
-static uint64_t true_place(const struct seep_vm_state *state,
-                           const struct seep_allocation *allocation) {
-  const struct seep_puc_layout *layout = state->vm->layout;
-  if (allocation->type == SEEP_TYPE_TABLE) return seep_puc_true_place(state, &instructions, allocation);
-  if (allocation->type != SEEP_TYPE_BUFFER) return allocation->leaf_key;
-  if (allocation->previous == 0 && allocation->size_bytes == layout->ci_size) return allocation->leaf_key;
-  return seep_puc_true_place(state, &instructions, allocation);
-}
-
-/* lvm.c OP_NEWTABLE sets L->top to the register behind its target first. */
-static int32_t target_register(const struct seep_vm_state *state, const struct seep_stack *stack) {
-  const struct seep_puc_layout *layout = state->vm->layout;
-  enum { L_TOP = 16 };
-  uintptr_t top = seep_load_pointer(NULL, stack->leaf_thread + L_TOP);
-  uintptr_t function = seep_load_pointer(NULL, stack->leaf_frame + layout->ci_func);
-  return (int32_t)((top - function) / SEEP_PUC_TVALUE_BYTES) - 2;
-}
-
 static bool is_running_stack(const struct seep_vm_state *state, uintptr_t block) {
   return seep_puc_is_running_stack(state->vm->layout, &traits, state, block);
 }
@@ -163,8 +71,6 @@ static const struct seep_vm_ops ops = {
     .family = "Lua 5.4",
     SEEP_PUC_OPS,
     .unsaved_code = unsaved_code,
-    .true_place = true_place,
-    .target_register = target_register,
     .is_running_stack = is_running_stack,
 };
 

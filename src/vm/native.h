@@ -10,10 +10,13 @@
  * same at every call (return addresses, first of all), and the distance of the
  * word that holds the pc.
  *
- * Why a match is a proof: the innermost return address tells which function
- * called the allocator, hence how large its frame is and where the next one
- * must be, and so on outwards; if every return address of the path is in its
- * place, the frames are those of the path, up to luaV_execute, at that call.
+ * Why a match is trusted: the innermost return address tells which call of the
+ * allocator this is, the outermost which call in luaV_execute, at the distance
+ * that the frames of the path between them have. Another way between the same two
+ * calls would need frames of the same size and a return address left over in the
+ * right word; and then the word read for the pc must still point into the running
+ * function's code, at an instruction that comes this way. (The return addresses between
+ * are not compared: doc/decisions.md.)
  *
  * Distances are in words from the *frame*: the address behind the return
  * address of seep_recorder_call, which saves all registers that a callee must
@@ -77,7 +80,7 @@ SEEP_ALWAYS_INLINE uint64_t seep_native_place(const struct seep_vm_state *state,
  * allocator is `entry`: one that shows each call with its frame to
  * seep_native_observe, in the same C function as when it records, and then
  * calls seep_scratch_alloc. Without
- * success vm->native_path_count is 0: places are then searched (puc_flow.h). */
+ * success vm->native_path_count is 0: the saved pc then stands for the right one, marked. */
 void seep_native_learn(const struct seep_lua_api *api, struct seep_vm *vm, seep_lua_alloc *entry);
 
 /* Looks at an allocator call while paths are learned. */

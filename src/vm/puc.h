@@ -8,7 +8,6 @@
 #ifndef SEEP_PUC_H
 #define SEEP_PUC_H
 
-#include "vm/puc_flow.h"
 #include "vm/vm.h"
 
 struct seep_puc_layout {
@@ -305,22 +304,6 @@ void seep_puc_unsaved_code(const struct seep_vm_state *state, uint64_t key, uint
 void seep_puc_describe(const struct seep_image *image, const struct seep_vm_state *state,
                        uint64_t key, uintptr_t proto, seep_puc_line_function *line_of,
                        struct seep_frame_info *out);
-
-/* What a version knows of its instructions, for seep_puc_true_place. */
-struct seep_puc_code {
-  seep_flow_function *flow;
-  /* Whether instruction pc makes an object of `type` in that register (-1: any). */
-  bool (*makes_table)(const uint32_t *code, uint32_t pc, int32_t register_a);
-  bool (*makes_closure)(const uint32_t *code, uint32_t pc, int32_t register_a);
-  bool (*is_setlist)(uint32_t instruction);
-  /* Whether this instruction, having saved the pc, may itself allocate a buffer. */
-  bool (*makes_buffer)(uint32_t instruction);
-  seep_puc_line_function *line_of;
-};
-
-/* vm_ops.true_place: searches the code from the saved pc on (puc_flow.h). */
-uint64_t seep_puc_true_place(const struct seep_vm_state *state, const struct seep_puc_code *code,
-                             const struct seep_allocation *allocation);
 
 /* vm_ops.c_key of all PUC versions. */
 uint64_t seep_puc_c_key(uintptr_t object, uintptr_t function);

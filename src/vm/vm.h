@@ -41,9 +41,6 @@ enum seep_type {
 #define SEEP_KEY_RESUMER (1ULL << 61)   /* this frame resumed the coroutine above it */
 #define SEEP_KEY_INEXACT (1ULL << 60)   /* the line is a guess */
 #define SEEP_KEY_BUILTIN (1ULL << 59)   /* with C: the address is a VM's builtin number */
-/* Only in what vm_ops.true_place returns: the line is right, but which of the
- * line's instructions it was is not known. */
-#define SEEP_KEY_UNCERTAIN (1ULL << 58)
 #define SEEP_KEY_ADDRESS ((1ULL << 48) - 1)
 /* Stands for the frames that a deep stack leaves out. */
 #define SEEP_KEY_TRUNCATED (SEEP_KEY_C | SEEP_KEY_BUILTIN | 0xffffffffULL)
@@ -124,17 +121,6 @@ struct seep_vm_state {
   uint32_t code_epoch;
 };
 
-/* A fresh block made by a Lua function itself, for vm_ops.true_place. */
-struct seep_allocation {
-  uint64_t leaf_key;
-  uintptr_t function;       /* the prototype of the leaf frame */
-  enum seep_type type;
-  size_t size_bytes;
-  int32_t target_register;  /* or -1 */
-  uint64_t previous;        /* the true place of the last object that had the same
-                               leaf key in the same frame; 0: none */
-};
-
 /* A function's code, and the opcodes that allocate without saving the pc. */
 struct seep_unsaved_code {
   const uint32_t *instructions;
@@ -194,20 +180,10 @@ struct seep_vm_ops {
    * upvalues without a tag): the better type. NULL elsewhere. */
   enum seep_type (*refine_buffer)(uint64_t leaf_key, size_t size_bytes);
 
-  /* The place at which a fresh block was allocated by a Lua function itself, if
-   * the saved pc may be that of an earlier instruction: the leaf key with the
-   * right place in it, or with SEEP_KEY_INEXACT when that cannot be told: for
-   * builds without native paths. NULL where the saved pc is always right. */
-  uint64_t (*true_place)(const struct seep_vm_state *state, const struct seep_allocation *allocation);
-
   /* The code of a Lua frame of the last walk and which of its instructions
    * allocate without saving the pc. NULL where none does. Hot. */
   void (*unsaved_code)(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
                        struct seep_unsaved_code *out);
-
-  /* The register that the allocating instruction writes, as far as the VM shows
-   * it at that moment, else -1. NULL where it never does. */
-  int32_t (*target_register)(const struct seep_vm_state *state, const struct seep_stack *stack);
 
   /* The stack of Lua values of the running thread or its resumers is at
    * `block`: while it is resized no frame may be read (5.4.5 and later). NULL
