@@ -110,4 +110,8 @@ void seep_report_leaks_summary(const struct seep_profile *profile, const struct 
     fprintf(out, "\n      %s\n", finding->evidence);
     print_held(finding, 1, "      ", out);
   }
+  if (findings->leak_count <= SUMMARY_CLAIMS) return;
+  fputs("and ", out);
+  seep_print_count(out, findings->leak_count - SUMMARY_CLAIMS, "more line", "more lines");
+  fputs(": seepline leaks FILE\n", out);
 }
