@@ -98,7 +98,7 @@ sub compare_saved {
         env => {SEEP_TRUTH_LIBRARY => $library, SEEP_TRUTH_OUT => undef});
     my ($truth, $answer) = (truth_of($vm, $script), show_json($capture, '--by', 'line'));
     return fail("$name: $result->{err}") unless $truth && $answer;
-    my %unsure = map { $_->{exact} ? () : ("$_->{file}:$_->{line}" => $_->{growth_bytes}) } @{$answer->{sites}};
+    my %unsure = map { $_->{exact} ? () : ("$_->{file}:$_->{line}" => $_->{alloc_bytes}) } @{$answer->{sites}};
     my @wrong = grep { !exists $unsure{$_->{place}} } differences($script, $truth, $answer);
     my @too_much = grep { $_->{ours} > $_->{truth} } @wrong;
     is(scalar @too_much, 0, "$name: no exact line has too much") or diag(join "\n", map { shown($script, $_) } @too_much);
