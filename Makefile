@@ -89,19 +89,20 @@ $(BUILD)/bench/measure: bench/measure.c
 	$(call say,compile)
 	$(Q)$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
 
-$(BUILD)/bench/heap: bench/heap.c $(call object,$(wildcard src/base/*.c) $(filter src/heap/% src/vm/%,$(COMMAND_SOURCES)))
+$(BUILD)/bench/heap: bench/heap.c bench/made_up_heap.c bench/made_up_heap.h $(filter-out $(BUILD)/obj/cli/%,$(call object,$(COMMAND_SOURCES)))
 	@mkdir -p $(@D)
 	$(call say,compile)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(COMMAND_LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) -Ibench $(LDFLAGS_ALL) -o $@ $(filter %.c %.o,$^) $(COMMAND_LIBS)
 
 include test/test.mk
 
-bench: all
+bench: bench-run bench-heap
+bench-run: all
 	bench/run $(BENCH_OPTIONS)
 
-# Objects per second and bytes per object on a heap that is made up: BENCH_OBJECTS of them.
-bench-heap: $(BUILD)/bench/heap
-	$(BUILD)/bench/heap $(or $(BENCH_OBJECTS),10000000) $(BUILD)/bench/heap.seep
+# Objects per second, bytes per object and pauses, of BENCH_OBJECTS objects.
+bench-heap: all
+	bench/heap-run $(if $(BENCH_OBJECTS),--objects $(BENCH_OBJECTS)) $(filter --quick,$(BENCH_OPTIONS)) $(BENCH_HEAP_OPTIONS)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/seepline
@@ -124,11 +125,11 @@ help:
 	@echo 'make check-sampling  what mode sample estimates, in a thousand runs'
 	@echo 'make check-valgrind  the tests under valgrind'
 	@echo 'make verdict       precision and recall of `leaks`, see test/verdict/README.md'
-	@echo 'make bench         what recording costs; BENCH_OPTIONS="--quick" and others, see bench/README.md'
-	@echo 'make bench-heap    what the heap graph costs; BENCH_OBJECTS=10000000'
+	@echo 'make bench         what recording costs; BENCH_OPTIONS="--quick" and others, see bench/README.md; then'
+	@echo 'make bench-heap    what reading a heap costs; BENCH_OBJECTS=10000000, BENCH_HEAP_OPTIONS="--lua lua5.4"'
 	@echo 'make install       PREFIX=/usr/local DESTDIR='
 	@echo 'make clean'
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all bench bench-heap install clean help
+.PHONY: all bench bench-run bench-heap install clean help

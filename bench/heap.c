@@ -1,206 +1,140 @@
-/* A heap of millions of objects, made up, and what the graph's algorithms do with
- * it: objects per second and bytes per object. See bench/README.md.
+/* What reading and analysing one heap costs: figures for bench/heap-run.
  *
- * The shape is that of a server's heap: sessions in a table by string key, each
- * with a record, strings, a list of events (each refers to the next and to its
- * session), a closure with an upvalue, a cache with weak values; objects that
- * were made together lie together, some places were used again out of order. */
+ *   heap process PID FILE       the largest state of a running process
+ *   heap made-up OBJECTS FILE   a heap that is made up (made_up_heap.h)
+ *
+ * Takes a graph and does with it what `seepline snapshot` and `heap` do; FILE is written and removed. Prints lines
+ * "name value": times are CPU seconds of this process, since the machine may have others to run; sizes are bytes. A
+ * peak is the largest resident size up to then. Ends with 1, and a line on stderr, when something failed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "heap/dominators.h"
-#include "heap/graph_build.h"
-#include "heap/groups.h"
-#include "heap/paths.h"
-#include "heap/snapshot.h"
+#include "base/clock.h"
+#include "heap/view.h"
+#include "made_up_heap.h"
+#include "reach/take_heap.h"
 
-enum { EVENTS = 12, OBJECTS_PER_SESSION = 8 + 2 * EVENTS };
+static void say_count(const char *name, uint64_t value) { printf("%s %llu\n", name, (unsigned long long)value); }
+static void say_seconds(const char *name, uint64_t ns) { printf("%s %.6f\n", name, (double)ns / 1e9); }
 
-struct maker {
-  struct seep_graph_builder builder;
-  uint64_t *place;      /* of object i */
-  uint64_t object, objects;
-  uint64_t key[16];     /* addresses of the strings that all share */
-  uint64_t random;
-};
+static void say_since(const char *name, uint64_t from_ns) { say_seconds(name, seep_clock_cpu_ns() - from_ns); }
 
-static uint64_t next_random(struct maker *maker) {
-  uint64_t x = maker->random += 0x9e3779b97f4a7c15ULL;
-  return seep_mix64(x);
-}
-
-/* Places in the order of allocation, a tenth of them exchanged with others. */
-static void make_places(struct maker *maker) {
-  uint64_t at = 0x7f1200000010ULL;
-  maker->place = malloc((maker->objects + 1) * sizeof *maker->place);
-  if (maker->place == NULL) exit(1);
-  for (uint64_t i = 0; i <= maker->objects; i++) {
-    maker->place[i] = at;
-    at += 32 + 16 * (next_random(maker) % 6);
-  }
-  for (uint64_t i = 0; i < maker->objects / 20; i++) {
-    uint64_t a = next_random(maker) % maker->objects, b = next_random(maker) % maker->objects;
-    uint64_t place = maker->place[a];
-    maker->place[a] = maker->place[b];
-    maker->place[b] = place;
-  }
-}
-
-static uint64_t place(const struct maker *maker, uint64_t object) {
-  return maker->place[object < maker->objects ? object : maker->objects];
-}
-
-static void field(struct maker *maker, uint32_t from, uint32_t key, uint64_t target) {
-  seep_graph_builder_edge(&maker->builder, from, target, SEEP_EDGE_FIELD, maker->key[key]);
-}
-
-static void string(struct maker *maker, uint64_t address, const char *format, uint64_t number) {
-  char text[40];
-  int length = snprintf(text, sizeof text, format, (unsigned long long)number);
-  uint32_t info = seep_graph_builder_string(&maker->builder, text, (size_t)length);
-  seep_graph_builder_node(&maker->builder, address, SEEP_NODE_STRING, 25 + (uint64_t)length, info, 0);
-}
-
-static uint32_t table(struct maker *maker, uint64_t address, uint32_t fields) {
-  struct seep_graph_shape shape = {.hash_capacity = 4, .hash_used = fields, .slack_bytes = 40 * (4 - fields)};
-  return seep_graph_builder_node(&maker->builder, address, SEEP_NODE_TABLE, 56 + 40 * 4,
-                                 seep_graph_builder_shape(&maker->builder, &shape), 0);
-}
-
-/* Session i: its record is object i * OBJECTS_PER_SESSION. Nodes come as the VM links them, last made first. */
-static void make_session(struct maker *maker, uint64_t session) {
-  uint64_t first = session * OBJECTS_PER_SESSION;
-  for (int i = EVENTS - 1; i >= 0; i--) {
-    uint64_t event = first + 8 + 2 * (uint64_t)i;
-    string(maker, place(maker, event + 1), "event text %llu", event * 7919);
-    uint32_t node = table(maker, place(maker, event), 4);
-    if (i + 1 < EVENTS) field(maker, node, 0, place(maker, event + 2));
-    field(maker, node, 1, place(maker, first));
-    field(maker, node, 2, place(maker, event + 1));
-    field(maker, node, 3, place(maker, next_random(maker) % maker->objects));
-  }
-  uint32_t cache =
-      seep_graph_builder_node(&maker->builder, place(maker, first + 7), SEEP_NODE_TABLE, 56, 0, SEEP_NODE_WEAK_TABLE);
-  for (uint64_t i = 0; i < 4; i++) {
-    seep_graph_builder_edge(&maker->builder, cache, place(maker, first + 8 + 4 * i), SEEP_EDGE_INDEX | SEEP_EDGE_WEAK,
-                            i + 1);
-  }
-  uint32_t upvalue = seep_graph_builder_node(&maker->builder, place(maker, first + 6), SEEP_NODE_UPVALUE, 40, 0, 0);
-  seep_graph_builder_edge(&maker->builder, upvalue, place(maker, first), SEEP_EDGE_UPVALUE_VALUE, 0);
-  uint32_t closure =
-      seep_graph_builder_node(&maker->builder, place(maker, first + 5), SEEP_NODE_LUA_FUNCTION, 40, 0, 0);
-  seep_graph_builder_edge(&maker->builder, closure, place(maker, first + 6), SEEP_EDGE_UPVALUE, 0);
-  string(maker, place(maker, first + 4), "user-%llu@example.org", session);
-  string(maker, place(maker, first + 3), "name %llu", session);
-  string(maker, place(maker, first + 2), "session:%llu", session);
-  uint32_t list = table(maker, place(maker, first + 1), 1);
-  seep_graph_builder_edge(&maker->builder, list, place(maker, first + 8), SEEP_EDGE_INDEX, 1);
-  uint32_t record = table(maker, place(maker, first), 4);
-  for (uint32_t i = 1; i <= 7; i++) {
-    if (i != 2 && i != 6) field(maker, record, 3 + i, place(maker, first + i));
-  }
-}
-
-static void make_heap(struct maker *maker) {
-  uint64_t sessions = maker->objects / OBJECTS_PER_SESSION, end = place(maker, maker->objects) + 4096;
-  for (uint32_t i = 0; i < 16; i++) maker->key[i] = end + 64 * i;
-  seep_graph_builder_init(&maker->builder, "state 1", "Lua 5.4", "made up");
-  seep_graph_builder_edge(&maker->builder, SEEP_NODE_ROOT, end + 2048, SEEP_EDGE_REGISTRY, 0);
-  for (uint64_t i = sessions; i-- > 0;) make_session(maker, i);
-  for (uint32_t i = 0; i < 16; i++) string(maker, maker->key[i], "key %llu", i);
-  uint32_t all = table(maker, end + 2048, 0);
-  for (uint64_t i = 0; i < sessions; i++) {
-    uint64_t first = i * OBJECTS_PER_SESSION;
-    seep_graph_builder_edge(&maker->builder, all, place(maker, first), SEEP_EDGE_FIELD, place(maker, first + 2));
-  }
-}
-
-/* Of this process alone: the machine may have others to run. */
-static double cpu_seconds(void) {
+static void say_peak(const char *name) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  say_count(name, (uint64_t)usage.ru_maxrss * 1024);
 }
 
-static double peak_mb(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)usage.ru_maxrss / 1024;
+/* -- Steps ---------------------------------------------------------------------------- */
+
+static bool analyse(const struct seep_graph *graph) {
+  struct seep_heap_view view = {.graph = graph};
+  uint64_t from_ns = seep_clock_cpu_ns();
+  if (!seep_dominators_compute(graph, &view.dominators)) return false;
+  say_since("dominators_s", from_ns);
+  from_ns = seep_clock_cpu_ns();
+  bool done = seep_paths_build(graph, SEEP_NODE_NONE, &view.paths);
+  if (done) {
+    say_since("paths_s", from_ns);
+    from_ns = seep_clock_cpu_ns();
+    done = seep_groups_build(&view.paths, &view.dominators, &view.groups);
+    if (done) say_since("groups_s", from_ns);
+  }
+  seep_heap_view_free(&view);
+  return done;
 }
 
-static void report(const char *what, double seconds, uint64_t objects) {
-  printf("%-34s %8.2f CPU s %8.2f million objects/s   peak %.0f bytes an object\n", what, seconds,
-         (double)objects / seconds / 1e6, peak_mb() * 1024 * 1024 / (double)objects);
-}
-
-static void group(const struct seep_graph *graph, const struct seep_dominators *dominators, uint64_t objects) {
-  struct seep_paths paths;
-  struct seep_groups groups;
-  double start = cpu_seconds();
-  if (!seep_paths_build(graph, SEEP_NODE_NONE, &paths)) exit(1);
-  report("shortest paths to all", cpu_seconds() - start, objects);
-  start = cpu_seconds();
-  if (!seep_groups_build(&paths, dominators, &groups)) exit(1);
-  report("groups of alike objects", cpu_seconds() - start, objects);
-  seep_groups_free(&groups);
-  seep_paths_free(&paths);
-}
-
-static bool write_and_read(const char *path, const struct seep_graph *graph, uint64_t objects) {
-  struct seep_snapshot_info info = {.pid = 1};
-  struct seep_snapshot snapshot;
+static bool write_file(const char *path, const struct seep_snapshot *snapshot) {
   struct seep_error error = {{0}};
   struct stat status;
-  double start = cpu_seconds();
-  if (seep_snapshot_write(path, &info, graph, 1, &error) == SEEP_OK && stat(path, &status) == 0) {
-    report("writing the snapshot file", cpu_seconds() - start, objects);
-    printf("%-34s %8.1f bytes an object\n", "the snapshot file", (double)status.st_size / (double)objects);
-    start = cpu_seconds();
-    if (seep_snapshot_read(path, &snapshot, &error) == SEEP_OK) {
-      report("reading it", cpu_seconds() - start, objects);
-      seep_snapshot_free(&snapshot);
-      unlink(path);
-      return true;
-    }
+  uint64_t from_ns = seep_clock_cpu_ns();
+  if (seep_snapshot_write(path, &snapshot->info, snapshot->graphs, 1, &error) != SEEP_OK) {
+    fprintf(stderr, "%s\n", error.text);
+    return false;
   }
-  fprintf(stderr, "%s\n", error.text);
-  return false;
+  say_since("write_s", from_ns);
+  if (stat(path, &status) != 0) return false;
+  say_count("file_bytes", (uint64_t)status.st_size);
+  return true;
+}
+
+/* What `seepline heap FILE` does. */
+static bool read_file(const char *path) {
+  struct seep_snapshot snapshot;
+  struct seep_error error = {{0}};
+  uint64_t from_ns = seep_clock_cpu_ns();
+  if (seep_snapshot_read(path, &snapshot, &error) != SEEP_OK) {
+    fprintf(stderr, "%s\n", error.text);
+    return false;
+  }
+  say_since("read_back_s", from_ns);
+  bool done = analyse(&snapshot.graphs[0]);
+  seep_snapshot_free(&snapshot);
+  return done;
+}
+
+/* In a process of its own, whose peak is of this alone. */
+static bool read_file_apart(const char *path) {
+  int status;
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    bool done = read_file(path);
+    if (done) say_peak("analysis_bytes");
+    fflush(stdout);
+    _exit(done ? 0 : 1);
+  }
+  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* -- Where a graph comes from ----------------------------------------------------------- */
+
+static bool take_process(const char *pid, struct seep_taken_heap *out) {
+  struct seep_error error = {{0}};
+  if (seep_take_process_heap(atoi(pid), (struct seep_frozen_copy){0}, out, &error) != SEEP_OK) {
+    fprintf(stderr, "%s\n", error.text);
+    return false;
+  }
+  say_seconds("search_s", out->cost.search_cpu_ns);
+  say_seconds("explore_s", out->cost.explore_cpu_ns);
+  say_seconds("graph_s", out->cost.read_cpu_ns);
+  say_seconds("pause_s", out->snapshot.info.pause_ns);
+  say_count("copied_bytes", out->cost.copied_bytes);
+  say_count("heap_bytes", out->snapshot.graphs[0].state_bytes);
+  return true;
+}
+
+static bool make_up(const char *objects, struct seep_taken_heap *out) {
+  uint64_t resolve_cpu_ns;
+  *out = (struct seep_taken_heap){.snapshot.graphs = calloc(1, sizeof *out->snapshot.graphs)};
+  if (out->snapshot.graphs == NULL) return false;
+  if (!make_up_heap(strtoull(objects, NULL, 10), out->snapshot.graphs, &resolve_cpu_ns)) return false;
+  out->snapshot.graph_count = 1;
+  say_seconds("resolve_s", resolve_cpu_ns);
+  say_count("heap_bytes", seep_graph_bytes(out->snapshot.graphs));
+  return true;
 }
 
 int main(int argc, char **argv) {
-  struct maker maker = {.objects = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000000, .random = 1};
-  struct seep_graph graph;
-  struct seep_dominators dominators;
-  struct seep_error error;
-  maker.objects -= maker.objects % OBJECTS_PER_SESSION;
-  if (maker.objects == 0) return 2;
-  make_places(&maker);
-  double start = cpu_seconds();
-  make_heap(&maker);
-  double added = cpu_seconds() - start;
-  free(maker.place);
-  uint64_t state_bytes = 0;
-  start = cpu_seconds();
-  if (seep_graph_builder_finish(&maker.builder, &(struct seep_graph_mark_addresses){0}, state_bytes, &graph, &error) !=
-      SEEP_OK) {
-    fprintf(stderr, "%s\n", error.text);
-    return 1;
+  struct seep_taken_heap taken;
+  if (argc != 4) {
+    fputs("usage: heap process PID FILE | heap made-up OBJECTS FILE\n", stderr);
+    return 2;
   }
-  double finished = cpu_seconds() - start;
-  printf("%u objects, %u references, %.0f MB\n", graph.node_count, graph.edge_count, (double)graph.object_bytes / 1e6);
-  report("adding objects and references", added, maker.objects);
-  report("resolving, reachability", finished, maker.objects);
-  start = cpu_seconds();
-  if (!seep_dominators_compute(&graph, &dominators)) return 1;
-  report("dominators and retained sizes", cpu_seconds() - start, maker.objects);
-  group(&graph, &dominators, maker.objects);
-  seep_dominators_free(&dominators);
-  if (argc > 2 && !write_and_read(argv[2], &graph, maker.objects)) return 1;
-  seep_graph_free(&graph);
-  return 0;
+  seep_pages_prefer_large(); /* as the command does */
+  bool done = strcmp(argv[1], "process") == 0 ? take_process(argv[2], &taken) : make_up(argv[2], &taken);
+  if (!done) return 1;
+  say_count("objects", taken.snapshot.graphs[0].node_count - 1);
+  say_count("references", taken.snapshot.graphs[0].edge_count);
+  say_peak("take_peak_bytes");
+  done = write_file(argv[3], &taken.snapshot);
+  seep_taken_heap_free(&taken);
+  done = done && read_file_apart(argv[3]);
+  unlink(argv[3]);
+  return done ? 0 : 1;
 }

@@ -8,6 +8,10 @@
 
 #include "base/base.h"
 
+/* Large mappings that are made or grown from now on are of huge pages where the kernel has any: a heap of millions
+ * of objects is otherwise half a million page faults. For processes of our own: in a program its memory would grow. */
+void seep_pages_prefer_large(void);
+
 /* Maps at least `size_bytes` of zeroed memory; NULL when there is none.
  * Keeps errno as it was. */
 void *seep_pages_map(size_t size_bytes);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "cli/verb.h"
 
 static const struct seep_verb verbs[] = {
@@ -88,6 +89,7 @@ int main(int argc, char **argv) {
     puts("seepline " SEEP_VERSION);
     return SEEP_DONE;
   }
+  seep_pages_prefer_large();
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(verbs); i++) {
     if (strcmp(argv[1], verbs[i].name) == 0) return verbs[i].run(&verbs[i], argc - 1, argv + 1);
   }

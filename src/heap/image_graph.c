@@ -61,25 +61,49 @@ static void name_release(const struct seep_heap_state *state, const char *releas
   }
 }
 
-enum seep_status seep_image_graph_read(struct seep_image *image, const struct seep_heap_state *state, const char *name,
-                                       const char *release, struct seep_image_graph *out, struct seep_error *error) {
+/* While the image is still there. */
+static bool ask_rows(const struct seep_image_reading *reading, const struct seep_graph_builder *builder,
+                     uint32_t **out) {
+  const uint64_t *addresses = builder->addresses.items;
+  const uint8_t *kinds = builder->kinds.items;
+  uint32_t count = builder->graph.node_count, *rows = seep_pages_map(count * sizeof *rows);
+  if (rows == NULL) return false;
+  for (uint32_t node = 1; node < count; node++) {
+    rows[node] = reading->row_of(reading->context, addresses[node], kinds[node]);
+  }
+  *out = rows;
+  return true;
+}
+
+enum seep_status seep_image_graph_read(struct seep_image *image, const struct seep_heap_state *state,
+                                       const struct seep_image_reading *reading, struct seep_image_graph *out,
+                                       struct seep_error *error) {
   struct building building = {.sink = building_sink};
+  struct seep_graph_builder *builder = &building.builder;
   struct seep_heap_found found;
+  struct seep_image_graph result = {.rows = NULL};
   char text[48];
-  name_release(state, release, text, sizeof text);
-  seep_graph_builder_init(&building.builder, name, seep_heap_vm_family(state->vm), text);
+  name_release(state, reading->release, text, sizeof text);
+  seep_graph_builder_init(builder, reading->name, seep_heap_vm_family(state->vm), text);
   enum seep_status status = seep_heap_read(image, state, &building.sink, &found, error);
+  if (status == SEEP_OK && reading->row_of != NULL && !ask_rows(reading, builder, &result.rows)) {
+    status = seep_error_set(error, SEEP_E_MEMORY, "there is no memory for who made the objects");
+  }
   if (status != SEEP_OK) {
-    seep_graph_builder_free(&building.builder);
+    seep_graph_builder_free(builder);
     return status;
   }
+  if (reading->is_last && image->release != NULL) image->release(image);
   if (found.found_bytes != found.state_bytes) {
     add_ledger(&building.sink, "in flight", (int64_t)(found.state_bytes - found.found_bytes));
   }
   struct seep_graph_mark_addresses marks = {.globals = found.globals, .registry = found.registry,
                                             .main_thread = found.main_thread, .loaded = found.loaded};
-  struct seep_image_graph result = {.damage_count = found.damage_count, .damage = found.damage};
-  status = seep_graph_builder_finish(&building.builder, &marks, found.state_bytes, &result.graph, error);
+  result.damage_count = found.damage_count;
+  result.damage = found.damage;
+  size_t rows_bytes = builder->graph.node_count * sizeof *result.rows;
+  status = seep_graph_builder_finish(builder, &marks, found.state_bytes, &result.graph, error);
   if (status == SEEP_OK) *out = result;
+  else if (result.rows != NULL) seep_pages_unmap(result.rows, rows_bytes);
   return status;
 }

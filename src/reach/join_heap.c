@@ -49,6 +49,10 @@ uint32_t seep_join_object_row(struct seep_join *join, uint64_t address, uint8_t 
   return row == 0 && kind == SEEP_NODE_THREAD ? seep_join_row(join, address - THREAD_EXTRA_BYTES) : row;
 }
 
+uint32_t seep_join_row_of(void *join, uint64_t address, uint8_t kind) {
+  return seep_join_object_row(join, address, kind);
+}
+
 /* -- Rows in words --------------------------------------------------------------------------- */
 
 /* The innermost Lua frame of a row's stack, or what stands for a stack without one; NULL when the row is none. */
@@ -90,7 +94,7 @@ static size_t show_file(const struct seep_reader *reader, uint32_t state, const 
 /* -- Sites -------------------------------------------------------------------------------------- */
 
 struct joiner {
-  struct seep_join *join;
+  const struct seep_join *join;
   const struct seep_reader *reader;
   struct seep_graph *graph;
   struct seep_map sites;  /* row to site */
@@ -109,21 +113,21 @@ static uint32_t site_of_row(struct joiner *joiner, uint32_t row) {
   return seep_map_put(&joiner->sites, row, 0, site) ? site : 0;
 }
 
-static void set_sites(struct joiner *joiner) {
+static void set_sites(struct joiner *joiner, const uint32_t *rows) {
   struct seep_graph *graph = joiner->graph;
   for (uint32_t node = 1; node < graph->node_count; node++) {
-    uint32_t row = seep_join_object_row(joiner->join, graph->address[node], graph->kind[node]);
-    if (row != 0) graph->site[node] = site_of_row(joiner, row);
+    if (rows[node] != 0) graph->site[node] = site_of_row(joiner, rows[node]);
   }
 }
 
-void seep_join_graph(struct seep_join *join, pid_t pid, struct seep_graph *graph, uint64_t *run_id) {
+void seep_join_graph(const struct seep_join *join, pid_t pid, const uint32_t *rows, struct seep_graph *graph,
+                     uint64_t *run_id) {
   char path[PATH_MAX];
   struct seep_reader *reader;
   if (!seep_process_mapped_capture(pid, path) || seep_reader_open(path, &reader, NULL) != SEEP_OK) return;
   struct joiner joiner = {.join = join, .reader = reader, .graph = graph};
   if (join->state < seep_reader_state_count(reader) && seep_graph_begin_sites(graph)) {
-    set_sites(&joiner);
+    set_sites(&joiner, rows);
     *run_id = seep_reader_header(reader)->run_id;
   }
   seep_map_clear(&joiner.sites);

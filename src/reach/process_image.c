@@ -184,6 +184,7 @@ static void copy_batch(struct batch *batch) {
                                    batch->remote + at, (unsigned long)(batch->count - at), 0);
     if (got < 0) {
       if (errno != EFAULT) batch->failure = errno;
+      if (errno == ESRCH) batch->image->has_gone = true;
       got = 0;
     }
     batch->image->copied_bytes += (uint64_t)got;
@@ -256,6 +257,19 @@ static const void *fetch(struct seep_image *base, const struct seep_segment *seg
   return segment->bytes + (address - segment->begin);
 }
 
+/* seep_image.release: what was asked for stays asked for. */
+static void release(struct seep_image *base) {
+  struct seep_process_image *image = own(base);
+  for (uint32_t i = 0; i < image->window_count; i++) {
+    struct seep_window *window = &image->windows[i];
+    madvise(window->bytes + window->low * SEEP_CHUNK_BYTES, (window->high - window->low) * SEEP_CHUNK_BYTES,
+            MADV_DONTNEED);
+    for (size_t c = window->low; c < window->high; c++) {
+      if (window->present[c] == SEEP_CHUNK_PRESENT) window->present[c] = CHUNK_WANTED;
+    }
+  }
+}
+
 /* -- Opening -------------------------------------------------------------------------- */
 
 static enum seep_status try_reading(struct seep_process_image *image, struct seep_error *error) {
@@ -272,7 +286,8 @@ static enum seep_status try_reading(struct seep_process_image *image, struct see
 }
 
 enum seep_status seep_process_image_open(pid_t pid, struct seep_process_image *image, struct seep_error *error) {
-  *image = (struct seep_process_image){.image = {.read = seep_image_read_segments, .fetch = fetch}, .pid = pid};
+  *image = (struct seep_process_image){
+      .image = {.read = seep_image_read_segments, .fetch = fetch, .release = release}, .pid = pid};
   enum seep_status status = read_maps(image, error);
   if (status == SEEP_OK && !open_windows(image)) {
     status = seep_error_set(error, SEEP_E_MEMORY, "no room for an image of process %d", (int)pid);

@@ -33,6 +33,7 @@ struct seep_window {
 struct seep_process_image {
   struct seep_image image;        /* first */
   pid_t pid;
+  bool has_gone;                  /* a copy failed because the process has ended */
   bool frozen;                    /* what is there is one moment, and nothing more is copied */
   struct seep_array segments;     /* struct seep_segment */
   struct seep_window windows[SEEP_WINDOWS_MAX];

@@ -26,6 +26,7 @@ struct states {
   struct seep_image *image;
   struct seep_heap_state found[SEEP_SNAPSHOT_STATES_MAX];
   uint32_t count;
+  uint32_t torn;     /* how many of them do not look like states at this moment, and still are */
   pid_t pid;         /* of a process; 0: a core */
   bool is_copy;      /* that stands still: what is torn stays so */
   uintptr_t anchor;  /* of a recorder in it (join_heap.h), or 0 */
@@ -38,8 +39,8 @@ static bool take_candidate(void *context, uintptr_t address) {
   return states->count < SEEP_SNAPSHOT_STATES_MAX;
 }
 
-/* In a process that runs, what is read at different moments need not agree, memory is mapped meanwhile, and a state may be
- * in the middle of something: if it may be one, it is looked at again, for a quarter of a second if need be. */
+/* In a process that runs, what is read at different moments need not agree, memory is mapped meanwhile, and a state may
+ * be in the middle of something: if it may be one, it is looked at again, for a quarter of a second if need be. */
 static bool take_running_candidate(struct seep_process_image *image, struct states *states, uintptr_t address) {
   enum { LOOKS_MAX = 50, WAIT_NS = 5000000 };
   uint32_t before = states->count;
@@ -145,28 +146,43 @@ static void drop_graphs(struct seep_taken_heap *taken) {
   taken->damage = NULL;
 }
 
-static void join_recording(struct states *states, uint32_t index, struct seep_graph *graph, uint64_t *run_id) {
+/* Adds the graph of a state, and who made its objects where that is recorded. */
+static enum seep_status read_graph(struct states *states, uint32_t index, const struct seep_releases *releases,
+                                   struct seep_taken_heap *taken, struct seep_error *error) {
+  const struct seep_heap_state *state = &states->found[index];
+  struct seep_snapshot *snapshot = &taken->snapshot;
+  struct seep_image_graph read;
   struct seep_join join;
-  if (states->anchor == 0 || !seep_join_open(states->image, states->anchor, states->found[index].global, &join)) return;
-  seep_join_graph(&join, states->pid, graph, run_id);
+  char name[32];
+  snprintf(name, sizeof name, "state %u", snapshot->graph_count + 1);
+  bool is_joined = states->anchor != 0 && seep_join_open(states->image, states->anchor, state->global, &join);
+  struct seep_image_reading reading = {.name = name, .is_last = index + 1 == states->count,
+                                       .release = seep_release_of(releases, seep_heap_vm_family(state->vm)),
+                                       .row_of = is_joined ? seep_join_row_of : NULL, .context = &join};
+  enum seep_status status = seep_image_graph_read(states->image, state, &reading, &read, error);
+  if (status != SEEP_OK) return status;
+  if (is_joined) {
+    seep_join_graph(&join, states->pid, read.rows, &read.graph, &snapshot->info.run_id);
+    seep_pages_unmap(read.rows, read.graph.node_count * sizeof *read.rows);
+  }
+  snapshot->graphs[snapshot->graph_count++] = read.graph;
+  if (taken->damage == NULL) taken->damage = read.damage;
+  taken->damage_count += read.damage_count;
+  return SEEP_OK;
 }
 
-/* A state that has been closed meanwhile is left out. */
+/* A state that has been closed meanwhile is left out. One that is about to link a new object, say, is there all the same
+ * (5.1: the newest object has no type yet). */
 static enum seep_status read_graphs(struct states *states, const struct seep_releases *releases,
                                     struct seep_taken_heap *taken, struct seep_error *error) {
+  uint64_t from_ns = seep_clock_cpu_ns();
+  states->torn = 0;
   for (uint32_t i = 0; i < states->count; i++) {
-    struct seep_image_graph read;
-    char name[32];
-    snprintf(name, sizeof name, "state %u", taken->snapshot.graph_count + 1);
-    const char *release = seep_release_of(releases, seep_heap_vm_family(states->found[i].vm));
-    enum seep_status status = seep_image_graph_read(states->image, &states->found[i], name, release, &read, error);
-    if (status == SEEP_E_FORMAT) continue;
-    if (status != SEEP_OK) return status;
-    join_recording(states, i, &read.graph, &taken->snapshot.info.run_id);
-    taken->snapshot.graphs[taken->snapshot.graph_count++] = read.graph;
-    if (taken->damage == NULL) taken->damage = read.damage;
-    taken->damage_count += read.damage_count;
+    enum seep_status status = read_graph(states, i, releases, taken, error);
+    if (status != SEEP_OK && status != SEEP_E_FORMAT) return status;
+    if (status == SEEP_E_FORMAT) states->torn += seep_heap_is_there(states->image, &states->found[i]);
   }
+  taken->cost.read_cpu_ns = seep_clock_cpu_ns() - from_ns;
   if (taken->snapshot.graph_count > 0) return SEEP_OK;
   return seep_error_set(error, SEEP_E_NOT_FOUND,
                         "the program closed its Lua states, ended, or turned into another one meanwhile");
@@ -227,10 +243,10 @@ static enum seep_status explore(struct seep_process_image *image, struct states 
   return SEEP_OK;
 }
 
-/* Whether a state was met in the middle of an operation that tears what hangs together (a string table or a stack that is
- * being moved): something leads nowhere. An object that is merely not linked yet does no such harm. */
-static bool is_torn(const struct seep_taken_heap *taken) {
-  bool torn = taken->damage_count > 0;
+/* Whether a state was met in the middle of an operation that tears what hangs together (a string table or a stack that
+ * is being moved): something leads nowhere. An object that is merely not linked yet does no such harm. */
+static bool is_torn(const struct states *states, const struct seep_taken_heap *taken) {
+  bool torn = taken->damage_count > 0 || states->torn > 0;
   for (uint32_t i = 0; i < taken->snapshot.graph_count; i++) torn |= taken->snapshot.graphs[i].dropped_edges > 0;
   return torn;
 }
@@ -244,16 +260,32 @@ static enum seep_status freeze_and_read(struct seep_process_image *image, struct
   enum { FREEZES_MAX = 5, TORN_MAX = 2, TORN_WAIT_NS = 20000000 };
   for (int torn = 0;;) {
     bool last = ++taken->freezes >= FREEZES_MAX;
+    uint64_t from_ns = seep_clock_cpu_ns();
     enum seep_status status = explore(image, states, error);
+    taken->cost.explore_cpu_ns = seep_clock_cpu_ns() - from_ns;
     if (status == SEEP_OK) status = seep_process_image_freeze(image, last, error);
     if (status != SEEP_OK) return status;
+    taken->cost.copied_bytes = image->copied_bytes;
     taken->snapshot.info.taken_wall_ns = seep_clock_wall_ns();
     status = read_graphs(states, releases, taken, error);
-    bool again = image->wanted_chunks > 0 || (status == SEEP_OK && !states->is_copy && is_torn(taken) && torn++ < TORN_MAX);
+    bool can_be_torn = status == SEEP_OK || states->torn > 0;
+    bool again = image->wanted_chunks > 0 || (can_be_torn && is_torn(states, taken) && torn++ < TORN_MAX);
     if (!again || last) return status;
     drop_graphs(taken);
     if (torn > 0) nanosleep(&(struct timespec){.tv_nsec = TORN_WAIT_NS}, NULL); /* it must get on with it first */
   }
+}
+
+/* A frozen copy stands still as it is: it is read as it is copied, once, and what is torn in it stays so. */
+static enum seep_status read_copy(struct seep_process_image *image, struct states *states,
+                                  const struct seep_releases *releases, struct seep_taken_heap *taken,
+                                  struct seep_error *error) {
+  enum seep_status status = seep_process_image_thaw(image, true, error);
+  if (status == SEEP_OK) status = read_graphs(states, releases, taken, error);
+  taken->cost.copied_bytes = image->copied_bytes;
+  if (!image->has_gone) return status;
+  drop_graphs(taken);
+  return seep_error_set(error, SEEP_E_NOT_FOUND, "the copy of the program ended while it was read");
 }
 
 static enum seep_status take_process(pid_t pid, struct seep_process_image *image, struct states *states,
@@ -264,12 +296,15 @@ static enum seep_status take_process(pid_t pid, struct seep_process_image *image
   states->image = &image->image;
   states->count = 0;
   states->anchor = 0;
+  uint64_t from_ns = seep_clock_cpu_ns();
   taken->searched_bytes = find_running_states(image, states);
   seep_find_releases(&image->image, read_process_block, image, &releases);
   if (states->count == 0) return say_none(&releases, what, taken->searched_bytes, error);
   states->pid = pid;
   states->anchor = seep_join_find_anchor(states->image, pid);
-  enum seep_status status = freeze_and_read(image, states, &releases, taken, error);
+  taken->cost.search_cpu_ns = seep_clock_cpu_ns() - from_ns;
+  enum seep_status status = states->is_copy ? read_copy(image, states, &releases, taken, error)
+                                            : freeze_and_read(image, states, &releases, taken, error);
   taken->snapshot.info.pause_ns = image->pause_ns;
   return status;
 }

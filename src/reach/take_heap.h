@@ -7,6 +7,14 @@
 #include "base/error.h"
 #include "heap/snapshot.h"
 
+/* What taking it has cost: CPU time of this process, and memory. Of a core, reading alone. */
+struct seep_take_cost {
+  uint64_t search_cpu_ns;    /* finding the states */
+  uint64_t explore_cpu_ns;   /* finding out which memory matters */
+  uint64_t read_cpu_ns;      /* from the image to the graphs */
+  uint64_t copied_bytes;     /* of the process, while it stood */
+};
+
 struct seep_taken_heap {
   struct seep_snapshot snapshot;  /* graphs in the order of the states' addresses */
   char program[64];               /* for a file's name: the program's own, without a folder */
@@ -15,6 +23,7 @@ struct seep_taken_heap {
   const char *damage;             /* the first of them, or NULL */
   uint64_t missing_bytes;         /* of writable memory that a core says there was and does not have */
   uint32_t freezes;               /* how often the process was stopped */
+  struct seep_take_cost cost;     /* of the last time, if it was taken more than once */
 };
 
 /* A process that is a frozen copy of another one (record/frozen.h). */

@@ -77,6 +77,7 @@ struct session {
   uint32_t stacks_compared;
   uint32_t most_compared;          /* by the description that came furthest, */
   const char *furthest_failure;    /* and what it failed at: for the message */
+  bool opens_no_state;             /* the build refuses to */
 };
 static __thread struct session *current;
 
@@ -263,7 +264,7 @@ static bool try_description(struct session *session) {
   arena->used = 0;
   lua_State *L = api->newstate(seep_scratch_alloc, arena, 0);
   if (L == NULL) {
-    session->furthest_failure = "opening a state with an allocator of its own";
+    session->opens_no_state = true;
     return false;
   }
   session->main_thread = L;
@@ -298,6 +299,15 @@ static describe_function *family_of(const struct seep_lua_api *api) {
   }
 }
 
+/* lj_state.c: where references have 32 bits, lua_newstate says so and does nothing, since only an allocator of LuaJIT's
+ * own finds memory that low. */
+static enum seep_status say_no_state(const struct seep_lua_api *api, const char *release, struct seep_error *error) {
+  if (!api->is_luajit) return seep_error_set(error, SEEP_E_MEMORY, "%s: no memory for a state to calibrate with", release);
+  return seep_error_set(error, SEEP_E_UNKNOWN_VM,
+                        "%s built without GC64: it lets nobody replace its allocator; seepline snapshot reads its "
+                        "heap, and the Lua module's modes line, call and count record it", release);
+}
+
 enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *vm,
                                 struct seep_error *error) {
   describe_function *describe = family_of(api);
@@ -312,7 +322,7 @@ enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *
   arena.pages = seep_pages_map(SEEP_SCRATCH_BYTES);
   if (arena.pages == NULL) return seep_error_set(error, SEEP_E_MEMORY, "no memory to calibrate in");
   bool fits = false;
-  for (uint32_t candidate = 0; !fits; candidate++) {
+  for (uint32_t candidate = 0; !fits && !session.opens_no_state; candidate++) {
     struct seep_vm attempt = {0};
     memcpy(attempt.release, vm->release, sizeof attempt.release);
     if (!describe(candidate, &attempt)) break;
@@ -320,6 +330,7 @@ enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *
     fits = try_description(&session);
   }
   seep_pages_unmap(arena.pages, SEEP_SCRATCH_BYTES);
+  if (session.opens_no_state) return say_no_state(api, vm->release, error);
   if (!fits) {
     return seep_error_set(error, SEEP_E_UNKNOWN_VM,
                           "%s: the layout of this build is not known (%s did not agree)",

@@ -22,32 +22,41 @@ static bool has_thread_tag(const struct seep_heap_vm *vm, const uintptr_t *word,
   return thread[vm->thread_tag_at] == vm->thread_tag;
 }
 
+/* Pointers of 32 bits lead only to what lies below 4 GiB. */
+static uintptr_t narrow(const struct seep_heap_vm *vm, uintptr_t word) {
+  return vm->ref_bytes == sizeof(uintptr_t) ? word : (uint32_t)word;
+}
+
+static bool is_near(uintptr_t distance) {
+  enum { LEAST = 48, MOST = 256 };
+  return distance >= LEAST && distance <= MOST;
+}
+
 /* The distances of all layouts; few differ. */
 bool seep_heap_is_candidate(uintptr_t address, const uintptr_t *word, size_t before) {
-  enum { LEAST = 64, MOST = 256 };
-  uintptr_t distance = *word - address;
-  if (SEEP_LIKELY(distance < LEAST || distance > MOST)) return false;
+  bool may_be_narrow = address <= UINT32_MAX;
+  if (SEEP_LIKELY(!is_near(*word - address) && !(may_be_narrow && is_near((uint32_t)*word - address)))) return false;
   const struct seep_heap_vm *vm;
   for (uint32_t i = 0; (vm = vm_number(i)) != NULL; i++) {
-    if ((uintptr_t)vm->global_link == distance && has_thread_tag(vm, word, before)) return true;
+    if ((uintptr_t)vm->global_link == narrow(vm, *word) - address && has_thread_tag(vm, word, before)) return true;
   }
   return false;
 }
 
-static uintptr_t load_word(const void *bytes) {
-  uintptr_t word;
-  memcpy(&word, bytes, sizeof word);
+/* Loads a pointer as wide as the VM has them there; 0 when it is not there. */
+static uintptr_t load_ref(struct seep_image *image, const struct seep_heap_vm *vm, uintptr_t address) {
+  uintptr_t word = 0;
+  const void *bytes = seep_image_view(image, address, vm->ref_bytes);
+  if (bytes != NULL) memcpy(&word, bytes, vm->ref_bytes);
   return word;
 }
 
 bool seep_heap_identify(struct seep_image *image, uintptr_t address, struct seep_heap_state *out) {
-  const void *bytes = seep_image_view(image, address, sizeof(uintptr_t));
-  if (bytes == NULL) return false;
-  uintptr_t word = load_word(bytes);
   const struct seep_heap_vm *vm;
   for (uint32_t i = 0; (vm = vm_number(i)) != NULL; i++) {
-    if ((uintptr_t)vm->global_link != word - address) continue;
-    struct seep_heap_state state = {.vm = vm, .main_thread = address - vm->thread_global, .global = word};
+    uintptr_t global = load_ref(image, vm, address);
+    if (global == 0 || (uintptr_t)vm->global_link != global - address) continue;
+    struct seep_heap_state state = {.vm = vm, .main_thread = address - vm->thread_global, .global = global};
     if (!vm->fits(image, &state)) continue;
     *out = state;
     return true;
@@ -55,17 +64,22 @@ bool seep_heap_identify(struct seep_image *image, uintptr_t address, struct seep
   return false;
 }
 
+static bool leads_back(struct seep_image *image, const struct seep_heap_vm *vm, uintptr_t address) {
+  uintptr_t global = load_ref(image, vm, address);
+  if (global == 0 || (uintptr_t)vm->global_link != global - address) return false;
+  return load_ref(image, vm, global + vm->global_main) == address - vm->thread_global;
+}
+
 bool seep_heap_is_likely(struct seep_image *image, uintptr_t address) {
-  const void *word = seep_image_view(image, address, sizeof(uintptr_t));
   const struct seep_heap_vm *vm;
-  if (word == NULL) return false;
-  uintptr_t global = load_word(word);
   for (uint32_t i = 0; (vm = vm_number(i)) != NULL; i++) {
-    if ((uintptr_t)vm->global_link != global - address) continue;
-    const void *main_thread = seep_image_view(image, global + vm->global_main, sizeof(uintptr_t));
-    if (main_thread != NULL && load_word(main_thread) == address - vm->thread_global) return true;
+    if (leads_back(image, vm, address)) return true;
   }
   return false;
+}
+
+bool seep_heap_is_there(struct seep_image *image, const struct seep_heap_state *state) {
+  return leads_back(image, state->vm, state->main_thread + state->vm->thread_global);
 }
 
 bool seep_heap_identify_thread(struct seep_image *image, uintptr_t main_thread, struct seep_heap_state *out) {

@@ -10,6 +10,7 @@
 struct seep_heap_vm {
   const char *family, *releases;
   const void *layout;
+  uint8_t ref_bytes;       /* how wide the pointers between a main thread and its state are: 8 or 4 */
   ptrdiff_t global_link;   /* what a word must be above its address to be a main thread's pointer to its state */
   uint16_t thread_global;  /* where that word is in the thread */
   uint16_t global_main;    /* where the main thread's address is in the global state */

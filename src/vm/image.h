@@ -41,6 +41,9 @@ struct seep_image {
    * else NULL. May be NULL. */
   const void *(*fetch)(struct seep_image *image, const struct seep_segment *segment, uintptr_t address,
                        size_t size_bytes);
+  /* Gives back the memory of an image that has been copied: nothing that was viewed is good any more, and what is
+   * viewed now is not there, or is fetched anew. May be NULL. */
+  void (*release)(struct seep_image *image);
 };
 
 /* Our own process, read through the kernel: a bad address is refused, not a

@@ -5,89 +5,105 @@
 
 /* J->trace[number], or 0. */
 static uintptr_t trace_number(struct seep_walk *walk, uint32_t number) {
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
   const struct seep_luajit_heap *layout = walk->layout;
   if (number == 0) return 0;
-  const char *jit = seep_image_view(walk->image, walk->state->main_thread + layout->gg_jit, LJ_J_BYTES);
-  if (jit == NULL || number >= seep_at_u32(jit, LJ_J_SIZETRACE)) return 0;
-  const char *slot = seep_image_view(walk->image, seep_at_pointer(jit, LJ_J_TRACE) + (uintptr_t)number * 8, 8);
-  return slot == NULL ? 0 : seep_at_pointer(slot, 0);
+  const char *jit = seep_image_view(walk->image, walk->state->main_thread + layout->gg_jit, refs->j_bytes);
+  if (jit == NULL || number >= seep_at_u32(jit, refs->j_sizetrace)) return 0;
+  const char *slot =
+      seep_image_view(walk->image, seep_at_pointer(jit, refs->j_trace) + (uintptr_t)number * refs->bytes, refs->bytes);
+  return slot == NULL ? 0 : seep_lj_ref(refs, slot, 0);
 }
 
 /* lj_obj.h proto_kgc: collectable constants stand below `k`, the first one last. */
 static void read_constants(struct seep_walk *walk, uint32_t number, const char *proto) {
-  uint32_t count = seep_at_u32(proto, LJ_PROTO_SIZEKGC);
-  uintptr_t begin = seep_at_pointer(proto, LJ_PROTO_K) - (uintptr_t)count * 8;
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  uint32_t count = seep_at_u32(proto, refs->proto_sizekgc);
+  uintptr_t begin = seep_lj_ref(refs, proto, refs->proto_k) - (uintptr_t)count * refs->bytes;
   if (count == 0) return;
-  const char *constants = seep_walk_view(walk, begin, (size_t)count * 8, "a function's constants");
+  const char *constants = seep_walk_view(walk, begin, (size_t)count * refs->bytes, "a function's constants");
   for (uint32_t i = 0; constants != NULL && i < count; i++) {
-    uintptr_t object = seep_at_pointer(constants, (size_t)(count - 1 - i) * 8);
-    const char *header = seep_image_view(walk->image, object, 16);
-    bool is_proto = header != NULL && seep_at_u8(header, LJ_O_TYPE) == LJ_PROTO;
+    uintptr_t object = seep_lj_ref(refs, constants, (size_t)(count - 1 - i) * refs->bytes);
+    const char *header = seep_image_view(walk->image, object, refs->cdata_bytes);
+    bool is_proto = header != NULL && seep_at_u8(header, refs->o_type) == LJ_PROTO;
     seep_walk_edge(walk, number, object, is_proto ? SEEP_EDGE_PROTO : SEEP_EDGE_CONSTANT, i);
   }
 }
 
 void seep_lj_read_proto(struct seep_walk *walk, uintptr_t address, const char *proto) {
-  uint64_t bytes = seep_at_u32(proto, LJ_PROTO_SIZE);
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  uint64_t bytes = seep_at_u32(proto, refs->proto_size);
   if (!seep_walk_claim(walk, bytes)) return;
   uint32_t number = seep_walk_object(walk, address, SEEP_NODE_PROTO, bytes, seep_lj_place(walk, address), 0);
-  seep_walk_edge(walk, number, seep_at_pointer(proto, LJ_PROTO_CHUNKNAME), SEEP_EDGE_DEBUG_NAME, 0);
+  seep_walk_edge(walk, number, seep_lj_ref(refs, proto, refs->proto_chunkname), SEEP_EDGE_DEBUG_NAME, 0);
   read_constants(walk, number, proto);
-  seep_walk_edge(walk, number, trace_number(walk, seep_at_u16(proto, LJ_PROTO_TRACE)), SEEP_EDGE_TRACE, 0);
+  seep_walk_edge(walk, number, trace_number(walk, seep_at_u16(proto, refs->proto_trace)), SEEP_EDGE_TRACE, 0);
 }
 
 /* -- Traces ------------------------------------------------------------------------------ */
 
 /* lj_gc.c gc_traverse_trace: constants are instructions from nk up to REF_TRUE; an object's address stands in the one
- * behind. `ir` is biased: instruction n is at ir + 8 n. */
+ * behind, or, if it has 32 bits, in the instruction itself (lj_jit.h ir_kgc). `ir` is biased: instruction n is at
+ * ir + 8 n. */
 static void read_trace_constants(struct seep_walk *walk, uint32_t number, uintptr_t ir, uint32_t first) {
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
   enum { REF_TRUE = 0x7ffd, IR_TYPE = 4, IR_OP = 5, IR_KGC = 24, IR_KNULL = 27, TYPE_MASK = 0x1f };
-  const uint32_t types_of_64_bits = 0x605fd9; /* lj_ir.h IRT_IS64 */
+  const size_t object_at = refs->bytes == 8 ? LJ_IR_BYTES : 0;
   if (first >= REF_TRUE) return;
-  const char *constants = seep_walk_view(walk, ir + (uintptr_t)first * LJ_IR_BYTES,
-                                         (size_t)(REF_TRUE - first) * LJ_IR_BYTES, "a trace's constants");
+  const size_t size_bytes = (size_t)(REF_TRUE - first) * LJ_IR_BYTES;
+  const char *constants =
+      seep_walk_view(walk, ir + (uintptr_t)first * LJ_IR_BYTES, size_bytes, "a trace's constants");
   if (constants == NULL) return;
-  for (uint32_t at = 0; at + 1 < REF_TRUE - first; at++) {
-    const char *instruction = constants + (size_t)at * LJ_IR_BYTES;
+  for (size_t at = 0; at * LJ_IR_BYTES + object_at < size_bytes; at++) {
+    const char *instruction = constants + at * LJ_IR_BYTES;
     uint8_t op = seep_at_u8(instruction, IR_OP);
-    if (op == IR_KGC) seep_walk_edge(walk, number, seep_at_pointer(instruction, LJ_IR_BYTES), SEEP_EDGE_CONSTANT, at);
-    if ((types_of_64_bits >> (seep_at_u8(instruction, IR_TYPE) & TYPE_MASK) & 1) != 0 && op != IR_KNULL) at++;
+    if (op == IR_KGC) seep_walk_edge(walk, number, seep_lj_ref(refs, instruction, object_at), SEEP_EDGE_CONSTANT, at);
+    if ((refs->types_of_64_bits >> (seep_at_u8(instruction, IR_TYPE) & TYPE_MASK) & 1) != 0 && op != IR_KNULL) at++;
   }
 }
 
 static void read_trace_links(struct seep_walk *walk, uint32_t number, const char *trace) {
-  static const uint16_t links[] = {LJ_TRACE_LINK, LJ_TRACE_NEXTROOT, LJ_TRACE_NEXTSIDE};
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  const uint16_t links[] = {refs->trace_link, refs->trace_nextroot, refs->trace_nextside};
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(links); i++) {
     seep_walk_edge(walk, number, trace_number(walk, seep_at_u16(trace, links[i])), SEEP_EDGE_TRACE, 0);
   }
-  seep_walk_edge(walk, number, seep_at_pointer(trace, LJ_TRACE_STARTPT), SEEP_EDGE_PROTO, 0);
+  seep_walk_edge(walk, number, seep_lj_ref(refs, trace, refs->trace_startpt), SEEP_EDGE_PROTO, 0);
+}
+
+static uint64_t snapmap_entries(const struct seep_luajit_refs *refs, const char *trace) {
+  return refs->snapmap_is_short ? seep_at_u16(trace, refs->trace_nsnapmap) : seep_at_u32(trace, refs->trace_nsnapmap);
 }
 
 void seep_lj_read_trace(struct seep_walk *walk, uintptr_t address, const char *trace) {
-  uint32_t last = seep_at_u32(trace, LJ_TRACE_NINS), first = seep_at_u32(trace, LJ_TRACE_NK);
-  uint64_t bytes = LJ_TRACE_BYTES + (uint64_t)seep_at_u16(trace, LJ_TRACE_NSNAP) * LJ_SNAP_BYTES +
-                   (uint64_t)seep_at_u32(trace, LJ_TRACE_NSNAPMAP) * LJ_SNAPENTRY_BYTES;
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  uint32_t last = seep_at_u32(trace, refs->trace_nins), first = seep_at_u32(trace, refs->trace_nk);
+  uint64_t bytes = refs->trace_bytes + (uint64_t)seep_at_u16(trace, refs->trace_nsnap) * refs->snap_bytes +
+                   snapmap_entries(refs, trace) * LJ_SNAPENTRY_BYTES;
   if (last >= first) bytes += (uint64_t)(last - first) * LJ_IR_BYTES;
   if (!seep_walk_claim(walk, bytes)) return;
-  uint32_t place = seep_lj_place(walk, seep_at_pointer(trace, LJ_TRACE_STARTPT));
+  uint32_t place = seep_lj_place(walk, seep_lj_ref(refs, trace, refs->trace_startpt));
   uint32_t number = seep_walk_object(walk, address, SEEP_NODE_TRACE, bytes, place, 0);
-  if (seep_at_u16(trace, LJ_TRACE_NUMBER) == 0) return; /* flushed: it holds nothing any more */
-  read_trace_constants(walk, number, seep_at_pointer(trace, LJ_TRACE_IR), first);
+  if (seep_at_u16(trace, refs->trace_number) == 0) return; /* flushed: it holds nothing any more */
+  read_trace_constants(walk, number, seep_at_pointer(trace, refs->trace_ir), first);
   read_trace_links(walk, number, trace);
 }
 
 void seep_lj_read_compiler(struct seep_walk *walk) {
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
   const struct seep_luajit_heap *layout = walk->layout;
-  const char *jit = seep_walk_view(walk, walk->state->main_thread + layout->gg_jit, LJ_J_BYTES, "the compiler's state");
+  const char *jit =
+      seep_walk_view(walk, walk->state->main_thread + layout->gg_jit, refs->j_bytes, "the compiler's state");
   if (jit == NULL) return;
-  uint32_t top = seep_at_u32(jit, LJ_J_IRTOPLIM), bottom = seep_at_u32(jit, LJ_J_IRBOTLIM);
-  uint64_t bytes = (uint64_t)seep_at_u32(jit, LJ_J_SIZESNAP) * LJ_SNAP_BYTES +
-                   (uint64_t)seep_at_u32(jit, LJ_J_SIZESNAPMAP) * LJ_SNAPENTRY_BYTES +
-                   (uint64_t)seep_at_u32(jit, LJ_J_SIZETRACE) * 8;
+  uint32_t top = seep_at_u32(jit, refs->j_irtoplim), bottom = seep_at_u32(jit, refs->j_irbotlim);
+  uint64_t bytes = (uint64_t)seep_at_u32(jit, refs->j_sizesnap) * refs->snap_bytes +
+                   (uint64_t)seep_at_u32(jit, refs->j_sizesnapmap) * LJ_SNAPENTRY_BYTES +
+                   (uint64_t)seep_at_u32(jit, refs->j_sizetrace) * refs->bytes;
   if (top >= bottom) bytes += (uint64_t)(top - bottom) * LJ_IR_BYTES;
   seep_walk_ledger(walk, "compiler", bytes);
-  if (seep_at_u16(jit, LJ_TRACE_NUMBER) != 0) { /* the trace that is being recorded is a root */
-    read_trace_constants(walk, SEEP_ROOT_NUMBER, seep_at_pointer(jit, LJ_TRACE_IR), seep_at_u32(jit, LJ_TRACE_NK));
+  if (seep_at_u16(jit, refs->trace_number) != 0) { /* the trace that is being recorded is a root */
+    uint32_t first = seep_at_u32(jit, refs->trace_nk);
+    read_trace_constants(walk, SEEP_ROOT_NUMBER, seep_at_pointer(jit, refs->trace_ir), first);
     read_trace_links(walk, SEEP_ROOT_NUMBER, jit);
   }
 }
@@ -147,17 +163,18 @@ static void name_locals(struct seep_walk *walk, const char *at, const char *end,
 /* `pc`: behind the running instruction; 0: not known, then the variables have no names. They are described inside of
  * the prototype's own block. */
 static void describe_frame(struct seep_walk *walk, uintptr_t function, uintptr_t pc, struct frame *frame) {
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
   frame->local_count = 0;
   frame->place = 0;
-  const char *object = seep_image_view(walk->image, function, LJ_FUNC_L_UPVALUES);
-  if (object == NULL || seep_at_u8(object, LJ_O_TYPE) != LJ_FUNC || seep_at_u8(object, LJ_FUNC_FFID) != 0) return;
-  uintptr_t address = seep_at_pointer(object, LJ_FUNC_PC) - LJ_PROTO_BYTES;
+  const char *object = seep_image_view(walk->image, function, refs->func_l_upvalues);
+  if (object == NULL || seep_at_u8(object, refs->o_type) != LJ_FUNC || seep_at_u8(object, refs->func_ffid) != 0) return;
+  uintptr_t address = seep_lj_ref(refs, object, refs->func_pc) - refs->proto_bytes;
   const char *proto = seep_lj_view_proto(walk, address);
   if (proto == NULL) return;
   frame->place = seep_lj_place(walk, address);
-  uintptr_t code = address + LJ_PROTO_BYTES, size = seep_at_u32(proto, LJ_PROTO_SIZE);
-  uintptr_t names = seep_at_pointer(proto, LJ_PROTO_VARINFO);
-  if (pc <= code || pc > code + (uintptr_t)seep_at_u32(proto, LJ_PROTO_SIZEBC) * 4) return;
+  uintptr_t code = address + refs->proto_bytes, size = seep_at_u32(proto, refs->proto_size);
+  uintptr_t names = seep_lj_ref(refs, proto, refs->proto_varinfo);
+  if (pc <= code || pc > code + (uintptr_t)seep_at_u32(proto, refs->proto_sizebc) * 4) return;
   if (names < address || names >= address + size) return;
   const char *whole = seep_image_view(walk->image, address, size);
   if (whole == NULL) return;
@@ -179,9 +196,10 @@ static uint64_t slot_at(const struct stack *stack, uintptr_t address) {
 
 static void read_slots(struct seep_walk *walk, uint32_t number, const struct stack *stack, const struct frame *frame,
                        uintptr_t from, uintptr_t to) {
-  for (uintptr_t at = from; at < to; at += 8) {
-    uintptr_t object = seep_lj_object(slot_at(stack, at));
-    size_t index = (at - frame->base) / 8;
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  for (uintptr_t at = from; at < to; at += LJ_SLOT_BYTES) {
+    uintptr_t object = seep_lj_object(refs, slot_at(stack, at));
+    size_t index = (at - frame->base) / LJ_SLOT_BYTES;
     if (object == 0) continue;
     if (at >= frame->base && index < frame->local_count) {
       seep_walk_edge(walk, number, object, SEEP_EDGE_LOCAL, frame->locals[index]);
@@ -191,84 +209,112 @@ static void read_slots(struct seep_walk *walk, uint32_t number, const struct sta
   }
 }
 
+/* lj_frame.h: below a frame's base stand its function and its link: in a slot each, or without GC64 in the halves of
+ * one. A continuation has as many slots below that, of which the upper one has the pc where it goes on. */
+struct call {
+  uintptr_t function;  /* address; 0: no object */
+  uint64_t link;
+};
+
+static struct call call_at(const struct seep_luajit_refs *refs, const struct stack *stack, uintptr_t frame) {
+  uint64_t slot = slot_at(stack, frame);
+  if (refs->frame_slots == 1) return (struct call){.function = (uint32_t)slot, .link = slot >> 32};
+  return (struct call){.function = seep_lj_object(refs, slot_at(stack, frame - LJ_SLOT_BYTES)), .link = slot};
+}
+
+/* The frame of the thread itself, which all others are above. */
+static uintptr_t bottom_of(const struct seep_luajit_refs *refs, const struct stack *stack) {
+  return stack->begin + (refs->frame_slots - 1u) * LJ_SLOT_BYTES;
+}
+
 /* lj_frame.h frame_prev: a Lua frame's link is the pc behind the call, whose operand A says how far down the caller
  * is; any other link is a distance. 0 when the call is not to be read. */
 static uintptr_t previous_frame(struct seep_walk *walk, uintptr_t frame, uint64_t link) {
   if ((link & 3) != FRAME_LUA) return frame - (uintptr_t)(link & ~7ULL);
   const char *call = seep_image_view(walk->image, (uintptr_t)link - 4, 4);
-  return call == NULL ? 0 : frame - (uintptr_t)(2 + seep_at_u8(call, 1)) * 8;
+  return call == NULL ? 0 : frame - (uintptr_t)(seep_lj_refs(walk)->frame_slots + seep_at_u8(call, 1)) * LJ_SLOT_BYTES;
 }
 
 /* Where the function below stands, as the frame above tells. */
-static uintptr_t pc_below(const struct stack *stack, uintptr_t frame, uint64_t link) {
+static uintptr_t pc_below(const struct seep_luajit_refs *refs, const struct stack *stack, uintptr_t frame,
+                          uint64_t link) {
   if ((link & 3) == FRAME_LUA) return (uintptr_t)link;
-  if ((link & 7) == FRAME_CONT && frame >= stack->begin + 32) return slot_at(stack, frame - 16);
-  return 0;
+  if ((link & 7) != FRAME_CONT || frame < stack->begin + 4 * LJ_SLOT_BYTES) return 0;
+  uint64_t slot = slot_at(stack, frame - refs->frame_slots * (uintptr_t)LJ_SLOT_BYTES);
+  return refs->frame_slots == 1 ? slot >> 32 : slot;
 }
 
-/* Frames from the innermost out: `frame` is the slot of a frame's link, the function is below it and the values
- * above. A link that leads up or out of the stack ends this; what is below it then has no names. */
+static bool is_frame(const struct seep_luajit_refs *refs, const struct stack *stack, uintptr_t frame, uintptr_t upper) {
+  return frame > bottom_of(refs, stack) && frame < upper && (frame - stack->begin) % LJ_SLOT_BYTES == 0;
+}
+
+/* Frames from the innermost out: `frame` is the slot of a frame's link, and the values are above it. A link that leads
+ * up or out of the stack ends this; what is below it then has no names. */
 static void read_stack(struct seep_walk *walk, uint32_t number, const char *thread, const struct stack *stack) {
-  uintptr_t frame = seep_at_pointer(thread, LJ_L_BASE) - 8, upper = stack->top, pc = 0;
-  uintptr_t bottom = stack->begin + 8;
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  const uintptr_t frame_bytes = refs->frame_slots * (uintptr_t)LJ_SLOT_BYTES;
+  uintptr_t frame = seep_at_pointer(thread, refs->l_base) - LJ_SLOT_BYTES, upper = stack->top, pc = 0;
   struct frame names;
-  while (frame > bottom && frame < upper && (frame - stack->begin) % 8 == 0) {
-    uint64_t link = slot_at(stack, frame), function = slot_at(stack, frame - 8);
-    names.base = frame + 8;
-    describe_frame(walk, seep_lj_pointer(function), pc, &names);
-    read_slots(walk, number, stack, &names, frame + 8, upper);
-    seep_walk_edge(walk, number, seep_lj_object(function), SEEP_EDGE_FRAME, 0);
-    pc = pc_below(stack, frame, link);
-    upper = frame - 8;
-    if ((link & 7) == FRAME_CONT) upper -= 16;
-    frame = previous_frame(walk, frame, link);
+  while (is_frame(refs, stack, frame, upper)) {
+    struct call call = call_at(refs, stack, frame);
+    names.base = frame + LJ_SLOT_BYTES;
+    describe_frame(walk, call.function, pc, &names);
+    read_slots(walk, number, stack, &names, names.base, upper);
+    seep_walk_edge(walk, number, call.function, SEEP_EDGE_FRAME, 0);
+    pc = pc_below(refs, stack, frame, call.link);
+    upper = names.base - frame_bytes;
+    if ((call.link & 7) == FRAME_CONT) upper -= frame_bytes;
+    frame = previous_frame(walk, frame, call.link);
   }
   names = (struct frame){.base = UINTPTR_MAX};
-  read_slots(walk, number, stack, &names, stack->begin + 16, upper);
+  read_slots(walk, number, stack, &names, stack->begin + frame_bytes, upper);
 }
 
 /* The place of the innermost Lua function, or 0. */
 static uint32_t innermost_place(struct seep_walk *walk, const char *thread, const struct stack *stack) {
   enum { STEPS_MAX = 16 };
-  uintptr_t frame = seep_at_pointer(thread, LJ_L_BASE) - 8, upper = stack->top;
-  for (int i = 0; i < STEPS_MAX && frame > stack->begin + 8 && frame < upper && (frame - stack->begin) % 8 == 0; i++) {
-    uintptr_t function = seep_lj_object(slot_at(stack, frame - 8));
-    const char *object = seep_image_view(walk->image, function, LJ_FUNC_L_UPVALUES);
-    if (object != NULL && seep_at_u8(object, LJ_O_TYPE) == LJ_FUNC && seep_at_u8(object, LJ_FUNC_FFID) == 0) {
-      return seep_lj_place(walk, seep_at_pointer(object, LJ_FUNC_PC) - LJ_PROTO_BYTES);
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  uintptr_t frame = seep_at_pointer(thread, refs->l_base) - LJ_SLOT_BYTES, upper = stack->top;
+  for (int i = 0; i < STEPS_MAX && is_frame(refs, stack, frame, upper); i++) {
+    struct call call = call_at(refs, stack, frame);
+    const char *object = seep_image_view(walk->image, call.function, refs->func_l_upvalues);
+    if (object != NULL && seep_at_u8(object, refs->o_type) == LJ_FUNC && seep_at_u8(object, refs->func_ffid) == 0) {
+      return seep_lj_place(walk, seep_lj_ref(refs, object, refs->func_pc) - refs->proto_bytes);
     }
     upper = frame;
-    frame = previous_frame(walk, frame, slot_at(stack, frame));
+    frame = previous_frame(walk, frame, call.link);
   }
   return 0;
 }
 
 /* lj_gc.c: a thread does not hold its open upvalues. */
 static void read_open_upvalues(struct seep_walk *walk, uint32_t number, const char *thread) {
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
   struct seep_list_guard guard = {0};
-  uintptr_t at = seep_at_pointer(thread, LJ_L_OPENUPVAL);
+  uintptr_t at = seep_lj_ref(refs, thread, refs->l_openupval);
   while (at != 0 && seep_list_goes_on(&guard, at)) {
-    const char *upvalue = seep_walk_view(walk, at, LJ_UPVAL_BYTES, "an open upvalue");
+    const char *upvalue = seep_walk_view(walk, at, refs->upval_bytes, "an open upvalue");
     if (upvalue == NULL) return;
     seep_lj_read_open_upvalue(walk, at);
     seep_walk_edge(walk, number, at, SEEP_EDGE_OPEN_UPVALUE | SEEP_EDGE_WEAK, 0);
-    at = seep_at_pointer(upvalue, LJ_O_NEXT);
+    at = seep_lj_ref(refs, upvalue, LJ_O_NEXT);
   }
 }
 
 void seep_lj_read_thread(struct seep_walk *walk, uintptr_t address, const char *thread) {
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
   const struct seep_luajit_heap *layout = walk->layout;
-  uint64_t slots = seep_at_u32(thread, LJ_L_STACKSIZE);
-  struct stack stack = {.begin = seep_at_pointer(thread, LJ_L_STACK), .top = seep_at_pointer(thread, LJ_L_TOP)};
-  if (slots != 0) stack.slots = seep_walk_view(walk, stack.begin, slots * 8, "a thread's stack");
+  uint64_t slots = seep_at_u32(thread, refs->l_stacksize);
+  struct stack stack = {.begin = seep_lj_ref(refs, thread, refs->l_stack), .top = seep_at_pointer(thread, refs->l_top)};
+  if (slots != 0) stack.slots = seep_walk_view(walk, stack.begin, slots * LJ_SLOT_BYTES, "a thread's stack");
   if (stack.slots == NULL) slots = 0;
-  uint64_t bytes = layout->thread_bytes + slots * 8;
+  uint64_t bytes = layout->thread_bytes + slots * LJ_SLOT_BYTES;
   if (!seep_walk_claim(walk, bytes)) return;
-  bool whole = slots != 0 && stack.top >= stack.begin + 16 && stack.top <= stack.begin + slots * 8 &&
-               (stack.top - stack.begin) % 8 == 0;
+  bool whole = slots != 0 && stack.top >= bottom_of(refs, &stack) + LJ_SLOT_BYTES &&
+               stack.top <= stack.begin + slots * LJ_SLOT_BYTES && (stack.top - stack.begin) % LJ_SLOT_BYTES == 0;
   uint32_t place = whole ? innermost_place(walk, thread, &stack) : 0;
   uint32_t number = seep_walk_object(walk, address, SEEP_NODE_THREAD, bytes, place, 0);
-  seep_walk_edge(walk, number, seep_at_pointer(thread, LJ_L_ENV), SEEP_EDGE_ENVIRONMENT, 0);
+  seep_walk_edge(walk, number, seep_lj_ref(refs, thread, refs->l_env), SEEP_EDGE_ENVIRONMENT, 0);
   read_open_upvalues(walk, number, thread);
   if (whole) {
     read_stack(walk, number, thread, &stack);

@@ -160,6 +160,8 @@ bool seep_heap_identify(struct seep_image *image, uintptr_t address, struct seep
 /* Whether main thread and global state name each other at least: in a process that runs, a state that is looked at in the
  * middle of an operation may not fit, and will a moment later. */
 bool seep_heap_is_likely(struct seep_image *image, uintptr_t address);
+/* The same of a state that was identified before. */
+bool seep_heap_is_there(struct seep_image *image, const struct seep_heap_state *state);
 
 /* The state that `main_thread` is the main thread of; for our own process. */
 bool seep_heap_identify_thread(struct seep_image *image, uintptr_t main_thread, struct seep_heap_state *out);

@@ -242,7 +242,7 @@ static bool fits(struct seep_image *image, const struct seep_heap_state *state) 
 }
 
 #define HEAP(number, release_text, layout_of, link, global_at, main_at)                                               \
-  {.family = "Lua 5." number, .releases = release_text, .layout = &(layout_of), .global_link = link,                 \
+  {.family = "Lua 5." number, .releases = release_text, .layout = &(layout_of), .ref_bytes = 8, .global_link = link, \
    .thread_global = global_at, .global_main = main_at, .thread_tag_at = SEEP_PUC_O_TT,                               \
    .thread_tag = SEEP_PUC_THREAD_TYPE, .fits = fits, .read = seep_puc_heap_read}
 

@@ -137,7 +137,8 @@ static const char *read_states(void) {
   for (uint32_t i = 0; i < state_count; i++) {
     struct seep_image_graph read;
     struct seep_error error = {{0}};
-    if (seep_image_graph_read(&core.image, &states[i], "state", NULL, &read, &error) != SEEP_OK) {
+    if (seep_image_graph_read(&core.image, &states[i], &(struct seep_image_reading){.name = "state"}, &read, &error) !=
+        SEEP_OK) {
       if (error.text[0] == '\0') return "a failure without a message";
       continue;
     }

@@ -95,7 +95,8 @@ sub test_paths {
     (undef, $all) = $get->('_G.app.listeners[*].callback');
     is($all->{found}, 4000, 'found by a path with [*]');
     (undef, $all) = $get->('thread');
-    is($all->{found}, 2, 'found by type');
+    my @threads = grep { $_->{path} !~ /the VM's own thread/ } @{$all->{objects}}; # which LuaJIT has since 2026
+    is(scalar @threads, 2, 'found by type');
     my ($cached) = $get->('registry → package.loaded.cache.get → entries.x.deep');
     is($cached->{path}, 'registry → package.loaded.cache.get → entries.x.deep', 'through an upvalue of a module');
     ($one) = $get->('_G.app.config["a key"]');

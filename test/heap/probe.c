@@ -34,7 +34,7 @@ static bool read_graph(lua_State *L, struct seep_image_graph *out, struct seep_e
     seep_error_set(error, SEEP_E_UNKNOWN_VM, "the state was not identified");
   } else {
     state.running = (uintptr_t)L;
-    done = seep_image_graph_read(&image, &state, "state 1", NULL, out, error) == SEEP_OK;
+    done = seep_image_graph_read(&image, &state, &(struct seep_image_reading){.name = "state 1"}, out, error) == SEEP_OK;
   }
   seep_self_image_close(&image);
   return done;
