@@ -3,9 +3,8 @@
 # states), Neovim and nginx (LuaJIT), Redis (a 5.1 of its own, inside its binary). Each is started here, gets a table
 # planted by its own means, and is snapshotted; the planted table is followed from a root.
 #
-# nginx's Lua module comes with OpenResty's LuaJIT, which Debian does not install beside the other one. The test takes the
-# module from where it is installed, or from a folder SEEPLINE_NGINX_LUA into which the packages libnginx-mod-http-lua,
-# libluajit2-5.1-2, lua-resty-core and lua-resty-lrucache were unpacked (dpkg-deb -x).
+# nginx's Lua module comes with OpenResty's LuaJIT, which Debian does not install beside the other one. So its packages are
+# downloaded and unpacked in the build's folder (dev/unpack-packages), and nginx is told where they are.
 
 use strict;
 use warnings;
@@ -13,7 +12,7 @@ use IO::Socket::UNIX;
 use JSON::PP qw(decode_json);
 use Test::More;
 use Time::HiRes qw(sleep);
-use SeepTest qw(scratch seepline spew slurp have_command);
+use SeepTest qw(root execute scratch seepline spew slurp have_command);
 use RealProgram qw(start_program finish_program);
 
 my $folder = scratch();
@@ -171,21 +170,20 @@ LUA
     return;
 }
 
-# The folder that has nginx's Lua module and what it needs, "" for the system itself; undef when there is none.
+# The folder that has nginx's Lua module and what it needs, and why not if there is none.
 sub nginx_lua {
-    for my $root ('', $ENV{SEEPLINE_NGINX_LUA} // ()) {
-        return $root if -e "$root/usr/lib/nginx/modules/ngx_http_lua_module.so";
-    }
-    return;
+    my $folder = ($ENV{BUILD} // root() . '/build') . '/nginx-lua';
+    my $result = execute([root() . '/dev/unpack-packages', 'nginx-lua', $folder], timeout => 60);
+    return $folder if $result->{status} == 0;
+    return (undef, $result->{err} =~ /^(.+)/ ? $1 : 'its download took too long');
 }
 
 sub test_nginx {
-    my $root = nginx_lua();
-    return plan skip_all => 'libnginx-mod-http-lua is not there (it cannot be installed beside luajit: see the head of this test)'
-        if !defined $root;
+    my ($root, $why_not) = nginx_lua();
+    return plan skip_all => "nginx's Lua module is not there: $why_not" if !defined $root;
     my $path = "$folder/nginx.sock";
     my $configuration = spew("$folder/nginx.conf", <<"END");
-load_module /usr/lib/nginx/modules/ndk_http_module.so;
+load_module $root/usr/lib/nginx/modules/ndk_http_module.so;
 load_module $root/usr/lib/nginx/modules/ngx_http_lua_module.so;
 daemon off;
 master_process off;
@@ -203,7 +201,8 @@ http {
   }
 }
 END
-    local $ENV{LD_LIBRARY_PATH} = "$root/usr/lib/x86_64-linux-gnu" if $root ne '';
+    my ($libraries) = glob "$root/usr/lib/*-linux-gnu";
+    local $ENV{LD_LIBRARY_PATH} = $libraries;
     with_program(['nginx', '-p', $folder, '-c', $configuration],
         sub { ask($path, "GET / HTTP/1.0\r\n\r\n") =~ /200 OK/ },
         name => 'nginx', vm => qr/^LuaJIT 2\.1/, what => 'package.loaded.app.cache', held_by => qr/package\.loaded\.app\.cache/);
