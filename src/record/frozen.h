@@ -8,7 +8,10 @@
  * program went on.
  *
  * The program cannot see it: a copy for its parent is the parent's child, not the
- * program's; another one ends without a signal, so that no wait() knows it.
+ * program's; another one ends without a signal, so that no wait() knows it but one
+ * with __WALL. (A child of a child that ends at once would be nobody's, but then the
+ * first one is there for as long as the fork takes, and who reaps the second one is
+ * up to the machine's first process: in some containers nobody does.)
  * Allowed inside an allocator, from any thread; errno is kept. */
 #ifndef SEEP_FROZEN_H
 #define SEEP_FROZEN_H
