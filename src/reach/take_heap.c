@@ -78,7 +78,7 @@ static enum seep_status say_none(const struct seep_releases *releases, const cha
                           what, names, searched);
   }
   return seep_error_set(error, SEEP_E_NOT_FOUND,
-                        "%s: no Lua in it (%s of writable memory were searched for states of Lua 5.1 to 5.4 and "
+                        "%s: no Lua in it (%s of writable memory were searched for states of Lua 5.1 to 5.5 and "
                         "LuaJIT 2.1, 64 bits)",
                         what, searched);
 }

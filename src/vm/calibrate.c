@@ -302,7 +302,9 @@ static describe_function *family_of(const struct seep_lua_api *api) {
 /* lj_state.c: where references have 32 bits, lua_newstate says so and does nothing, since only an allocator of LuaJIT's
  * own finds memory that low. */
 static enum seep_status say_no_state(const struct seep_lua_api *api, const char *release, struct seep_error *error) {
-  if (!api->is_luajit) return seep_error_set(error, SEEP_E_MEMORY, "%s: no memory for a state to calibrate with", release);
+  if (!api->is_luajit) {
+    return seep_error_set(error, SEEP_E_MEMORY, "%s: no memory for a state to calibrate with", release);
+  }
   return seep_error_set(error, SEEP_E_UNKNOWN_VM,
                         "%s built without GC64: it lets nobody replace its allocator; seepline snapshot reads its "
                         "heap, and the Lua module's modes line, call and count record it", release);
@@ -317,7 +319,8 @@ enum seep_status seep_calibrate(const struct seep_lua_api *api, struct seep_vm *
   char family[16];
   seep_lua_api_name(api, family, vm->release);
   if (describe == NULL) {
-    return seep_error_set(error, SEEP_E_UNKNOWN_VM, "%s: no description of this version", vm->release);
+    return seep_error_set(error, SEEP_E_UNKNOWN_VM, "%s: this version is not described for modes exact and sample (line, call and count need "
+                          "no description, and seepline snapshot reads its heap)", vm->release);
   }
   arena.pages = seep_pages_map(SEEP_SCRATCH_BYTES);
   if (arena.pages == NULL) return seep_error_set(error, SEEP_E_MEMORY, "no memory to calibrate in");

@@ -27,9 +27,10 @@ static uintptr_t narrow(const struct seep_heap_vm *vm, uintptr_t word) {
   return vm->ref_bytes == sizeof(uintptr_t) ? word : (uint32_t)word;
 }
 
+/* 5.5 has the main thread in the global state, near its end. */
 static bool is_near(uintptr_t distance) {
   enum { LEAST = 48, MOST = 256 };
-  return distance >= LEAST && distance <= MOST;
+  return (distance >= LEAST && distance <= MOST) || distance == (uintptr_t)SEEP_PUC_LINK_OF_5_5;
 }
 
 /* The distances of all layouts; few differ. */
@@ -67,7 +68,7 @@ bool seep_heap_identify(struct seep_image *image, uintptr_t address, struct seep
 static bool leads_back(struct seep_image *image, const struct seep_heap_vm *vm, uintptr_t address) {
   uintptr_t global = load_ref(image, vm, address);
   if (global == 0 || (uintptr_t)vm->global_link != global - address) return false;
-  return load_ref(image, vm, global + vm->global_main) == address - vm->thread_global;
+  return vm->global_main == 0 || load_ref(image, vm, global + vm->global_main) == address - vm->thread_global;
 }
 
 bool seep_heap_is_likely(struct seep_image *image, uintptr_t address) {

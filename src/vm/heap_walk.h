@@ -13,13 +13,15 @@ struct seep_heap_vm {
   uint8_t ref_bytes;       /* how wide the pointers between a main thread and its state are: 8 or 4 */
   ptrdiff_t global_link;   /* what a word must be above its address to be a main thread's pointer to its state */
   uint16_t thread_global;  /* where that word is in the thread */
-  uint16_t global_main;    /* where the main thread's address is in the global state */
+  uint16_t global_main;    /* where the main thread's address is in the global state; 0: the thread itself is in it */
   uint8_t thread_tag_at;   /* where the thread's type is in it, */
   uint8_t thread_tag;      /* and what it is */
   bool (*fits)(struct seep_image *image, const struct seep_heap_state *state);
   enum seep_status (*read)(struct seep_image *image, const struct seep_heap_state *state,
                            struct seep_object_sink *sink, struct seep_heap_found *out, struct seep_error *error);
 };
+
+enum { SEEP_PUC_LINK_OF_5_5 = -1440 }; /* the only global_link that leads down */
 
 extern const struct seep_heap_vm seep_puc_heaps[];
 extern const uint32_t seep_puc_heap_count;

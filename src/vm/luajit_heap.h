@@ -1,9 +1,9 @@
 /* The heap of LuaJIT 2.1 in memory. Source: lj_obj.h, lj_jit.h, lj_ctype.h, lj_dispatch.h, lj_buf.h, lj_frame.h of the
- * v2.1 branch, 2017 to 2026, and of OpenResty's; the numbers are offsetof and sizeof in a program compiled against them.
+ * v2.1 branch, 2017 to 2026, and of OpenResty's; the numbers are offsetof and sizeof in a program compiled with them.
  * Internal to this folder.
  *
- * Two kinds of build: with GC64 a reference between objects has 64 bits (GCRef, MRef), a value has its type in the upper
- * 17 bits, and a call frame takes two slots; without it (x64 until 2022 unless asked for) references have 32 bits, a
+ * Two kinds of build: with GC64 a reference between objects has 64 bits (GCRef, MRef), a value has its type in the
+ * upper 17 bits, and a call frame takes two slots; without it (x64 until 2022 unless asked for) references have 32 bits, a
  * value has its type in the upper half, and a frame takes one slot. Everything that follows from that is numbers in
  * struct seep_luajit_refs, and the few functions below that load a reference, a value or a frame. */
 #ifndef SEEP_LUAJIT_HEAP_H
@@ -72,8 +72,8 @@ SEEP_ALWAYS_INLINE uintptr_t seep_lj_ref(const struct seep_luajit_refs *refs, co
   return refs->bytes == 8 ? seep_at_pointer(bytes, at) : seep_at_u32(bytes, at);
 }
 
-/* lj_obj.h TValue: the type (~LJ_T…) and the pointer of a value; a number has a type above all others. With GC64 17 bits
- * and 47; else 32 and 32, but light userdata have 17 bits there, too. */
+/* lj_obj.h TValue: the type (~LJ_T…) and the pointer of a value; a number has a type above all others. With GC64 17
+ * bits and 47; else 32 and 32, but light userdata have 17 bits there, too. */
 SEEP_ALWAYS_INLINE uint32_t seep_lj_type(const struct seep_luajit_refs *refs, uint64_t value) {
   enum { LIGHT = 3 };
   if (refs->bytes == 8) return (uint32_t)(~value >> 47);

@@ -157,8 +157,8 @@ bool seep_heap_is_candidate(uintptr_t address, const uintptr_t *word, size_t bef
  * directions, allocator, collector's state, string table, stack, registry, and the heads of its lists. */
 bool seep_heap_identify(struct seep_image *image, uintptr_t address, struct seep_heap_state *out);
 
-/* Whether main thread and global state name each other at least: in a process that runs, a state that is looked at in the
- * middle of an operation may not fit, and will a moment later. */
+/* Whether main thread and global state name each other at least: in a process that runs, a state that is looked at in
+ * the middle of an operation may not fit, and will a moment later. */
 bool seep_heap_is_likely(struct seep_image *image, uintptr_t address);
 /* The same of a state that was identified before. */
 bool seep_heap_is_there(struct seep_image *image, const struct seep_heap_state *state);

@@ -4,12 +4,23 @@
 
 /* -- Small objects -------------------------------------------------------------------- */
 
+/* lstring.c luaS_sizelngstr of 5.5: the text of a long string follows, or it is somebody else's. */
+static uint64_t string_bytes(const struct seep_puc_heap *layout, const char *string, uint64_t length) {
+  enum { WITH_CONTENTS = 32, WITH_FREE = 48, FIXED = -2, FREED = -3 };
+  if (layout->ts_contents == 0 || !seep_puc_is_long(string)) return layout->ts_size + length + 1;
+  switch ((int8_t)seep_at_u8(string, layout->ts_short_length)) {
+    case FIXED: return WITH_CONTENTS;
+    case FREED: return WITH_FREE;
+    default: return WITH_CONTENTS + length + 1;
+  }
+}
+
 static void read_string(struct seep_walk *walk, uintptr_t address, const char *string) {
   const struct seep_puc_heap *layout = walk->layout;
   size_t length;
   const char *text = seep_puc_string(walk, address, &length);
   if (text == NULL) seep_walk_damage(walk, "a string's text");
-  uint64_t bytes = (uint64_t)layout->ts_size + length + 1;
+  uint64_t bytes = string_bytes(layout, string, length);
   if (!seep_walk_claim(walk, bytes)) return;
   uint32_t content = text == NULL ? 0 : walk->sink->string(walk->sink, text, length);
   uint32_t number = seep_walk_object(walk, address, SEEP_NODE_STRING, bytes, content, 0);
@@ -296,8 +307,7 @@ enum seep_status seep_puc_heap_read(struct seep_image *image, const struct seep_
                                     struct seep_object_sink *sink, struct seep_heap_found *out,
                                     struct seep_error *error) {
   const struct seep_puc_heap *layout = state->vm->layout;
-  const char *global =
-      seep_image_view(image, state->global, layout->state_bytes - layout->global_behind - layout->thread_before);
+  const char *global = seep_image_view(image, state->global, seep_puc_global_bytes(layout));
   const char *thread = seep_image_view(image, state->main_thread, layout->thread_bytes - layout->thread_before);
   if (global == NULL || thread == NULL || !state->vm->fits(image, state)) {
     return seep_error_set(error, SEEP_E_FORMAT, "the Lua state at %#zx has gone", (size_t)state->main_thread);
@@ -305,7 +315,7 @@ enum seep_status seep_puc_heap_read(struct seep_image *image, const struct seep_
   struct seep_walk *walk = seep_walk_open(image, state, sink, out);
   if (walk == NULL) return seep_error_set(error, SEEP_E_MEMORY, "no memory to read a heap");
   out->state_bytes = seep_at_pointer(global, layout->g_total);
-  if (layout->g_debt != 0) out->state_bytes += seep_at_pointer(global, layout->g_debt);
+  if (layout->g_debt != 0) out->state_bytes += seep_puc_debt(layout, global);
   walk->mode_name = seep_at_pointer(global, layout->g_tmname + SEEP_PUC_TM_MODE * sizeof(uintptr_t));
   walk->gc_name = seep_at_pointer(global, layout->g_tmname + SEEP_PUC_TM_GC * sizeof(uintptr_t));
   uintptr_t registry = seep_puc_object_in(layout, global + layout->g_registry);

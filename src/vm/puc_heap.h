@@ -1,4 +1,4 @@
-/* The heap of PUC Lua, 5.1 to 5.4, in memory: what the reader (puc_heap*.c) knows of a group of releases.
+/* The heap of PUC Lua, 5.1 to 5.5, in memory: what the reader (puc_heap*.c) knows of a group of releases.
  *
  * Source: lstate.h, lobject.h, lstate.c (LG, LX) of each release; the numbers are offsetof and sizeof in a program
  * compiled against those headers (64 bits, LUAI_EXTRASPACE and LUA_EXTRASPACE as they come). Names are theirs; a
@@ -10,7 +10,7 @@
 #include "vm/viewed.h"
 
 struct seep_puc_heap {
-  uint8_t version;                 /* 51 … 54 */
+  uint8_t version;                 /* 51 … 55 */
   uint8_t tag_proto, tag_upvalue;
   uint8_t white_bits;              /* both, in `marked` and currentwhite */
   uint8_t fixed_bit;               /* 5.1, 5.2: of `marked`, a bit mask; later a list */
@@ -23,6 +23,7 @@ struct seep_puc_heap {
   uint16_t L_G, L_top, L_ci, L_stack, L_stack_last, L_stacksize, L_openupval, L_base_ci;
   uint16_t L_size_ci, L_gt, L_savedpc;  /* 5.1 */
   uint16_t thread_bytes, thread_before, state_bytes, global_behind; /* global_behind: from L to g */
+  uint16_t main_inside;            /* 5.5: the state's block is g, and this is from there to L */
 
   /* CallInfo */
   uint16_t ci_func, ci_base, ci_savedpc, ci_next, ci_status, ci_size;
@@ -34,23 +35,32 @@ struct seep_puc_heap {
   uint16_t g_strings, g_string_slots, g_buffer_bytes, g_registry, g_mainthread, g_mt, g_tmname;
 
   /* Table, Node */
+  uint8_t dummy_bit;               /* 5.5: of t_flags: the hash part is the shared empty one */
   uint16_t table_bytes, t_flags, t_lsizenode, t_array, t_node, t_lastfree, t_metatable, t_sizearray;
   uint16_t t_unreal_size;          /* 5.4: the byte whose highest bit says that `alimit` is no size */
   uint16_t node_bytes, n_key, n_key_tag;
 
   /* TString, Udata */
   uint16_t ts_size, ts_length, ts_short_length, ts_long_length;
+  uint16_t ts_contents;            /* 5.5: where a long string points to its text; its short length is its kind */
   uint16_t udata_bytes, u_metatable, u_length, u_env, u_value, u_value_tag, u_value_count;
 
   /* Proto and what its arrays are made of */
   uint16_t proto_bytes, p_k, p_sizek, p_code, p_sizecode, p_p, p_sizep, p_sizelineinfo;
   uint16_t p_locvars, p_sizelocvars, p_upvalues, p_sizeupvalues, p_source, p_linedefined, p_cache;
   uint16_t p_sizeabslineinfo, lineinfo_bytes, upvaldesc_bytes;
+  uint16_t p_flag;                 /* 5.5 */
 
   /* Closures, UpVal */
   uint16_t cl_nupvalues, cl_proto, cl_upvalues, cl_isC, cl_env;
   uint16_t upval_bytes, uv_v, uv_refcount, uv_next, uv_value;
 };
+
+/* The part of the state's block that has the global state. */
+SEEP_ALWAYS_INLINE size_t seep_puc_global_bytes(const struct seep_puc_heap *layout) {
+  if (layout->main_inside != 0) return layout->state_bytes;
+  return layout->state_bytes - layout->global_behind - layout->thread_before;
+}
 
 enum {
   SEEP_PUC_TM_GC = 2, SEEP_PUC_TM_MODE = 3, /* ltm.h, all versions */
@@ -70,9 +80,20 @@ SEEP_ALWAYS_INLINE bool seep_puc_is_object(const struct seep_puc_heap *layout, u
 }
 SEEP_ALWAYS_INLINE uint8_t seep_puc_type(uint8_t tag) { return tag & 0x0f; }
 
-/* The object in a slot, or 0. */
+/* The object that a value is, or 0. */
 SEEP_ALWAYS_INLINE uintptr_t seep_puc_object_in(const struct seep_puc_heap *layout, const char *slot) {
   return seep_puc_is_object(layout, (uint8_t)slot[8]) ? seep_at_pointer(slot, 0) : 0;
+}
+
+/* lgc.h gettotalbytes: what is to be added to the total, below zero more often than not. */
+SEEP_ALWAYS_INLINE uint64_t seep_puc_debt(const struct seep_puc_heap *layout, const char *global) {
+  uint64_t debt = seep_at_pointer(global, layout->g_debt);
+  return layout->version >= 55 ? -debt : debt;
+}
+
+/* 5.3 and later: of a string object. */
+SEEP_ALWAYS_INLINE bool seep_puc_is_long(const char *string) {
+  return (seep_at_u8(string, SEEP_PUC_O_TT) & 0x10) != 0;
 }
 
 /* -- The parts of the reader --------------------------------------------------------- */
@@ -91,6 +112,14 @@ void seep_puc_read_registry(struct seep_walk *walk, uintptr_t registry);
 /* Tables. The nodes of one, how many, and whether they are its own (not the shared dummy). puc_heap_tables.c */
 const char *seep_puc_nodes(struct seep_walk *walk, const char *table, uint32_t *count);
 uint32_t seep_puc_array_slots(const struct seep_puc_heap *layout, const char *table);
+/* The array part of a table of that many slots, or NULL when it is not there, and a value in it. What it weighs. */
+const char *seep_puc_array(struct seep_walk *walk, const char *table, uint32_t slots);
+struct seep_puc_value {
+  uint64_t value;
+  uint8_t tag;
+};
+struct seep_puc_value seep_puc_array_value(const struct seep_puc_heap *layout, const char *array, uint32_t slots,
+                                           uint32_t at);
 void seep_puc_read_table(struct seep_walk *walk, uintptr_t address, const char *table, uint8_t flags);
 
 /* Threads and prototypes. puc_heap_code.c */

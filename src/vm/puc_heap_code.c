@@ -18,13 +18,15 @@ static const char *view_array(struct seep_walk *walk, const char *proto, uint16_
 
 /* lfunc.c luaF_freeproto: what the prototype and its arrays weigh. */
 static uint64_t proto_bytes(const struct seep_puc_heap *layout, const char *proto) {
+  enum { FIXED = 4 }; /* lobject.h PF_FIXED: code and lines are the host's */
   uint64_t bytes = layout->proto_bytes;
-  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizecode) * 4;
   bytes += (uint64_t)seep_at_u32(proto, layout->p_sizep) * sizeof(uintptr_t);
   bytes += (uint64_t)seep_at_u32(proto, layout->p_sizek) * SEEP_PUC_SLOT_BYTES;
-  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizelineinfo) * layout->lineinfo_bytes;
   bytes += (uint64_t)seep_at_u32(proto, layout->p_sizelocvars) * 16; /* LocVar: name, two ints */
   bytes += (uint64_t)seep_at_u32(proto, layout->p_sizeupvalues) * layout->upvaldesc_bytes;
+  if (layout->p_flag != 0 && (seep_at_u8(proto, layout->p_flag) & FIXED) != 0) return bytes;
+  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizecode) * 4;
+  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizelineinfo) * layout->lineinfo_bytes;
   if (layout->p_sizeabslineinfo != 0) bytes += (uint64_t)seep_at_u32(proto, layout->p_sizeabslineinfo) * 8;
   return bytes;
 }

@@ -43,6 +43,22 @@ static const struct seep_puc_heap lua_5_4_2 = {
     .g_tmname = 280, .t_unreal_size = 10,
 };
 
+static const struct seep_puc_heap lua_5_5_0 = {
+    .version = 55, .tag_proto = 10, .tag_upvalue = 9, .white_bits = 0x18, .last_gcstate = 8, .stack_last_is_end = true,
+    .L_G = 24, .L_top = 16, .L_ci = 32, .L_stack = 48, .L_stack_last = 40, .L_openupval = 56, .L_base_ci = 96,
+    .thread_bytes = 216, .thread_before = 8, .state_bytes = 1624, .main_inside = 1416, .ci_savedpc = 32, .ci_next = 24,
+    .ci_status = 60, .ci_size = 64, .status_c = 0x8000, .g_total = 16, .g_debt = 24, .g_white = 106, .g_gcstate = 107,
+    .g_objects = 112, .g_finobj = 128, .g_tobefnz = 176, .g_fixedgc = 184, .g_strings = 48, .g_string_slots = 60,
+    .g_registry = 64, .g_mt = 472, .g_tmname = 272, .dummy_bit = 0x40, .table_bytes = 48, .t_flags = 10,
+    .t_lsizenode = 11, .t_array = 16, .t_node = 24, .t_metatable = 32, .t_sizearray = 12, .node_bytes = 24, .n_key = 16,
+    .n_key_tag = 9, .ts_size = 24, .ts_short_length = 11, .ts_long_length = 16, .ts_contents = 24, .udata_bytes = 40,
+    .u_metatable = 24, .u_length = 16, .u_value = 40, .u_value_count = 10, .proto_bytes = 128, .p_k = 56, .p_sizek = 20,
+    .p_code = 64, .p_sizecode = 24, .p_p = 72, .p_sizep = 32, .p_sizelineinfo = 28, .p_locvars = 104,
+    .p_sizelocvars = 36, .p_upvalues = 80, .p_sizeupvalues = 16, .p_source = 112, .p_linedefined = 44,
+    .p_sizeabslineinfo = 40, .p_flag = 11, .lineinfo_bytes = 1, .upvaldesc_bytes = 16, .cl_nupvalues = 10,
+    .cl_proto = 24, .cl_upvalues = 32, .upval_bytes = 40, .uv_v = 16, .uv_next = 24, .uv_value = 24,
+};
+
 #define COMMON_OF_5_3                                                                                                \
   .version = 53, .tag_proto = 9, .tag_upvalue = 255, .white_bits = 0x3, .last_gcstate = 8, .L_G = 24,                \
   .L_top = 16, .L_ci = 32, .L_stack = 56, .L_stack_last = 48, .L_stacksize = 184, .L_openupval = 64,                 \
@@ -160,7 +176,7 @@ static bool is_code(struct seep_image *image, uintptr_t address) {
 
 static bool counts_fit(const struct seep_puc_heap *layout, const char *global) {
   uint64_t bytes = seep_at_pointer(global, layout->g_total);
-  if (layout->g_debt != 0) bytes += seep_at_pointer(global, layout->g_debt);
+  if (layout->g_debt != 0) bytes += seep_puc_debt(layout, global);
   uint32_t slots = seep_at_u32(global, layout->g_string_slots);
   return bytes >= layout->state_bytes && bytes < 1ULL << 46 && slots >= 32 && (slots & (slots - 1)) == 0;
 }
@@ -198,6 +214,7 @@ static bool nodes_fit(const struct seep_puc_heap *layout, const char *table) {
   uintptr_t nodes = seep_at_pointer(table, layout->t_node), free = seep_at_pointer(table, layout->t_lastfree);
   uint8_t log_size = seep_at_u8(table, layout->t_lsizenode);
   if (log_size > 30) return false;
+  if (layout->t_lastfree == 0) return true; /* 5.5 */
   return (free + layout->node_bytes >= nodes && free <= nodes + ((uintptr_t)layout->node_bytes << log_size)) ||
          (layout->version == 54 && free == 0 && log_size == 0);
 }
@@ -231,10 +248,14 @@ static bool names_fit(struct seep_image *image, const struct seep_puc_heap *layo
 static bool fits(struct seep_image *image, const struct seep_heap_state *state) {
   const struct seep_puc_heap *layout = state->vm->layout;
   const char *thread = seep_image_view(image, state->main_thread, layout->thread_bytes - layout->thread_before);
-  const char *global = seep_image_view(image, state->global,
-                                       layout->state_bytes - layout->global_behind - layout->thread_before);
-  if (thread == NULL || global == NULL || state->global - state->main_thread != layout->global_behind) return false;
-  if (seep_at_pointer(global, layout->g_mainthread) != state->main_thread) return false;
+  const char *global = seep_image_view(image, state->global, seep_puc_global_bytes(layout));
+  if (thread == NULL || global == NULL) return false;
+  if (layout->main_inside != 0) {
+    if (state->main_thread - state->global != layout->main_inside) return false;
+  } else if (state->global - state->main_thread != layout->global_behind ||
+             seep_at_pointer(global, layout->g_mainthread) != state->main_thread) {
+    return false;
+  }
   return collector_fits(layout, global) && counts_fit(layout, global) &&
          is_code(image, seep_at_pointer(global, layout->g_frealloc)) && thread_fits(image, layout, state, thread) &&
          head_fits(image, layout, seep_at_pointer(global, layout->g_objects)) &&
@@ -252,6 +273,7 @@ const struct seep_heap_vm seep_puc_heaps[] = {
     HEAP("4", "5.4.0", lua_5_4_0, 176, 24, 256),
     HEAP("4", "5.4.1", lua_5_4_1, 168, 24, 264),
     HEAP("4", "5.4.2", lua_5_4_2, 168, 24, 264),
+    HEAP("5", "5.5.0", lua_5_5_0, SEEP_PUC_LINK_OF_5_5, 24, 0),
     HEAP("3", "5.3.2 to 5.3.6", lua_5_3_2, 184, 24, 200),
     HEAP("3", "5.3.1", lua_5_3_1, 184, 24, 224),
     HEAP("3", "5.3.0", lua_5_3_0, 184, 24, 224),

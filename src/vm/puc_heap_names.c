@@ -4,11 +4,11 @@
 
 static const struct seep_puc_heap *layout_of(const struct seep_walk *walk) { return walk->layout; }
 
-/* TString: the text stands behind the header. A long string's tag has the variant bit (5.3 and 5.4, where a short
- * one's length is a byte). */
+/* TString: the text stands behind the header, but a long string of 5.5 may have it elsewhere. A long string's tag has
+ * the variant bit (5.3 and later, where a short one's length is a byte). */
 static size_t length_of(const struct seep_puc_heap *layout, const char *string) {
   if (layout->ts_length != 0) return seep_at_pointer(string, layout->ts_length);
-  if (seep_at_u8(string, SEEP_PUC_O_TT) & 0x10) return seep_at_pointer(string, layout->ts_long_length);
+  if (seep_puc_is_long(string)) return seep_at_pointer(string, layout->ts_long_length);
   return seep_at_u8(string, layout->ts_short_length);
 }
 
@@ -19,7 +19,12 @@ const char *seep_puc_string(struct seep_walk *walk, uintptr_t address, size_t *s
   if (string == NULL || seep_puc_type(seep_at_u8(string, SEEP_PUC_O_TT)) != SEEP_PUC_STRING) return NULL;
   size_t length = length_of(layout, string);
   if (length > SIZE_MAX / 2) return NULL;
-  const char *text = seep_image_view(walk->image, address + layout->ts_size, length + 1);
+  uintptr_t at = address + layout->ts_size;
+  if (layout->ts_contents != 0 && seep_puc_is_long(string)) {
+    const char *whole = seep_image_view(walk->image, address, layout->ts_contents + sizeof(uintptr_t));
+    at = whole == NULL ? 0 : seep_at_pointer(whole, layout->ts_contents);
+  }
+  const char *text = seep_image_view(walk->image, at, length + 1);
   if (text != NULL) *size_bytes = length;
   return text;
 }
@@ -140,9 +145,11 @@ static void take_registry_node(struct seep_walk *walk, const char *node) {
 /* lua.h: LUA_RIDX_GLOBALS is 2 (5.2 and later). */
 static uintptr_t globals_of(struct seep_walk *walk, const char *table) {
   const struct seep_puc_heap *layout = layout_of(walk);
-  if (layout->version == 51 || seep_puc_array_slots(layout, table) < 2) return 0;
-  const char *slots = seep_image_view(walk->image, seep_at_pointer(table, layout->t_array), 2 * SEEP_PUC_SLOT_BYTES);
-  return slots == NULL ? 0 : seep_puc_object_in(layout, slots + SEEP_PUC_SLOT_BYTES);
+  uint32_t slots = seep_puc_array_slots(layout, table);
+  const char *array = layout->version == 51 || slots < 2 ? NULL : seep_puc_array(walk, table, slots);
+  if (array == NULL) return 0;
+  struct seep_puc_value value = seep_puc_array_value(layout, array, slots, 1);
+  return seep_puc_is_object(layout, value.tag) ? value.value : 0;
 }
 
 void seep_puc_read_registry(struct seep_walk *walk, uintptr_t registry) {

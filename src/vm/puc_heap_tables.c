@@ -9,9 +9,37 @@ uint32_t seep_puc_array_slots(const struct seep_puc_heap *layout, const char *ta
   return 1u << (32 - __builtin_clz(size));
 }
 
+/* ltable.h of 5.5: values from the last one down, a number, and their tags from the first one up; `array` points
+ * between. Before, slots of 16 bytes. */
+enum { HINT_BYTES = 4, VALUE_BYTES = 8 };
+
+static uint64_t array_bytes(const struct seep_puc_heap *layout, uint32_t slots) {
+  if (layout->version < 55) return (uint64_t)slots * SEEP_PUC_SLOT_BYTES;
+  return slots == 0 ? 0 : (uint64_t)slots * (VALUE_BYTES + 1) + HINT_BYTES; /* ltable.c concretesize */
+}
+
+const char *seep_puc_array(struct seep_walk *walk, const char *table, uint32_t slots) {
+  const struct seep_puc_heap *layout = walk->layout;
+  uintptr_t array = seep_at_pointer(table, layout->t_array);
+  if (layout->version >= 55) array -= (uintptr_t)slots * VALUE_BYTES;
+  return slots == 0 ? NULL : seep_walk_view(walk, array, array_bytes(layout, slots), "a table's array");
+}
+
+struct seep_puc_value seep_puc_array_value(const struct seep_puc_heap *layout, const char *array, uint32_t slots,
+                                           uint32_t at) {
+  if (layout->version < 55) {
+    const char *slot = array + (size_t)at * SEEP_PUC_SLOT_BYTES;
+    return (struct seep_puc_value){.value = seep_at_pointer(slot, 0), .tag = (uint8_t)slot[8]};
+  }
+  const char *tags = array + (size_t)slots * VALUE_BYTES + HINT_BYTES;
+  return (struct seep_puc_value){.value = seep_at_pointer(array, (size_t)(slots - 1 - at) * VALUE_BYTES),
+                                 .tag = (uint8_t)tags[at]};
+}
+
 /* A table without entries shares one constant node: ltable.c isdummy() of 5.3 and later looks at `lastfree`; before
  * that the VM compares with the address of the constant, which lies where nothing is written. */
 static bool is_dummy(struct seep_walk *walk, const struct seep_puc_heap *layout, const char *table) {
+  if (layout->dummy_bit != 0) return (seep_at_u8(table, layout->t_flags) & layout->dummy_bit) != 0;
   if (layout->version == 54) return seep_at_pointer(table, layout->t_lastfree) == 0;
   if (seep_at_u8(table, layout->t_lsizenode) != 0) return false;
   const struct seep_segment *segment = walk->image->last;
@@ -45,7 +73,7 @@ static void take_value(const struct seep_puc_heap *layout, const char *slot, str
 /* The bytes of a number: an integer (5.3: tag 0x13, 5.4: 3) or a double. */
 static void take_number_key(struct seep_walk *walk, const struct seep_puc_heap *layout, const char *key, uint8_t tag,
                             struct seep_table_entry *entry) {
-  bool is_integer = layout->version == 53 ? tag == 0x13 : layout->version == 54 && tag == 0x03;
+  bool is_integer = layout->version == 53 ? tag == 0x13 : layout->version >= 54 && tag == 0x03;
   if (is_integer) {
     seep_walk_integer_key(walk, (int64_t)seep_at_pointer(key, 0), entry);
   } else {
@@ -59,7 +87,7 @@ static void take_plain_key(struct seep_walk *walk, const struct seep_puc_heap *l
                            struct seep_table_entry *entry) {
   switch (seep_puc_type(tag)) {
     case SEEP_PUC_BOOLEAN: {
-      bool is_true = layout->version == 54 ? tag == 0x11 : seep_at_u8(key, 0) != 0;
+      bool is_true = layout->version >= 54 ? tag == 0x11 : seep_at_u8(key, 0) != 0;
       seep_walk_text_key(walk, is_true ? "true" : "false", entry);
       break;
     }
@@ -99,39 +127,52 @@ static uint32_t read_nodes(struct seep_walk *walk, uint32_t number, struct seep_
   return used;
 }
 
-static uint32_t count_used(const char *slots, uint32_t count, size_t slot_bytes) {
+static uint32_t count_used_nodes(const struct seep_puc_heap *layout, const char *nodes, uint32_t count) {
   uint32_t used = 0;
   for (uint32_t i = 0; i < count; i++)
-    used += seep_puc_type((uint8_t)slots[(size_t)i * slot_bytes + 8]) != SEEP_PUC_NIL;
+    used += seep_puc_type((uint8_t)nodes[(size_t)i * layout->node_bytes + 8]) != SEEP_PUC_NIL;
   return used;
 }
 
-static void read_array(struct seep_walk *walk, uint32_t number, struct seep_weakness weakness, const char *slots,
-                       uint32_t count) {
+static uint32_t count_used_slots(const struct seep_puc_heap *layout, const char *array, uint32_t slots) {
+  uint32_t used = 0;
+  for (uint32_t i = 0; i < slots; i++)
+    used += seep_puc_type(seep_puc_array_value(layout, array, slots, i).tag) != SEEP_PUC_NIL;
+  return used;
+}
+
+/* ltable.c sizehash of 5.5: 8 nodes and more have a pointer, `lastfree`, in front of them. */
+static uint64_t hash_bytes(const struct seep_puc_heap *layout, uint32_t nodes) {
+  enum { LEAST_WITH_LASTFREE = 8 };
+  bool has_lastfree = layout->version >= 55 && nodes >= LEAST_WITH_LASTFREE;
+  return (uint64_t)nodes * layout->node_bytes + (has_lastfree ? sizeof(uintptr_t) : 0);
+}
+
+static void read_array(struct seep_walk *walk, uint32_t number, struct seep_weakness weakness, const char *array,
+                       uint32_t slots) {
   const struct seep_puc_heap *layout = walk->layout;
-  for (uint32_t i = 0; i < count; i++) {
-    struct seep_table_entry entry = {.kind = SEEP_EDGE_INDEX, .name = i + 1};
-    take_value(layout, slots + (size_t)i * SEEP_PUC_SLOT_BYTES, &entry);
-    if (entry.value != 0) seep_walk_entry(walk, number, weakness, &entry);
+  for (uint32_t i = 0; i < slots; i++) {
+    struct seep_puc_value value = seep_puc_array_value(layout, array, slots, i);
+    if (!seep_puc_is_object(layout, value.tag) || value.value == 0) continue;
+    struct seep_table_entry entry = {.kind = SEEP_EDGE_INDEX, .name = i + 1, .value = value.value,
+                                     .value_is_string = seep_puc_type(value.tag) == SEEP_PUC_STRING};
+    seep_walk_entry(walk, number, weakness, &entry);
   }
 }
 
 void seep_puc_read_table(struct seep_walk *walk, uintptr_t address, const char *table, uint8_t flags) {
   const struct seep_puc_heap *layout = walk->layout;
   uint32_t slots = seep_puc_array_slots(layout, table), node_count;
-  const char *array = NULL;
-  if (slots != 0) {
-    array = seep_walk_view(walk, seep_at_pointer(table, layout->t_array), (size_t)slots * SEEP_PUC_SLOT_BYTES,
-                           "a table's array");
-  }
+  const char *array = seep_puc_array(walk, table, slots);
   const char *nodes = seep_puc_nodes(walk, table, &node_count);
   if (array == NULL) slots = 0;
-  uint64_t parts = (uint64_t)slots * SEEP_PUC_SLOT_BYTES + (uint64_t)node_count * layout->node_bytes;
+  uint64_t parts = array_bytes(layout, slots) + hash_bytes(layout, node_count);
   if (!seep_walk_claim(walk, layout->table_bytes + parts)) return;
   struct seep_graph_shape shape = {
-      .array_capacity = slots, .array_used = count_used(array, slots, SEEP_PUC_SLOT_BYTES),
-      .hash_capacity = node_count, .hash_used = count_used(nodes, node_count, layout->node_bytes)};
-  shape.slack_bytes = (uint64_t)(slots - shape.array_used) * SEEP_PUC_SLOT_BYTES +
+      .array_capacity = slots, .array_used = count_used_slots(layout, array, slots),
+      .hash_capacity = node_count, .hash_used = count_used_nodes(layout, nodes, node_count)};
+  uint64_t slot_bytes = layout->version < 55 ? SEEP_PUC_SLOT_BYTES : VALUE_BYTES + 1;
+  shape.slack_bytes = (uint64_t)(slots - shape.array_used) * slot_bytes +
                       (uint64_t)(node_count - shape.hash_used) * layout->node_bytes;
   uintptr_t metatable = seep_at_pointer(table, layout->t_metatable);
   struct seep_weakness weakness = {0};

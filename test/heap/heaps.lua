@@ -62,6 +62,8 @@ section("strings", function()
   list[#list + 1] = ("long"):rep(50000)
   list[#list + 1] = "with\0zero" .. random(100)
   list[#list + 1] = table.concat(list)
+  list[#list + 1] = probe.text(("kept"):rep(50))
+  for i = 1, 20 do list[#list + 1] = probe.text(("given"):rep(50) .. i, true) end
   return list, list[5], list[401]
 end)
 
