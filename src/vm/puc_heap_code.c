@@ -246,6 +246,7 @@ static uint32_t innermost_place(struct seep_walk *walk, const char *thread) {
     uintptr_t proto;
     if (slot == NULL) return 0;
     if (lua_proto(walk, ci, slot, &proto) != NULL) return seep_puc_place(walk, proto);
+    if (layout->version == 51 && at == seep_at_pointer(thread, layout->L_base_ci)) return 0; /* an array's first */
     at = layout->version == 51 ? at - layout->ci_size : seep_at_pointer(ci, CI_PREVIOUS);
   }
   return 0;
