@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -453,6 +454,29 @@ static bool block_is_used(int pagemap, uintptr_t begin, size_t size_bytes) {
   return false;
 }
 
+/* Documentation/admin-guide/mm/pagemap.rst: PAGEMAP_SCAN, since Linux 6.7; the headers of older systems lack it. */
+struct scan_request {
+  uint64_t size, flags, start, end, walk_end, regions, region_count, pages_max;
+  uint64_t inverted, mask, any_of, returned;
+};
+struct scan_region {
+  uint64_t start, end, categories;
+};
+#define SCAN_PAGEMAP _IOWR('f', 16, struct scan_request)
+
+/* Where the next page is that is in memory or swapped out; `end` if there is none, `at` if the kernel does not say. An
+ * address sanitizer's terabytes are passed over in one call. */
+static uintptr_t skip_unused(int pagemap, uintptr_t at, uintptr_t end) {
+  const uint64_t present_or_swapped = 3ULL << 3;
+  struct scan_region found = {0};
+  struct scan_request request = {.size = sizeof request, .start = at, .end = end, .regions = (uintptr_t)&found,
+                                 .region_count = 1, .pages_max = 1, .any_of = present_or_swapped,
+                                 .returned = present_or_swapped};
+  int count = pagemap < 0 ? -1 : ioctl(pagemap, SCAN_PAGEMAP, &request);
+  if (count < 0) return at;
+  return count == 0 ? end : (uintptr_t)found.start;
+}
+
 /* False when there is no room for another one. */
 static bool search_block(struct seep_process_image *image, uintptr_t begin, size_t size_bytes, uintptr_t *words,
                          struct seep_array *candidates) {
@@ -482,6 +506,8 @@ uint64_t seep_process_image_search(struct seep_process_image *image, struct seep
   for (size_t i = 0; goes_on && i < image->segments.count; i++) {
     if (segments[i].bytes == NULL || (segments[i].access & SEEP_SEGMENT_WRITABLE) == 0) continue;
     for (uintptr_t at = segments[i].begin; goes_on && at < segments[i].end; at += BLOCK_BYTES) {
+      at = skip_unused(pagemap, at, segments[i].end);
+      if (at >= segments[i].end) break;
       size_t size = segments[i].end - at < BLOCK_BYTES ? segments[i].end - at : BLOCK_BYTES;
       if (!block_is_used(pagemap, at, size)) continue;
       goes_on = search_block(image, at, size, words, candidates);
