@@ -96,13 +96,16 @@ $(BUILD)/bench/heap: bench/heap.c bench/made_up_heap.c bench/made_up_heap.h $(fi
 
 include test/test.mk
 
-bench: bench-run bench-heap
-bench-run: all
+BENCH_HEAP = bench/heap-run $(if $(BENCH_OBJECTS),--objects $(BENCH_OBJECTS)) $(filter --quick,$(BENCH_OPTIONS)) $(BENCH_HEAP_OPTIONS)
+
+# One after the other, whatever -j says.
+bench: all
 	bench/run $(BENCH_OPTIONS)
+	$(BENCH_HEAP)
 
 # Objects per second, bytes per object and pauses, of BENCH_OBJECTS objects.
 bench-heap: all
-	bench/heap-run $(if $(BENCH_OBJECTS),--objects $(BENCH_OBJECTS)) $(filter --quick,$(BENCH_OPTIONS)) $(BENCH_HEAP_OPTIONS)
+	$(BENCH_HEAP)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/seepline
@@ -132,4 +135,4 @@ help:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all bench bench-run bench-heap install clean help
+.PHONY: all bench bench-heap install clean help
