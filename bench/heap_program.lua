@@ -2,6 +2,7 @@
 --   heap_program.lua OBJECTS wait              then waits for a line on stdin
 --   heap_program.lua OBJECTS snapshot FILE N   then takes N snapshots of itself, FILE.1 to FILE.N
 --   heap_program.lua OBJECTS end               then ends
+-- The last two say how much of the process is in memory, in KiB.
 -- Records with a name, a list, another record and a function with two upvalues: six objects each. A tenth of them is
 -- made anew at the end, so that addresses are not in the order of the objects' ages. The same on every Lua.
 local OBJECTS_PER_RECORD = 6
@@ -42,7 +43,11 @@ if what == "wait" then
   io.write("ready\n")
   io.flush()
   io.read()
-elseif what == "snapshot" then
+else
+  print((io.open("/proc/self/status"):read("*a"):match("VmRSS:%s*(%d+)")))
+end
+
+if what == "snapshot" then
   local seepline = require "seepline"
   for i = 1, tonumber(arg[4]) do assert(seepline.snapshot(arg[3] .. "." .. i)) end
 end
