@@ -1,0 +1,82 @@
+/* See loaded.h. */
+#include "vm/loaded.h"
+
+enum { ENTRIES_MAX = 8192, TABLE_MAX = 1024 };
+
+struct search {
+  const struct seep_image *image;
+  const struct seep_vm_state *state;
+  const struct seep_loaded_reader *reader;
+  uint64_t key;
+  uintptr_t function;
+  uint32_t left;             /* entries that may still be looked at */
+};
+
+static uint32_t count_of(const struct search *search, uintptr_t table) {
+  return search->reader->count(search->image, search->state, table);
+}
+
+static bool is_named(const struct search *search, const struct seep_loaded_entry *entry, const char *name) {
+  char text[SEEP_CALL_NAME_MAX];
+  size_t length = strlen(name);
+  return entry->name_bytes == length && seep_load(search->image, (uintptr_t)entry->name, text, length) &&
+         memcmp(text, name, length) == 0;
+}
+
+static uintptr_t find_loaded(struct search *search, uintptr_t registry) {
+  struct seep_loaded_entry entry;
+  uint32_t count = count_of(search, registry);
+  for (uint32_t i = 0; i < count && i < ENTRIES_MAX; i++) {
+    bool found = search->reader->entry(search->image, search->state, registry, i, &entry) && entry.table != 0;
+    if (found && is_named(search, &entry, "_LOADED")) return entry.table;
+  }
+  return 0;
+}
+
+static bool is_sought(const struct search *search, const struct seep_loaded_entry *entry) {
+  return search->key != 0 ? entry->key == search->key : entry->function == search->function && entry->function != 0;
+}
+
+/* Finds the function in a module. Tables that are large are data. */
+static bool find_in(struct search *search, uintptr_t table, struct seep_loaded_entry *out) {
+  uint32_t count = count_of(search, table);
+  if (count > TABLE_MAX || count > search->left) return false;
+  search->left -= count;
+  for (uint32_t i = 0; i < count; i++) {
+    if (search->reader->entry(search->image, search->state, table, i, out) && is_sought(search, out)) return true;
+  }
+  return false;
+}
+
+/* "string.rep"; of a global function the name alone. */
+static size_t join(const struct search *search, const struct seep_loaded_entry *module,
+                   const struct seep_loaded_entry *member, char name[SEEP_CALL_NAME_MAX]) {
+  size_t size = 0;
+  if (module != NULL && !is_named(search, module, "_G")) {
+    if (module->name_bytes + 1 + member->name_bytes > SEEP_CALL_NAME_MAX) return 0;
+    if (!seep_load(search->image, (uintptr_t)module->name, name, module->name_bytes)) return 0;
+    size = module->name_bytes;
+    name[size++] = '.';
+  }
+  if (!seep_load(search->image, (uintptr_t)member->name, name + size, member->name_bytes)) return 0;
+  return size + member->name_bytes;
+}
+
+size_t seep_loaded_find(const struct seep_image *image, const struct seep_vm_state *state, uint64_t key,
+                        uintptr_t function, char name[SEEP_CALL_NAME_MAX]) {
+  struct search search = {.image = image, .state = state, .reader = state->vm->ops->loaded,
+                          .key = key & (SEEP_KEY_C | SEEP_KEY_BUILTIN | SEEP_KEY_ADDRESS), .function = function,
+                          .left = ENTRIES_MAX};
+  if ((key & SEEP_KEY_C) == 0) search.key = 0;
+  if (search.reader == NULL || state->vm->names_layout == NULL) return 0;
+  uintptr_t registry = search.reader->registry(image, state);
+  uintptr_t loaded = registry == 0 ? 0 : find_loaded(&search, registry);
+  uint32_t count = loaded == 0 ? 0 : count_of(&search, loaded);
+  for (uint32_t i = 0; i < count && i < ENTRIES_MAX; i++) {
+    struct seep_loaded_entry module, member;
+    if (!search.reader->entry(image, state, loaded, i, &module)) continue;
+    if (is_sought(&search, &module)) return join(&search, NULL, &module, name);
+    if (module.table != 0 && find_in(&search, module.table, &member)) return join(&search, &module, &member, name);
+  }
+  return 0;
+}
