@@ -46,17 +46,25 @@ static bool code_may_have_changed(struct seep_hook_stack *stack) {
   return phase >= state->vm->sweep_first && phase <= state->vm->sweep_last;
 }
 
+/* A frame as the public API sees it. */
+struct public_call {
+  const struct seep_lua_api *api;
+  lua_State *L;
+  void *debug;
+};
+
+static void ask_publicly(const struct seep_sites_subject *subject, struct seep_call_name *out) {
+  const struct public_call *call = subject->call;
+  seep_lua_api_call_name(call->api, call->L, call->debug, out);
+}
+
 /* The record of a function, named as the VM itself would name this call. */
 static uint32_t record_of(struct seep_hook_stack *stack, lua_State *L, void *debug, uint64_t key, uintptr_t prototype,
                           const struct seep_frame_info *info) {
-  struct seep_sites_subject subject = {.state = stack->vm_state, .key = key, .function = prototype, .info = info};
-  uint32_t number = seep_sites_function(stack->sites, &subject);
-  if (number != 0 && debug != NULL && seep_sites_wants_call(stack->sites, number)) {
-    struct seep_call_name name;
-    seep_lua_api_call_name(stack->api, L, debug, &name);
-    seep_sites_note_call(stack->sites, number, &name);
-  }
-  return number;
+  struct public_call call = {.api = stack->api, .L = L, .debug = debug};
+  struct seep_sites_subject subject = {.state = stack->vm_state, .key = key, .function = prototype, .info = info,
+                                       .call = &call, .call_name = debug == NULL ? NULL : ask_publicly};
+  return seep_sites_function(stack->sites, &subject);
 }
 
 static SEEP_NOINLINE void describe(struct seep_hook_stack *stack, lua_State *L, void *debug, uint64_t key,
@@ -93,7 +101,7 @@ static void identify_publicly(struct seep_hook_stack *stack, lua_State *L, void 
   struct seep_frame_info info = {.is_c = true};
   seep_lua_api_describe(stack->api, L, debug, &seen);
   if (seen.what != 'C') {
-    info = (struct seep_frame_info){.source = seen.source, .source_bytes = strlen(seen.source),
+    info = (struct seep_frame_info){.is_main = seen.what == 'm', .source = seen.source, .source_bytes = strlen(seen.source),
                                     .line_defined = (uint32_t)seen.line_defined,
                                     .line_last = (uint32_t)seen.line_last};
   }

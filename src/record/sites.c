@@ -157,12 +157,28 @@ static void name_function(struct seep_sites *sites, const struct seep_sites_subj
     if (found == 0) return;
     function_at(sites, number)->called = found;
     function_at(sites, number)->called_as = SEEP_CALLED_LOADED;
-  } else if (subject->info->line_defined != 0) {
+  } else if (!subject->info->is_main) {
     bool is_part = false;
     uint32_t defined = defined_name(sites, subject->info, &is_part);
     uint32_t loaded = defined != 0 && !is_part ? 0 : loaded_name(sites, subject);
     function_at(sites, number)->name = loaded != 0 ? loaded : defined;
   }
+}
+
+/* How the function is called by the frame at hand. */
+static void note_call(struct seep_sites *sites, const struct seep_sites_subject *subject, struct seep_function_record *record) {
+  struct seep_call_name name;
+  subject->call_name(subject, &name);
+  if (name.as == SEEP_CALLED_UNKNOWN) return;
+  record->called = name.name_bytes == 0 ? 0 : intern_string(sites, name.name, name.name_bytes);
+  record->called_as = name.as;
+}
+
+/* The first call that names it counts. */
+static void name_by_call(struct seep_sites *sites, const struct seep_sites_subject *subject, uint32_t number) {
+  const struct seep_function_record *record = function_at(sites, number);
+  if (subject->call_name == NULL || record->called_as != SEEP_CALLED_UNKNOWN || record->kind == SEEP_FUNCTION_MAIN) return;
+  note_call(sites, subject, function_at(sites, number));
 }
 
 uint32_t seep_sites_function(struct seep_sites *sites, const struct seep_sites_subject *subject) {
@@ -171,29 +187,21 @@ uint32_t seep_sites_function(struct seep_sites *sites, const struct seep_sites_s
       .source = intern_source(sites, info),
       .line_defined = info->line_defined,
       .line_last = info->line_last,
-      .kind = info->is_c ? SEEP_FUNCTION_C
-                         : (info->line_defined == 0 ? SEEP_FUNCTION_MAIN : SEEP_FUNCTION_LUA),
+      .kind = info->is_c ? SEEP_FUNCTION_C : (info->is_main ? SEEP_FUNCTION_MAIN : SEEP_FUNCTION_LUA),
       .code_count = info->code_count,
   };
+  bool is_new, has_lines = info->is_c || info->is_main || info->line_defined != 0;
   if (info->is_c) function.name = c_function_name(sites, subject->key, info->name);
   if (!info->is_c && function.source == 0) return 0;
-  bool is_new;
+  if (!has_lines) {
+    function.name = loaded_name(sites, subject);
+    if (subject->call_name != NULL) note_call(sites, subject, &function);
+  }
   uint32_t number = add_function(sites, &function, &is_new);
-  if (number != 0 && is_new) name_function(sites, subject, number);
+  if (number == 0 || !has_lines) return number;
+  if (is_new) name_function(sites, subject, number);
+  if (!info->is_c || info->name == NULL) name_by_call(sites, subject, number);
   return number;
-}
-
-bool seep_sites_wants_call(const struct seep_sites *sites, uint32_t function) {
-  const struct seep_function_record *record = function_at(sites, function);
-  return record->called_as == SEEP_CALLED_UNKNOWN && record->kind != SEEP_FUNCTION_MAIN;
-}
-
-void seep_sites_note_call(struct seep_sites *sites, uint32_t function, const struct seep_call_name *name) {
-  struct seep_function_record *record = function_at(sites, function);
-  if (name->as == SEEP_CALLED_UNKNOWN || record->called_as != SEEP_CALLED_UNKNOWN) return;
-  uint32_t called = name->name_bytes == 0 ? 0 : intern_string(sites, name->name, name->name_bytes);
-  record->called = called;
-  record->called_as = name->as;
 }
 
 static uint32_t mark_function(struct seep_sites *sites, const char *name) {
@@ -225,17 +233,19 @@ static uint32_t left_out_frame(struct seep_sites *sites) {
   return mark == 0 ? 0 : intern_frame(sites, mark, 0, SEEP_FRAME_TRUNCATED);
 }
 
-/* Asks the caller how it calls the function of frame `at`. A tail call has left no caller, a resumed one has none. */
-static void name_by_call(struct seep_sites *sites, const struct seep_vm_state *state, const struct seep_stack *stack,
-                         uint32_t at, uint32_t number) {
-  const struct seep_vm *vm = state->vm;
-  if (vm->names_layout == NULL || at + 1 >= stack->count || !seep_sites_wants_call(sites, number)) return;
-  struct seep_call call = {.key = stack->keys[at], .caller_key = stack->keys[at + 1], .handle = stack->handles[at],
-                           .caller_handle = stack->handles[at + 1], .thread = stack->leaf_thread};
-  if (call.caller_key == SEEP_KEY_TRUNCATED || ((call.key & SEEP_KEY_TAIL) | (call.caller_key & SEEP_KEY_RESUMER))) return;
-  struct seep_call_name name;
-  vm->ops->call_name(NULL, state, &call, &name);
-  seep_sites_note_call(sites, number, &name);
+/* How the caller calls the function of a walked frame. */
+static void ask_caller(const struct seep_sites_subject *subject, struct seep_call_name *out) {
+  subject->state->vm->ops->call_name(NULL, subject->state, subject->call, out);
+}
+
+/* Fills `call` for frame `at`. False: a tail call has left no caller, a resumed function has none, or what calls are read
+ * from is not known. */
+static bool find_call(const struct seep_vm_state *state, const struct seep_stack *stack, uint32_t at, struct seep_call *call) {
+  if (stack == NULL || state->vm->names_layout == NULL || at + 1 >= stack->count) return false;
+  *call = (struct seep_call){.key = stack->keys[at], .caller_key = stack->keys[at + 1], .handle = stack->handles[at],
+                             .caller_handle = stack->handles[at + 1], .thread = stack->leaf_thread};
+  return call->caller_key != SEEP_KEY_TRUNCATED &&
+         ((call->key & SEEP_KEY_TAIL) | (call->caller_key & SEEP_KEY_RESUMER)) == 0;
 }
 
 /* The frame of a place; it is frame `at` of the stack that has just been walked, unless `stack` is NULL. */
@@ -246,9 +256,10 @@ static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_st
   state->vm->ops->describe(state, key, function, &info);
   uint32_t flags = (key & SEEP_KEY_TAIL ? SEEP_FRAME_TAIL : 0) |
                    (key & SEEP_KEY_RESUMER ? SEEP_FRAME_COROUTINE : 0);
-  struct seep_sites_subject subject = {.state = state, .key = key, .function = function, .info = &info};
+  struct seep_call call;
+  struct seep_sites_subject subject = {.state = state, .key = key, .function = function, .info = &info, .call = &call};
+  if (find_call(state, stack, at, &call)) subject.call_name = ask_caller;
   uint32_t number = seep_sites_function(sites, &subject);
-  if (number != 0 && stack != NULL) name_by_call(sites, state, stack, at, number);
   return number == 0 ? 0 : intern_frame(sites, number, info.line, flags);
 }
 

@@ -83,20 +83,21 @@ uint32_t seep_sites_leaf_of(struct seep_sites *sites, uint32_t node);
 
 /* -- Stacks whose frames are told one by one, as the hook modes know them -- */
 
-/* A frame that somebody described. */
+/* A frame that somebody described. Functions are told apart by source, lines and length of code; where there are no
+ * lines (LuaJIT, stripped) by what they are called. */
 struct seep_sites_subject {
   const struct seep_vm_state *state;     /* its vm may be NULL: then package.loaded is not asked */
   uint64_t key;                          /* the frame's (its C function's address, for one without a name) */
   uintptr_t function;                    /* its prototype, or 0 */
   const struct seep_frame_info *info;
+  /* Asks how the function is called here; NULL when that cannot be known. Called when it would be good to know. */
+  void (*call_name)(const struct seep_sites_subject *subject, struct seep_call_name *out);
+  const void *call;                      /* what that needs */
 };
 
 /* The function record of a frame; 0 when there is no room. */
 uint32_t seep_sites_function(struct seep_sites *sites, const struct seep_sites_subject *subject);
 
-/* Whether it would be good to know how the function of a record is called, and notes that: the first call counts. */
-bool seep_sites_wants_call(const struct seep_sites *sites, uint32_t function);
-void seep_sites_note_call(struct seep_sites *sites, uint32_t function, const struct seep_call_name *name);
 
 /* The node of a frame of `function` at `line`, called from `parent`; `flags` are
  * enum seep_frame_flags. SEEP_NODE_NONE when there is no room. */

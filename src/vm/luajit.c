@@ -25,7 +25,7 @@ enum {
   J_TRACE = 384, J_SIZETRACE = 396,
   TRACE_STARTPT = 64, TRACE_STARTPC = 72, TRACE_STARTINS = 80,
   PROTO_CHUNKNAME = 64, PROTO_SIZEBC = 12, PROTO_FIRSTLINE = 72, PROTO_NUMLINE = 76,
-  PROTO_LINEINFO = 80, PROTO_BYTES = 104,
+  PROTO_LINEINFO = 80, PROTO_SIZEUV = 60, PROTO_FLAGS = 61, PROTO_BYTES = 104,
   STRING_LENGTH = 20, STRING_BYTES = 24,
   FUNCTION_FFID = 10, FUNCTION_PC = 32, FUNCTION_F = 40, FUNCTION_UPVALUE = 48,
   OBJECT_NEXT = 0, OBJECT_TYPE = 9,
@@ -429,6 +429,15 @@ static uintptr_t function_behind(const struct seep_vm_state *state, uint64_t key
   return seep_load_pointer(NULL, function_of(handle - HANDLE_IS_FRAME) + FUNCTION_PC) - PROTO_BYTES;
 }
 
+/* lj_debug.c lj_debug_getinfo: a main chunk begins on line 0 and has lines. Without them, stripped, it is like any function
+ * that takes varargs and has no upvalues. */
+static bool is_main_chunk(uintptr_t proto) {
+  enum { PROTO_VARARG = 2 };
+  if (seep_load_u32(NULL, proto + PROTO_FIRSTLINE) != 0) return false;
+  return seep_load_u32(NULL, proto + PROTO_NUMLINE) != 0 ||
+         ((seep_load_u8(NULL, proto + PROTO_FLAGS) & PROTO_VARARG) && seep_load_u8(NULL, proto + PROTO_SIZEUV) == 0);
+}
+
 static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
                      struct seep_frame_info *out) {
   *out = (struct seep_frame_info){0};
@@ -444,6 +453,7 @@ static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t 
   if (first == UINT32_MAX) first = 0; /* a builtin written in bytecode */
   out->line_defined = first;
   out->line_last = first + seep_load_u32(NULL, handle + PROTO_NUMLINE);
+  out->is_main = is_main_chunk(handle);
   out->code_count = seep_load_u32(NULL, handle + PROTO_SIZEBC);
   uint32_t line = line_of(handle, position_of(handle, key & SEEP_KEY_ADDRESS));
   out->line = line < first || line > out->line_last ? first : line;

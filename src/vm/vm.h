@@ -76,11 +76,12 @@ SEEP_ALWAYS_INLINE uint64_t seep_leaf_fold(uint64_t place, uint64_t key) { retur
  * our constants) and are good until the VM runs on. */
 struct seep_frame_info {
   bool is_c;
+  bool is_main;              /* a main chunk */
   const char *source;      /* chunk name with its @ or =; NULL for C */
   size_t source_bytes;
   const char *name;        /* C functions: "string.rep" where known, else NULL */
   uint32_t line;           /* current line; 0 when stripped or C */
-  uint32_t line_defined;   /* 0: main chunk (or C) */
+  uint32_t line_defined;   /* 0: main chunk, C, or (LuaJIT) stripped */
   uint32_t line_last;
   uint32_t code_count;       /* instructions: tells functions on the same lines apart; 0 for C */
 };

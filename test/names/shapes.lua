@@ -2,7 +2,7 @@
 -- called, with the source and without it. What debug.traceback says of the same functions is printed at the end.
 local gone = ...
 local keep, seen = {}, {}
-local function note() local f = debug.getinfo(2, "l"); seen[f.currentline] = debug.traceback("", 2) end
+local function note() seen[debug.getinfo(2, "l").currentline] = debug.traceback("", 2) end
 if gone == "gone" then os.remove(arg[0]) end
 
 function global_one()
