@@ -254,13 +254,15 @@ static bool put(struct reader *reader, const char *text, size_t size) {
   return true;
 }
 
-/* As it stands in the text, without spaces; nothing that runs over lines or has comments. */
+/* As it stands in the text, without spaces but those in strings; nothing that runs over lines or has comments. */
 static bool put_span(struct reader *reader, struct span span) {
   const char *text = reader->scanner.text + span.begin;
+  char quote = '\0';
   for (uint32_t i = 0; i < span.size; i++) {
     char c = text[i];
-    if (c == '\n' || c == '\r' || (c == '-' && i + 1 < span.size && text[i + 1] == '-')) return false;
-    if (!is_space(c) && !put(reader, &c, 1)) return false;
+    if (c == '"' || c == '\'') quote = quote == '\0' ? c : quote == c ? '\0' : quote;
+    if (c == '\n' || c == '\r' || (quote == '\0' && c == '-' && i + 1 < span.size && text[i + 1] == '-')) return false;
+    if ((quote != '\0' || !is_space(c)) && !put(reader, &c, 1)) return false;
   }
   return span.size > 0;
 }

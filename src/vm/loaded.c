@@ -62,6 +62,12 @@ static size_t join(const struct search *search, const struct seep_loaded_entry *
   return size + member->name_bytes;
 }
 
+bool seep_loaded_is_there(const struct seep_image *image, const struct seep_vm_state *state) {
+  struct search search = {.image = image, .state = state, .reader = state->vm->ops->loaded};
+  uintptr_t registry = search.reader->registry(image, state);
+  return registry != 0 && find_loaded(&search, registry) != 0;
+}
+
 size_t seep_loaded_find(const struct seep_image *image, const struct seep_vm_state *state, uint64_t key,
                         uintptr_t function, char name[SEEP_CALL_NAME_MAX]) {
   struct search search = {.image = image, .state = state, .reader = state->vm->ops->loaded,

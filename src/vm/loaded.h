@@ -26,6 +26,9 @@ struct seep_loaded_reader {
                 struct seep_loaded_entry *out);
 };
 
+/* Whether the registry has the table _LOADED: for calibration. */
+bool seep_loaded_is_there(const struct seep_image *image, const struct seep_vm_state *state);
+
 /* The name of a function, given by its frame key if it is a C function, else by its prototype. Returns its length, 0
  * when it has none there. A C function that several closures share has the name of one of them. */
 size_t seep_loaded_find(const struct seep_image *image, const struct seep_vm_state *state, uint64_t key,
