@@ -241,18 +241,19 @@ static void ask_caller(const struct seep_sites_subject *subject, struct seep_cal
 /* Fills `call` for frame `at`. False: a tail call has left no caller, a resumed function has none, or what calls are read
  * from is not known. */
 static bool find_call(const struct seep_vm_state *state, const struct seep_stack *stack, uint32_t at, struct seep_call *call) {
-  if (stack == NULL || state->vm->names_layout == NULL || at + 1 >= stack->count) return false;
+  if (state->vm->names_layout == NULL || at + 1 >= stack->count) return false;
   *call = (struct seep_call){.key = stack->keys[at], .caller_key = stack->keys[at + 1], .handle = stack->handles[at],
                              .caller_handle = stack->handles[at + 1], .thread = stack->leaf_thread};
   return call->caller_key != SEEP_KEY_TRUNCATED &&
          ((call->key & SEEP_KEY_TAIL) | (call->caller_key & SEEP_KEY_RESUMER)) == 0;
 }
 
-/* The frame of a place; it is frame `at` of the stack that has just been walked, unless `stack` is NULL. */
-static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_state *state, uint64_t key,
-                               uintptr_t function, const struct seep_stack *stack, uint32_t at) {
+static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_state *state, const struct seep_stack *stack,
+                               uint32_t at) {
+  uint64_t key = stack->keys[at];
   if (key == SEEP_KEY_TRUNCATED) return left_out_frame(sites);
   struct seep_frame_info info;
+  uintptr_t function = state->vm->ops->function_of(state, key, stack->handles[at]);
   state->vm->ops->describe(state, key, function, &info);
   uint32_t flags = (key & SEEP_KEY_TAIL ? SEEP_FRAME_TAIL : 0) |
                    (key & SEEP_KEY_RESUMER ? SEEP_FRAME_COROUTINE : 0);
@@ -312,12 +313,13 @@ static bool grow_places(struct seep_sites *sites) {
   return true;
 }
 
-/* The node of a frame that is new, or was described before a prototype was freed. */
-static uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent, uint64_t key,
-                               uintptr_t function, const struct seep_stack *stack, uint32_t at) {
+/* The node of frame `at` of the stack, which is new, or was described before a prototype was freed. */
+static SEEP_NOINLINE uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
+                                             const struct seep_stack *stack, uint32_t at) {
+  uint64_t key = stack->keys[at];
   if (sites->place_count * 2 >= sites->place_capacity && !grow_places(sites)) return SEEP_NODE_NONE;
   struct seep_place_entry *entry = find_place(sites, parent, key);
-  uint32_t frame = describe_frame(sites, state, key, function, stack, at);
+  uint32_t frame = describe_frame(sites, state, stack, at);
   uint32_t node = frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
   if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
   if (entry->node == 0) sites->place_count++;
@@ -326,26 +328,15 @@ static uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_st
   return node;
 }
 
-static SEEP_NOINLINE uint32_t describe_walked(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
-                                              const struct seep_stack *stack, uint32_t at) {
-  uint64_t key = stack->keys[at];
-  uintptr_t function = key == SEEP_KEY_TRUNCATED ? 0 : state->vm->ops->function_of(state, key, stack->handles[at]);
-  return describe_child(sites, state, parent, key, function, stack, at);
-}
-
-/* The node of a frame that was called from `parent`; SEEP_NODE_NONE when it must be described: it is new, or a
- * prototype was freed since it was. */
-static inline uint32_t known_child(const struct seep_sites *sites, uint32_t parent, uint64_t key) {
-  if (SEEP_UNLIKELY(sites->place_capacity == 0)) return SEEP_NODE_NONE;
-  const struct seep_place_entry *entry = find_place(sites, parent, key);
-  return SEEP_LIKELY(entry->code_epoch == sites->code_epoch) ? entry->node : (uint32_t)SEEP_NODE_NONE;
-}
-
-/* The same for frame `at` of a stack that was just walked. */
+/* The node of frame `at` of the stack, called from `parent`. It is described when it is
+ * new, or when a prototype was freed since. */
 static inline uint32_t child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
                              const struct seep_stack *stack, uint32_t at) {
-  uint32_t node = known_child(sites, parent, stack->keys[at]);
-  return SEEP_LIKELY(node != SEEP_NODE_NONE) ? node : describe_walked(sites, state, parent, stack, at);
+  if (SEEP_LIKELY(sites->place_capacity != 0)) {
+    const struct seep_place_entry *entry = find_place(sites, parent, stack->keys[at]);
+    if (SEEP_LIKELY(entry->node != 0 && entry->code_epoch == sites->code_epoch)) return entry->node;
+  }
+  return describe_child(sites, state, parent, stack, at);
 }
 
 uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
@@ -381,14 +372,6 @@ uint32_t seep_sites_leaf_of(struct seep_sites *sites, uint32_t node) {
     return intern_node(sites, SEEP_NODE_EMPTY_STACK, frame_number);
   }
   return SEEP_NODE_EMPTY_STACK;
-}
-
-uint32_t seep_sites_sibling(struct seep_sites *sites, const struct seep_vm_state *state,
-                            uint32_t node, uint64_t key, uintptr_t function) {
-  uint32_t parent = seep_sites_node(sites, node)->parent;
-  uint32_t sibling = known_child(sites, parent, key);
-  if (sibling == SEEP_NODE_NONE) sibling = describe_child(sites, state, parent, key, function, NULL, 0);
-  return sibling == SEEP_NODE_NONE ? node : sibling;
 }
 
 uint32_t seep_sites_called(struct seep_sites *sites, uint32_t parent, uint32_t function, uint32_t line,
