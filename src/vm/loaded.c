@@ -16,11 +16,18 @@ static uint32_t count_of(const struct search *search, uintptr_t table) {
   return search->reader->count(search->image, search->state, table);
 }
 
+/* Copies the text of a key; returns its length, 0 when it has none that fits. */
+static size_t take_text(const struct search *search, uintptr_t string, char text[SEEP_CALL_NAME_MAX]) {
+  struct seep_call_name name;
+  bool there = search->reader->text(search->image, search->state, string, &name) &&
+               seep_load(search->image, (uintptr_t)name.name, text, name.name_bytes);
+  return there ? name.name_bytes : 0;
+}
+
 static bool is_named(const struct search *search, const struct seep_loaded_entry *entry, const char *name) {
   char text[SEEP_CALL_NAME_MAX];
   size_t length = strlen(name);
-  return entry->name_bytes == length && seep_load(search->image, (uintptr_t)entry->name, text, length) &&
-         memcmp(text, name, length) == 0;
+  return take_text(search, entry->string, text) == length && memcmp(text, name, length) == 0;
 }
 
 static uintptr_t find_loaded(struct search *search, uintptr_t registry) {
@@ -51,15 +58,16 @@ static bool find_in(struct search *search, uintptr_t table, struct seep_loaded_e
 /* "string.rep"; of a global function the name alone. */
 static size_t join(const struct search *search, const struct seep_loaded_entry *module,
                    const struct seep_loaded_entry *member, char name[SEEP_CALL_NAME_MAX]) {
-  size_t size = 0;
+  char last[SEEP_CALL_NAME_MAX];
+  size_t last_size = take_text(search, member->string, last), size = 0;
   if (module != NULL && !is_named(search, module, "_G")) {
-    if (module->name_bytes + 1 + member->name_bytes > SEEP_CALL_NAME_MAX) return 0;
-    if (!seep_load(search->image, (uintptr_t)module->name, name, module->name_bytes)) return 0;
-    size = module->name_bytes;
+    size = take_text(search, module->string, name);
+    if (size == 0 || size + 1 + last_size > SEEP_CALL_NAME_MAX) return 0;
     name[size++] = '.';
   }
-  if (!seep_load(search->image, (uintptr_t)member->name, name + size, member->name_bytes)) return 0;
-  return size + member->name_bytes;
+  if (last_size == 0) return 0;
+  memcpy(name + size, last, last_size);
+  return size + last_size;
 }
 
 bool seep_loaded_is_there(const struct seep_image *image, const struct seep_vm_state *state) {

@@ -10,8 +10,7 @@
 
 /* An entry with a string as its key. */
 struct seep_loaded_entry {
-  const char *name;          /* where the key's text is in the image */
-  size_t name_bytes;         /* at most SEEP_CALL_NAME_MAX */
+  uintptr_t string;          /* the key */
   uintptr_t table;           /* what the value is: a table, */
   uint64_t key;              /* a C function (its frame key), */
   uintptr_t function;        /* or a Lua function (its prototype) */
@@ -21,9 +20,12 @@ struct seep_loaded_entry {
 struct seep_loaded_reader {
   uintptr_t (*registry)(const struct seep_image *image, const struct seep_vm_state *state);  /* 0: not there yet */
   uint32_t (*count)(const struct seep_image *image, const struct seep_vm_state *state, uintptr_t table);
-  /* False: the entry has another key or value. */
+  /* False: the entry has another key or another value. */
   bool (*entry)(const struct seep_image *image, const struct seep_vm_state *state, uintptr_t table, uint32_t at,
                 struct seep_loaded_entry *out);
+  /* Where a string's text is in the image; at most SEEP_CALL_NAME_MAX bytes, or false. */
+  bool (*text)(const struct seep_image *image, const struct seep_vm_state *state, uintptr_t string,
+               struct seep_call_name *out);
 };
 
 /* Whether the registry has the table _LOADED: for calibration. */

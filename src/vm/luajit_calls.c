@@ -191,20 +191,28 @@ static uint32_t node_count(const struct seep_image *image, const struct seep_vm_
 
 static bool take_entry(const struct seep_image *image, const struct seep_vm_state *state, uintptr_t table, uint32_t at,
                        struct seep_loaded_entry *out) {
-  struct seep_call_name name;
   uintptr_t node = seep_load_pointer(image, table + LJ_TAB_NODE) + (uintptr_t)at * LJ_NODE_BYTES;
   uint64_t value = seep_load_u64(image, node), key = seep_load_u64(image, node + LJ_NODE_KEY);
   uintptr_t object = seep_lj_pointer(value);
   *out = (struct seep_loaded_entry){0};
   if (seep_lj_type(value) != LJ_TAB && seep_lj_type(value) != LJ_FUNC) return false;
-  if (seep_lj_type(key) != LJ_STR || !take_string(image, seep_lj_pointer(key), &name)) return false;
-  out->name = name.name;
-  out->name_bytes = name.name_bytes;
-  if (seep_lj_type(value) == LJ_TAB) out->table = object;
-  else if (seep_load_u8(image, object + LJ_FUNC_FFID) == 0) out->function = seep_load_pointer(image, object + LJ_FUNC_PC) - LJ_PROTO_BYTES;
-  else out->key = state->vm->ops->c_key(object, 0);
+  if (seep_lj_type(key) != LJ_STR) return false;
+  out->string = seep_lj_pointer(key);
+  if (seep_lj_type(value) == LJ_TAB) {
+    out->table = object;
+  } else if (seep_load_u8(image, object + LJ_FUNC_FFID) == 0) {
+    out->function = seep_load_pointer(image, object + LJ_FUNC_PC) - LJ_PROTO_BYTES;
+  } else {
+    out->key = state->vm->ops->c_key(object, 0);
+  }
   return true;
 }
 
+static bool loaded_text(const struct seep_image *image, const struct seep_vm_state *state, uintptr_t string,
+                        struct seep_call_name *out) {
+  (void)state;
+  return take_string(image, string, out);
+}
+
 const struct seep_loaded_reader seep_lj_loaded_reader = {
-    .registry = registry_of, .count = node_count, .entry = take_entry};
+    .registry = registry_of, .count = node_count, .entry = take_entry, .text = loaded_text};

@@ -330,24 +330,26 @@ static void take_function(const struct seep_image *image, const struct seep_vm_s
 static bool take_entry(const struct seep_image *image, const struct seep_vm_state *state, uintptr_t table, uint32_t at,
                        struct seep_loaded_entry *out) {
   const struct seep_puc_heap *layout = state->vm->names_layout;
-  struct code strings = {.image = image, .layout = layout};
-  struct seep_call_name name;
   uintptr_t node = seep_load_pointer(image, table + layout->t_node) + (uintptr_t)at * layout->node_bytes;
   uint8_t type = seep_puc_type(seep_load_u8(image, node + 8));
   *out = (struct seep_loaded_entry){0};
   if (type != SEEP_PUC_TABLE && type != SEEP_PUC_FUNCTION) return false;
   uint8_t key_tag = seep_load_u8(image, node + layout->n_key_tag);
   if (seep_puc_type(key_tag) != SEEP_PUC_STRING || !seep_puc_is_object(layout, key_tag)) return false;
-  if (!take_string(&strings, seep_load_pointer(image, node + layout->n_key), &name)) return false;
-  out->name = name.name;
-  out->name_bytes = name.name_bytes;
+  out->string = seep_load_pointer(image, node + layout->n_key);
   if (type == SEEP_PUC_TABLE) out->table = seep_load_pointer(image, node);
   else take_function(image, state, node, out);
   return true;
 }
 
+static bool loaded_text(const struct seep_image *image, const struct seep_vm_state *state, uintptr_t string,
+                        struct seep_call_name *out) {
+  struct code strings = {.image = image, .layout = state->vm->names_layout};
+  return take_string(&strings, string, out);
+}
+
 const struct seep_loaded_reader seep_puc_loaded_reader = {
-    .registry = registry_of, .count = node_count, .entry = take_entry};
+    .registry = registry_of, .count = node_count, .entry = take_entry, .text = loaded_text};
 
 const struct seep_puc_heap *seep_puc_names_layout(uint8_t version, const char *release) {
   for (uint32_t i = 0; i < seep_puc_heap_count; i++) {
