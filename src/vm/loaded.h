@@ -1,5 +1,5 @@
 /* What a function is called in package.loaded: "lpeg.match", as luaL_traceback of 5.2 and later has it (lauxlib.c
- * pushglobalfuncname). For functions of modules that calibration, which knows the standard libraries alone, has not seen.
+ * pushglobalfuncname). For functions of modules, of which calibration has seen none but the standard libraries.
  *
  * A walk over the registry's table _LOADED and the tables in it, bounded, through an image; nothing is called or
  * allocated. May run inside an allocator, at the beginning of a call: the VM is about to change no table then. */

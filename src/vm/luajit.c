@@ -494,7 +494,14 @@ static void call_name(const struct seep_image *image, const struct seep_vm_state
     name_interruption(seep_load_u8(image, state->global + G_HOOKMASK), out);
   } else if ((call->caller_key & SEEP_KEY_INEXACT) == 0 || (call->handle & HANDLE_IS_FRAME) == 0) {
     uintptr_t proto = function_behind(state, call->caller_key, call->caller_handle);
-    seep_lj_name_at(image, proto, position_of(proto, call->caller_key & SEEP_KEY_ADDRESS), kind == FRAME_LUA, out);
+    struct seep_lj_caller caller = {.proto = proto, .is_call = kind == FRAME_LUA,
+                                    .position = position_of(proto, call->caller_key & SEEP_KEY_ADDRESS)};
+    if (call->handle & call->caller_handle & HANDLE_IS_FRAME) {
+      caller.base = call->caller_handle - HANDLE_IS_FRAME + 8;
+      caller.closure = function_of(call->caller_handle - HANDLE_IS_FRAME);
+      caller.callee = function_of(call->handle - HANDLE_IS_FRAME);
+    }
+    seep_lj_name_call(image, &caller, out);
   }
 }
 

@@ -4,15 +4,15 @@
 #include "vm/loaded.h"
 
 /* lj_bc.h of 2.1 */
-enum { BC_ISLT = 0, BC_ISLE = 2, BC_ISEQV = 4, BC_ISTC = 12, BC_ISTYPE = 16, BC_MOV = 18, BC_UNM = 20, BC_LEN, BC_ADDVN,
-       BC_POW = 37, BC_CAT, BC_KSTR, BC_KNIL = 44, BC_UGET, BC_FNEW = 51, BC_GGET = 54, BC_GSET, BC_TGETV, BC_TGETS,
-       BC_TGETR = 59, BC_TSETV, BC_TSETM = 63, BC_TSETR, BC_CALLM, BC_CALLT = 68, BC_ITERC, BC_ITERN, BC_VARG, BC_ISNEXT,
-       BC_RETM, BC_FORI = 77, BC_JITERL = 84 };
+enum { BC_ISLE = 2, BC_ISEQV = 4, BC_ISTC = 12, BC_ISFC, BC_MOV = 18, BC_UNM = 20, BC_LEN, BC_ADDVN, BC_POW = 37, BC_CAT,
+       BC_KNIL = 44, BC_UGET, BC_FNEW = 51, BC_GGET = 54, BC_GSET, BC_TGETV, BC_TGETS, BC_TGETR = 59, BC_TSETV,
+       BC_TSETM = 63, BC_TSETR, BC_CALLM, BC_CALLT = 68, BC_ITERC, BC_ITERN, BC_RETM = 73, BC_FORI = 77, BC_JITERL = 84 };
 
 enum { SEARCH_MAX = 1 << 15, VARIABLES_MAX = 1 << 12, DEPTH_MAX = 8 };
 
 struct code {
   const struct seep_image *image;
+  const struct seep_lj_caller *caller;
   uintptr_t proto, end;      /* of its block */
   uint32_t size;             /* instructions */
 };
@@ -46,7 +46,7 @@ static const char *metamethod_of(uint8_t op) {
 
 /* bcmode_a: writes slot A alone (BCMdst) */
 static bool writes_one(uint8_t op) {
-  return op == BC_ISTC || op == BC_ISTC + 1 || (op >= BC_MOV && op < BC_KNIL) || op == BC_UGET ||
+  return op == BC_ISTC || op == BC_ISFC || (op >= BC_MOV && op < BC_KNIL) || op == BC_UGET ||
          (op >= BC_FNEW && op <= BC_GGET) || (op >= BC_TGETV && op <= BC_TGETR);
 }
 
@@ -122,6 +122,90 @@ static bool take_local(const struct code *code, uint32_t slot, uint32_t position
   return false;
 }
 
+/* -- What a name stands for ---------------------------------------------------------------- */
+
+/* Values; 0 (a number) is none. */
+static uint64_t slot_value(const struct code *code, uint32_t slot) {
+  uintptr_t base = code->caller->base;
+  return base == 0 ? 0 : seep_load_u64(code->image, base + (uintptr_t)slot * 8);
+}
+
+static uint64_t upvalue_value(const struct code *code, uint32_t number) {
+  uintptr_t closure = code->caller->closure;
+  if (closure == 0 || number >= seep_load_u8(code->image, closure + LJ_FUNC_NUPVALUES)) return 0;
+  uintptr_t upvalue = seep_load_pointer(code->image, closure + LJ_FUNC_L_UPVALUES + (uintptr_t)number * 8);
+  return seep_load_u64(code->image, seep_load_pointer(code->image, upvalue + LJ_UPVAL_V));
+}
+
+static bool is_text(const struct code *code, uint64_t key, const char *text) {
+  struct seep_call_name name;
+  char bytes[SEEP_CALL_NAME_MAX];
+  size_t size = strlen(text);
+  return seep_lj_type(key) == LJ_STR && take_string(code->image, seep_lj_pointer(key), &name) && name.name_bytes == size &&
+         seep_load(code->image, (uintptr_t)name.name, bytes, size) && memcmp(bytes, text, size) == 0;
+}
+
+/* The entry of a table with a string as its key: the object `key`, or, if that is 0, the one that reads `text`. */
+static uint64_t raw_field(const struct code *code, uintptr_t table, uintptr_t key, const char *text) {
+  enum { NODES_MAX = 4096 };
+  uintptr_t nodes = seep_load_pointer(code->image, table + LJ_TAB_NODE);
+  uint32_t mask = seep_load_u32(code->image, table + LJ_TAB_HMASK);
+  for (uint32_t i = 0; i <= mask && i < NODES_MAX; i++) {
+    uintptr_t node = nodes + (uintptr_t)i * LJ_NODE_BYTES;
+    uint64_t have = seep_load_u64(code->image, node + LJ_NODE_KEY);
+    bool fits = key != 0 ? seep_lj_type(have) == LJ_STR && seep_lj_pointer(have) == key : is_text(code, have, text);
+    if (fits && !seep_lj_is_nil(seep_load_u64(code->image, node))) return seep_load_u64(code->image, node);
+  }
+  return 0;
+}
+
+/* … or that of the table that its metatable's __index is, and so on. */
+static uint64_t field_value(const struct code *code, uint64_t table, uintptr_t key) {
+  for (int depth = 0; depth < DEPTH_MAX && seep_lj_type(table) == LJ_TAB; depth++) {
+    uint64_t value = raw_field(code, seep_lj_pointer(table), key, NULL);
+    if (value != 0) return value;
+    uintptr_t metatable = seep_load_pointer(code->image, seep_lj_pointer(table) + LJ_TAB_METATABLE);
+    if (metatable == 0) return 0;
+    table = raw_field(code, metatable, 0, "__index");
+  }
+  return 0;
+}
+
+static uint64_t global_value(const struct code *code, uintptr_t key) {
+  uintptr_t closure = code->caller->closure;
+  return closure == 0 ? 0 : raw_field(code, seep_load_pointer(code->image, closure + LJ_FUNC_ENV), key, NULL);
+}
+
+static uintptr_t constant_at(const struct code *code, uint32_t number) {
+  struct seep_call_name unused;
+  if (!take_constant(code, number, &unused)) return 0;
+  uintptr_t constants = seep_load_pointer(code->image, code->proto + LJ_PROTO_K);
+  return seep_load_pointer(code->image, constants - ((uintptr_t)number + 1) * 8);
+}
+
+/* The table in slot B of the TGETS at `position`. Slots below the call's are as they were; what was put into the call's
+ * own slot just before was put there by the instruction before, perhaps behind the copy that makes a method's object. */
+static uint64_t table_value(const struct code *code, uint32_t position, uint32_t i, int depth) {
+  if (operand_b(i) < operand_a(i)) return slot_value(code, operand_b(i));
+  uint32_t before = position > 1 ? instruction_at(code, --position) : 0;
+  if (opcode(before) == BC_MOV && operand_d(before) == operand_b(i) && position > 1) before = instruction_at(code, --position);
+  if (operand_a(before) != operand_b(i)) return 0;
+  switch (opcode(before)) {
+    case BC_UGET: return upvalue_value(code, operand_d(before));
+    case BC_GGET: return global_value(code, constant_at(code, operand_d(before)));
+    case BC_TGETS:
+      if (depth == DEPTH_MAX) return 0;
+      return field_value(code, table_value(code, position, before, depth + 1), constant_at(code, operand_c(before)));
+    default: return 0;
+  }
+}
+
+/* The name is not that of the function that runs, if it stands for another. */
+static enum seep_called unless_other(const struct code *code, uint64_t value, enum seep_called as) {
+  bool is_other = seep_lj_type(value) == LJ_FUNC && seep_lj_pointer(value) != code->caller->callee;
+  return code->caller->callee != 0 && is_other ? SEEP_CALLED_UNNAMED : as;
+}
+
 /* -- Calls ------------------------------------------------------------------------------ */
 
 /* lj_debug_slotname: "method" when the object was moved to where the call has its first argument just before. */
@@ -131,11 +215,13 @@ static enum seep_called name_field(const struct code *code, uint32_t position, u
   uint32_t before = position > 1 ? instruction_at(code, position - 1) : 0;
   bool is_method = position > 1 && opcode(before) == BC_MOV && operand_a(before) == operand_a(i) + BEHIND &&
                    operand_d(before) == operand_b(i);
-  return is_method ? SEEP_CALLED_METHOD : SEEP_CALLED_FIELD;
+  uint64_t value = field_value(code, table_value(code, position, i, 0), constant_at(code, operand_c(i)));
+  return unless_other(code, value, is_method ? SEEP_CALLED_METHOD : SEEP_CALLED_FIELD);
 }
 
-static enum seep_called name_slot(const struct code *code, uint32_t position, uint32_t slot, struct seep_call_name *out) {
-  if (take_local(code, slot, position, out)) return SEEP_CALLED_LOCAL;
+static enum seep_called name_slot(const struct code *code, uint32_t position, uint32_t slot,
+                                  struct seep_call_name *out) {
+  if (take_local(code, slot, position, out)) return unless_other(code, slot_value(code, slot), SEEP_CALLED_LOCAL);
   for (uint32_t steps = 0, depth = 0; --position > 0 && steps < SEARCH_MAX; steps++) {
     uint32_t i = instruction_at(code, position), a = operand_a(i);
     uint8_t op = opcode(i);
@@ -146,20 +232,26 @@ static enum seep_called name_slot(const struct code *code, uint32_t position, ui
       case BC_MOV:
         if (++depth > DEPTH_MAX) return SEEP_CALLED_UNNAMED;
         slot = operand_d(i);
-        if (take_local(code, slot, position, out)) return SEEP_CALLED_LOCAL;
+        if (take_local(code, slot, position, out)) return unless_other(code, slot_value(code, slot), SEEP_CALLED_LOCAL);
         continue;
-      case BC_GGET: return take_constant(code, operand_d(i), out) ? SEEP_CALLED_GLOBAL : SEEP_CALLED_UNNAMED;
+      case BC_GGET:
+        if (!take_constant(code, operand_d(i), out)) return SEEP_CALLED_UNNAMED;
+        return unless_other(code, global_value(code, constant_at(code, operand_d(i))), SEEP_CALLED_GLOBAL);
       case BC_TGETS: return name_field(code, position, i, out);
-      case BC_UGET: return take_upvalue(code, operand_d(i), out) ? SEEP_CALLED_UPVALUE : SEEP_CALLED_UNNAMED;
+      case BC_UGET:
+        if (!take_upvalue(code, operand_d(i), out)) return SEEP_CALLED_UNNAMED;
+        return unless_other(code, upvalue_value(code, operand_d(i)), SEEP_CALLED_UPVALUE);
       default: return SEEP_CALLED_UNNAMED;
     }
   }
   return SEEP_CALLED_UNNAMED;
 }
 
-void seep_lj_name_at(const struct seep_image *image, uintptr_t proto, uint32_t position, bool is_call,
-                     struct seep_call_name *out) {
-  struct code code = {.image = image, .proto = proto, .end = proto + seep_load_u32(image, proto + LJ_PROTO_SIZE),
+void seep_lj_name_call(const struct seep_image *image, const struct seep_lj_caller *caller, struct seep_call_name *out) {
+  uintptr_t proto = caller->proto;
+  uint32_t position = caller->position;
+  struct code code = {.image = image, .caller = caller, .proto = proto,
+                      .end = proto + seep_load_u32(image, proto + LJ_PROTO_SIZE),
                       .size = seep_load_u32(image, proto + LJ_PROTO_SIZEBC)};
   *out = (struct seep_call_name){.as = SEEP_CALLED_UNNAMED};
   if (position == 0 || position >= code.size) return;
@@ -171,7 +263,7 @@ void seep_lj_name_at(const struct seep_image *image, uintptr_t proto, uint32_t p
     if (out->as == SEEP_CALLED_UNNAMED) out->name_bytes = 0;
   } else if (op == BC_ITERC || op == BC_ITERN) {
     out->as = SEEP_CALLED_ITERATOR;
-  } else if (!is_call && event != NULL) {
+  } else if (!caller->is_call && event != NULL) {
     *out = (struct seep_call_name){.as = SEEP_CALLED_METAMETHOD, .name = event, .name_bytes = strlen(event)};
   }
 }

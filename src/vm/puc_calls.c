@@ -24,8 +24,12 @@ static uint32_t instruction_at(const struct code *code, uint32_t pc) {
 
 static uint32_t field(uint32_t instruction, uint8_t at, uint8_t bits) { return instruction >> at & ((1u << bits) - 1); }
 static uint32_t operand_a(const struct code *code, uint32_t i) { return field(i, code->format->a_at, 8); }
-static uint32_t operand_b(const struct code *code, uint32_t i) { return field(i, code->format->b_at, code->format->b_bits); }
-static uint32_t operand_c(const struct code *code, uint32_t i) { return field(i, code->format->c_at, code->format->c_bits); }
+static uint32_t operand_b(const struct code *code, uint32_t i) {
+  return field(i, code->format->b_at, code->format->b_bits);
+}
+static uint32_t operand_c(const struct code *code, uint32_t i) {
+  return field(i, code->format->c_at, code->format->c_bits);
+}
 static uint32_t operand_bx(const struct code *code, uint32_t i) { return i >> code->format->bx_at; }
 
 /* The instruction behind a jump, as an index: it may lie anywhere. */
@@ -150,7 +154,8 @@ static bool is_in_environment(const struct code *code, uint8_t role, uint32_t pc
 }
 
 /* ldebug.c getobjname, for what a call takes from a register. */
-static enum seep_called name_register(const struct code *code, uint32_t pc, uint32_t number, struct seep_call_name *out) {
+static enum seep_called name_register(const struct code *code, uint32_t pc, uint32_t number,
+                                      struct seep_call_name *out) {
   for (int depth = 0; depth < DEPTH_MAX; depth++) {
     if (take_local(code, number, pc, out)) return SEEP_CALLED_LOCAL;
     int64_t setter = find_setter(code, pc, number);

@@ -115,7 +115,34 @@ local function called_last()
   note() keep[#keep + 1] = {} --: called_last | anonymous
 end
 local function calls_last() return called_last() end
-if not jit then calls_last() end -- LuaJIT keeps no trace of a tail call
+calls_last()
+local function apply(f) return f() end
+apply(function()
+  note() keep[#keep + 1] = {} --: anonymous | anonymous
+end)
+function apply_globally(f) return f() end
+apply_globally(function()
+  note() keep[#keep + 1] = {} --: anonymous | anonymous
+end)
+local M2 = {}
+function M2.apply(f) return f() end
+function M2:each(f) return f() end
+M2.apply(function()
+  note() keep[#keep + 1] = {} --: anonymous | anonymous
+end)
+local sub = setmetatable({}, { __index = M2 })
+sub:each(function()
+  note() keep[#keep + 1] = {} --: anonymous | anonymous
+end)
+local function by_upvalue()
+  apply(function()
+    note() keep[#keep + 1] = {} --: anonymous | anonymous
+  end)
+  M2.apply(function()
+    note() keep[#keep + 1] = {} --: anonymous | anonymous
+  end)
+end
+by_upvalue()
 
 coroutine.wrap(function()
   note() keep[#keep + 1] = {} --: anonymous | anonymous

@@ -208,7 +208,7 @@ static void put_lj_proto(const uint32_t *code, uint32_t size) {
 static void check_lj(const uint32_t *code, uint32_t size, bool is_call, enum seep_called as, const char *name) {
   struct seep_call_name got;
   put_lj_proto(code, size);
-  seep_lj_name_at(&image, PROTO, size - 1, is_call, &got);
+  seep_lj_name_call(&image, &(struct seep_lj_caller){.proto = PROTO, .position = size - 1, .is_call = is_call}, &got);
   assert_int_equal(got.as, as);
   assert_int_equal(got.name_bytes, strlen(name));
   if (got.name_bytes == 0) return;
@@ -251,7 +251,9 @@ static void any_code_of_luajit(void **unused) {
     put(PROTO + LJ_PROTO_SIZE, round % 5 == 0 ? UINT32_MAX : LJ_SIZE, 4);
     for (int i = 0; i < 8; i++) {
       struct seep_call_name got;
-      seep_lj_name_at(&image, PROTO, unit_random_below(&random, 300), i % 2 == 0, &got);
+      struct seep_lj_caller caller = {.proto = PROTO, .position = unit_random_below(&random, 300), .is_call = i % 2 == 0,
+                                      .base = STRINGS, .closure = STRINGS + 0x200, .callee = STRINGS};
+      seep_lj_name_call(&image, &caller, &got);
       check_bounds(&got, 1u << 20);
     }
   }
