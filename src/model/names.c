@@ -165,6 +165,8 @@ void seep_names_free(struct seep_names *names) {
 
 /* -- Functions without one ------------------------------------------------------ */
 
-char *seep_names_anonymous(const char *file, uint32_t line) { return seep_must_format("%s%s:%u>", anonymous, file, line); }
+char *seep_names_anonymous(const char *file, uint32_t line) {
+  return seep_must_format("%s%s:%u>", anonymous, file, line);
+}
 
 bool seep_names_is_anonymous(const char *name) { return strncmp(name, anonymous, sizeof anonymous - 1) == 0; }

@@ -142,7 +142,8 @@ static void skip_blank(struct scanner *scanner) {
 static void scan(struct scanner *scanner, struct token *token) {
   skip_blank(scanner);
   const char *begin = scanner->at;
-  *token = (struct token){.kind = T_END_OF_TEXT, .line = scanner->line, .text.begin = (uint32_t)(begin - scanner->text)};
+  *token = (struct token){.kind = T_END_OF_TEXT, .line = scanner->line,
+                          .text.begin = (uint32_t)(begin - scanner->text)};
   if (begin == scanner->end) return;
   char c = *begin;
   int level = long_bracket(scanner);
@@ -288,9 +289,10 @@ static bool put_key(struct reader *reader, const struct level *table, bool is_fi
 static bool put_target(struct reader *reader, uint32_t depth, bool *is_part) {
   uint32_t from = depth;
   /* Down to what does not lie in another value, and up again. */
-  while (reader->levels[from].kind == L_GROUP || (reader->levels[from].kind == L_TABLE && reader->levels[from].is_value)) {
-    if (reader->levels[from].kind == L_GROUP && !reader->levels[from].passes) return false;
-    from--;
+  for (; from > 0; from--) {
+    const struct level *level = &reader->levels[from];
+    if (level->kind != L_GROUP && !(level->kind == L_TABLE && level->is_value)) break;
+    if (level->kind == L_GROUP && !level->passes) return false;
   }
   *is_part = reader->levels[from].kind == L_TABLE;
   for (uint32_t i = from; i <= depth; i++) {
@@ -298,8 +300,9 @@ static bool put_target(struct reader *reader, uint32_t depth, bool *is_part) {
     if (level->kind == L_GROUP) continue;
     if (level->kind == L_TABLE) {
       if (!put_key(reader, level, i == from)) return false;
-    } else if (!level->assigns || level->target >= level->target_count || !put_span(reader, level->targets[level->target])) {
-      return false;
+    } else {
+      bool is_target = level->assigns && level->target < level->target_count;
+      if (!is_target || !put_span(reader, level->targets[level->target])) return false;
     }
   }
   return true;
