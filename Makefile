@@ -25,7 +25,7 @@ LDFLAGS_ALL := $(SANITIZE) $(LDFLAGS)
 HOST_SOURCES := $(filter-out src/base/text.c,$(wildcard src/base/*.c)) $(wildcard src/vm/*.c src/record/*.c) src/store/writer.c src/store/capture_path.c
 PRELOAD_SOURCES := $(HOST_SOURCES) src/reach/preload.c
 COMMAND_SOURCES := $(wildcard src/base/*.c src/store/*.c src/heap/*.c src/model/*.c src/verdict/*.c src/report/*.c src/cli/*.c) \
-  src/record/rows.c src/record/series.c src/record/join.c src/vm/vm.c src/vm/image.c $(wildcard src/vm/*heap*.c) src/reach/launch.c src/reach/process_maps.c \
+  src/record/rows.c src/record/series.c src/record/join.c src/vm/vm.c src/vm/image.c src/vm/definitions.c $(wildcard src/vm/*heap*.c) src/reach/launch.c src/reach/process_maps.c \
   $(addprefix src/reach/,maps.c self_image.c stopped.c process_image.c core_image.c find_release.c take_heap.c join_heap.c)
 COMMAND_LIBS := -ljansson -lzstd -lelf -lm
 

@@ -8,7 +8,7 @@ UNIT_SOURCES := $(wildcard test/unit/test_*.c)
 UNIT_TESTS := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(UNIT_SOURCES))
 # Programs of ours that black-box tests run.
 TEST_DRIVERS := $(BUILD)/test/damage $(BUILD)/test/fuzz-heap
-BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/lines/*.t test/heap/*.t test/verdict/*.t test/lua/*.t test/real/*.t))
+BLACK_BOX_TESTS := $(sort $(wildcard test/house/*.t test/cli/*.t test/names/*.t test/lines/*.t test/heap/*.t test/verdict/*.t test/lua/*.t test/real/*.t))
 TESTS ?= $(UNIT_TESTS) $(BLACK_BOX_TESTS)
 
 # A unit test is linked with everything but entry points.

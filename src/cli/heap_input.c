@@ -36,7 +36,11 @@ int seep_heap_options_read(const struct seep_verb *verb, int argc, char **argv, 
   return seep_verb_fail(verb, SEEP_WRONG_USAGE, "%s: seepline %s", question, verb->synopsis);
 }
 
-static char *function_name(void *data, const char *file, uint32_t line) { return seep_names_find(data, file, line); }
+static char *function_name(void *data, const char *file, uint32_t line) {
+  struct seep_names_function function = {.file = file, .line = line};
+  const char *name = seep_names_find(data, &function, NULL);
+  return name == NULL ? NULL : seep_must_copy(name);
+}
 
 static bool is_chosen(const char *wanted, const struct seep_graph *graph, uint32_t index) {
   uint32_t number;

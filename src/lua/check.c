@@ -16,6 +16,7 @@
 #include "lua/args.h"
 #include "lua/functions.h"
 #include "lua/here.h"
+#include "model/names.h"
 #include "model/rounds.h"
 
 enum { ROUNDS_DEFAULT = 8, PLACES_TOLD = 5, CALLERS_TOLD = 8 };
@@ -185,7 +186,7 @@ static void print_escaped(FILE *out, const char *text) {
 }
 
 static bool has_name(const struct seep_profile_frame *frame) {
-  return strncmp(frame->function, "function <", 10) != 0;
+  return !seep_names_is_anonymous(frame->function);
 }
 
 /* "cache.lua:12 (put)"; ~ as in tables: the line is near. */

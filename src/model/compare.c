@@ -13,10 +13,11 @@ static uint64_t hash_text(uint64_t hash, const char *text) {
 }
 
 /* What a function is called in both captures. A Lua function is known by where it is defined: its name comes from a
- * source file that may have changed since. A C function without a name is called by its address. */
+ * source file that may have changed since. A C function without a name is called by its address, or by how it happened to
+ * be called first: such names have a space in them. */
 static const char *steady_name(const struct seep_profile_frame *frame) {
   if (frame->kind != SEEP_FUNCTION_C) return "";
-  return strstr(frame->function, " at 0x") != NULL ? "" : frame->function;
+  return strchr(frame->function, ' ') != NULL ? "" : frame->function;
 }
 
 static uint64_t hash_row(const struct seep_profile_row *row) {

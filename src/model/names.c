@@ -1,8 +1,7 @@
-/* Function names from source lines. See names.h. */
+/* Function names from source files. See names.h. */
 #define _GNU_SOURCE
 #include "model/names.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,113 +9,118 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "vm/definitions.h"
 
 enum { FILE_BYTES_MAX = 16 << 20 };
 
+static const char anonymous[] = "anonymous <";
+
+struct definition {
+  uint32_t line, line_last;
+  char *name;              /* NULL: none */
+  bool is_part;
+};
+
 struct source {
   char *path;
-  char *text;            /* NULL: not to be had */
-  const char **lines;    /* where each line begins, and one past the end */
-  uint32_t line_count;
+  size_t count, capacity;
+  struct definition *definitions;  /* by line; none: not to be had */
 };
 
 struct seep_names {
   uint64_t started_wall_ns;
   size_t count, capacity;
   struct source *sources;
-  size_t last;           /* functions of one file tend to come together */
+  size_t last;             /* functions of one file tend to come together */
 };
 
-/* -- A line ------------------------------------------------------------------ */
+/* -- A text -------------------------------------------------------------------- */
 
-static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
-
-/* The next "function" of the line that is a word by itself and not behind a
- * comment or inside a string. */
-static const char *next_keyword(const char *at, const char *end) {
-  static const char keyword[] = "function";
-  const size_t length = sizeof keyword - 1;
-  char previous = ' ';
-  for (; at < end; previous = *at++) {
-    if (*at == '"' || *at == '\'') {
-      char quote = *at++;
-      while (at < end && *at != quote) at += *at == '\\' ? 2 : 1;
-      if (at >= end) return NULL;
-    } else if (*at == '-' && at + 1 < end && at[1] == '-') {
-      return NULL;
-    } else if ((size_t)(end - at) >= length && memcmp(at, keyword, length) == 0 && !is_word(previous) &&
-               (at + length == end || !is_word(at[length]))) {
-      return at;
-    }
+static void take(void *context, const struct seep_definition *definition) {
+  struct source *source = context;
+  if (source->count == source->capacity) {
+    source->capacity = source->capacity * 2 + 64;
+    source->definitions = seep_must_grow(source->definitions, source->capacity * sizeof *source->definitions);
   }
-  return NULL;
+  source->definitions[source->count++] = (struct definition){
+      .line = definition->line, .line_last = definition->line_last, .is_part = definition->is_part,
+      .name = definition->name == NULL ? NULL : seep_must_copy(definition->name)};
 }
 
-/* "function a.b:c(": what stands behind the keyword. */
-static char *name_behind(const char *at, const char *end) {
-  while (at < end && isspace((unsigned char)*at)) at++;
-  const char *begin = at;
-  while (at < end && (is_word(*at) || *at == '.' || *at == ':')) at++;
-  return at == begin ? NULL : seep_must_format("%.*s", (int)(at - begin), begin);
+static int compare(const void *left, const void *right) {
+  const struct definition *a = left, *b = right;
+  return (a->line > b->line) - (a->line < b->line);
 }
 
-/* "a.b = function(": what stands before the equals sign. */
-static char *name_before(const char *begin, const char *at) {
-  while (at > begin && isspace((unsigned char)at[-1])) at--;
-  if (at == begin || at[-1] != '=') return NULL;
-  at--;
-  if (at > begin && strchr("=~<>", at[-1]) != NULL) return NULL;
-  while (at > begin && isspace((unsigned char)at[-1])) at--;
-  const char *end = at;
-  if (at > begin && at[-1] == ']') { /* a.b["c"] */
-    while (at > begin && *at != '[') at--;
+static void read_text(struct source *source, const char *text, size_t size_bytes) {
+  seep_definitions_read(text, size_bytes, take, source);
+  if (source->count > 0) qsort(source->definitions, source->count, sizeof *source->definitions, compare);
+}
+
+static void clear(struct source *source) {
+  for (size_t i = 0; i < source->count; i++) free(source->definitions[i].name);
+  free(source->definitions);
+  free(source->path);
+}
+
+/* Whether the last part of a name is what the function was called by. */
+static bool ends_in(const char *name, const char *called) {
+  size_t length = strlen(name), wanted = strlen(called);
+  if (length < wanted || memcmp(name + length - wanted, called, wanted) != 0) return false;
+  return length == wanted || name[length - wanted - 1] == '.' || name[length - wanted - 1] == ':';
+}
+
+static size_t first_on(const struct source *source, uint32_t line) {
+  size_t low = 0, high = source->count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (source->definitions[middle].line < line) low = middle + 1; else high = middle;
   }
-  while (at > begin && (is_word(at[-1]) || at[-1] == '.')) at--;
-  return at == end ? NULL : seep_must_format("%.*s", (int)(end - at), at);
+  return low;
 }
 
-char *seep_names_from_line(const char *line, size_t count) {
-  const char *end = line + count;
-  const char *keyword = next_keyword(line, end);
-  if (keyword == NULL) return NULL;
-  const char *behind = keyword + strlen("function");
-  if (next_keyword(behind, end) != NULL) return NULL;
-  char *name = name_behind(behind, end);
-  return name != NULL ? name : name_before(line, keyword);
+/* The one function on these lines, or, of several, the one that is called so. */
+static const struct definition *find(const struct source *source, const struct seep_names_function *function) {
+  const struct definition *one = NULL, *fitting = NULL;
+  size_t count = 0, fitting_count = 0;
+  for (size_t i = first_on(source, function->line); i < source->count; i++) {
+    const struct definition *definition = &source->definitions[i];
+    if (definition->line != function->line) break;
+    if (function->line_last != 0 && definition->line_last != function->line_last) continue;
+    one = definition;
+    count++;
+    if (definition->name == NULL || function->called == NULL || !ends_in(definition->name, function->called)) continue;
+    fitting = definition;
+    fitting_count++;
+  }
+  if (count == 1) return one;
+  return fitting_count == 1 ? fitting : NULL;
+}
+
+char *seep_names_from_text(const char *text, size_t size_bytes, const struct seep_names_function *function) {
+  struct source source = {0};
+  read_text(&source, text, size_bytes);
+  const struct definition *found = find(&source, function);
+  char *name = found == NULL || found->name == NULL ? NULL : seep_must_copy(found->name);
+  clear(&source);
+  return name;
 }
 
 /* -- Files ------------------------------------------------------------------- */
 
-static char *read_source(const char *path, uint64_t not_after_ns, size_t *count) {
+static char *read_file(const char *path, uint64_t not_after_ns, size_t *count) {
   struct stat status;
   char *text = NULL;
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (file < 0) return NULL;
   if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= FILE_BYTES_MAX &&
-      (uint64_t)status.st_mtim.tv_sec <= not_after_ns / 1000000000u) {
+      (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec <= not_after_ns) {
     text = seep_must_alloc((size_t)status.st_size + 1);
     ssize_t got = read(file, text, (size_t)status.st_size);
     *count = got > 0 ? (size_t)got : 0;
   }
   close(file);
   return text;
-}
-
-static void index_lines(struct source *source, size_t count) {
-  const char *end = source->text + count;
-  size_t capacity = 0;
-  const char *at = source->text;
-  for (;;) {
-    if (source->line_count + 2 > capacity) {
-      capacity = capacity * 2 + 256;
-      source->lines = seep_must_grow(source->lines, capacity * sizeof *source->lines);
-    }
-    source->lines[source->line_count++] = at;
-    const char *newline = memchr(at, '\n', (size_t)(end - at));
-    if (newline == NULL) break;
-    at = newline + 1;
-  }
-  source->lines[source->line_count] = end;
 }
 
 static struct source *source_of(struct seep_names *names, const char *path) {
@@ -133,8 +137,9 @@ static struct source *source_of(struct seep_names *names, const char *path) {
   struct source *source = &names->sources[names->count];
   size_t count = 0;
   *source = (struct source){.path = seep_must_copy(path)};
-  source->text = read_source(path, names->started_wall_ns, &count);
-  if (source->text != NULL) index_lines(source, count);
+  char *text = read_file(path, names->started_wall_ns, &count);
+  if (text != NULL) read_text(source, text, count);
+  free(text);
   names->last = names->count++;
   return source;
 }
@@ -145,19 +150,23 @@ struct seep_names *seep_names_new(uint64_t started_wall_ns) {
   return names;
 }
 
-char *seep_names_find(struct seep_names *names, const char *file, uint32_t line) {
-  const struct source *source = source_of(names, file);
-  if (line == 0 || line > source->line_count) return NULL;
-  const char *begin = source->lines[line - 1];
-  return seep_names_from_line(begin, (size_t)(source->lines[line] - begin));
+const char *seep_names_find(struct seep_names *names, const struct seep_names_function *function, bool *is_part) {
+  const struct definition *found = find(source_of(names, function->file), function);
+  if (found == NULL || found->name == NULL) return NULL;
+  if (is_part != NULL) *is_part = found->is_part;
+  return found->name;
 }
 
 void seep_names_free(struct seep_names *names) {
-  for (size_t i = 0; i < names->count; i++) {
-    free(names->sources[i].path);
-    free(names->sources[i].text);
-    free(names->sources[i].lines);
-  }
+  for (size_t i = 0; i < names->count; i++) clear(&names->sources[i]);
   free(names->sources);
   free(names);
 }
+
+/* -- Functions without one ------------------------------------------------------ */
+
+char *seep_names_anonymous(const char *file, uint32_t line) {
+  return seep_must_format("%s%s:%u>", anonymous, file, line);
+}
+
+bool seep_names_is_anonymous(const char *name) { return strncmp(name, anonymous, sizeof anonymous - 1) == 0; }

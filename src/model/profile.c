@@ -106,28 +106,72 @@ static char *show_source(const struct abbreviation *rule, const char *source, si
   return clean;
 }
 
-static char *show_lua_function(struct seep_names *names, const char *file, uint32_t line, bool in_file) {
-  char *name = in_file ? seep_names_find(names, file, line) : NULL;
-  if (name == NULL) return seep_must_format("function <%s:%u>", file, line);
-  char *clean = seep_text_utf8(name, strlen(name));
-  free(name);
-  return clean;
+static char *show_bytes(const char *prefix, const char *bytes, size_t count) {
+  char *clean = seep_text_utf8(bytes, count);
+  char *shown = seep_must_format("%s%s", prefix, clean);
+  free(clean);
+  return shown;
 }
 
-static char *show_function(struct seep_names *names, const struct seep_function_record *function,
-                           const char *file, bool in_file, const char *name, uint32_t name_bytes) {
-  switch (function->kind) {
+/* A function's record, with its texts. */
+struct named {
+  const struct seep_function_record *record;
+  const char *file;                  /* as shown */
+  bool in_file;
+  const char *name, *called;
+  uint32_t name_bytes, called_bytes;
+};
+
+/* "upvalue handler", "for iterator": what a call made of it; NULL: nothing. */
+static char *show_call(const struct named *function) {
+  static const char *const words[SEEP_CALLED_COUNT] = {
+      [SEEP_CALLED_GLOBAL] = "", [SEEP_CALLED_LOCAL] = "local ", [SEEP_CALLED_METHOD] = "method ",
+      [SEEP_CALLED_FIELD] = "field ", [SEEP_CALLED_UPVALUE] = "upvalue ", [SEEP_CALLED_METAMETHOD] = "metamethod ",
+      [SEEP_CALLED_ITERATOR] = "for iterator", [SEEP_CALLED_HOOK] = "hook", [SEEP_CALLED_LOADED] = ""};
+  uint32_t as = function->record->called_as;
+  const char *word = as < SEEP_CALLED_COUNT ? words[as] : NULL;
+  if (word == NULL || (function->called_bytes == 0 && as != SEEP_CALLED_ITERATOR && as != SEEP_CALLED_HOOK)) return NULL;
+  return show_bytes(word, function->called, function->called_bytes);
+}
+
+/* A key alone, as the source has it: better with the name of the table, if that is known. An event is a word by itself. */
+static char *show_part(const struct named *function, const char *key) {
+  size_t length = strlen(key);
+  const char *end = function->name + function->name_bytes;
+  bool completes = function->name_bytes > length && end[-(ptrdiff_t)length - 1] == '.' && memcmp(end - length, key, length) == 0;
+  if (completes) return show_bytes("", function->name, function->name_bytes);
+  return show_bytes(length > 2 && key[0] == '_' && key[1] == '_' ? "metamethod " : "", key, length);
+}
+
+/* The programmer's own words in the source, else where package.loaded has it, else what it was called by. */
+static char *show_lua_function(struct seep_names *names, const struct named *function) {
+  bool is_part = false;
+  char called[SEEP_CALL_NAME_MAX + 1];
+  uint32_t line = function->record->line_defined;
+  bool fits = function->called_bytes > 0 && function->called_bytes < sizeof called;
+  snprintf(called, sizeof called, "%.*s", fits ? (int)function->called_bytes : 0, function->called);
+  struct seep_names_function wanted = {.file = function->file, .line = line, .line_last = function->record->line_last,
+                                       .called = fits ? called : NULL};
+  const char *name = function->in_file ? seep_names_find(names, &wanted, &is_part) : NULL;
+  if (name != NULL) return is_part ? show_part(function, name) : show_bytes("", name, strlen(name));
+  if (function->name_bytes > 0) return show_bytes("", function->name, function->name_bytes);
+  char *by_call = show_call(function);
+  return by_call != NULL ? by_call : seep_names_anonymous(function->file, line);
+}
+
+static char *show_c_function(const struct named *function) {
+  bool is_address = function->name_bytes > 2 && memcmp(function->name, "0x", 2) == 0;
+  if (!is_address) return show_bytes("", function->name, function->name_bytes);
+  char *by_call = show_call(function);
+  return by_call != NULL ? by_call : show_bytes("C function at ", function->name, function->name_bytes);
+}
+
+static char *show_function(struct seep_names *names, const struct named *function) {
+  switch (function->record->kind) {
     case SEEP_FUNCTION_MAIN: return seep_must_copy("main chunk");
-    case SEEP_FUNCTION_LUA: return show_lua_function(names, file, function->line_defined, in_file);
-    case SEEP_FUNCTION_C:
-      if (name_bytes > 2 && memcmp(name, "0x", 2) == 0) {
-        char *address = seep_text_utf8(name, name_bytes);
-        char *text = seep_must_format("C function at %s", address);
-        free(address);
-        return text;
-      }
-      return seep_text_utf8(name, name_bytes);
-    default: return seep_text_utf8(name, name_bytes);
+    case SEEP_FUNCTION_LUA: return show_lua_function(names, function);
+    case SEEP_FUNCTION_C: return show_c_function(function);
+    default: return show_bytes("", function->name, function->name_bytes);
   }
 }
 
@@ -141,18 +185,20 @@ static const struct seep_profile_frame *make_frame(struct builder *builder,
   const struct seep_function_record *function =
       seep_reader_function(reader, builder->state, record->function);
   if (function == NULL) function = &unknown_function;
-  uint32_t source_bytes, name_bytes;
+  uint32_t source_bytes;
+  struct named named = {.record = function};
   const char *source = seep_reader_string(reader, builder->state, function->source, &source_bytes);
-  const char *name = seep_reader_string(reader, builder->state, function->name, &name_bytes);
+  named.name = seep_reader_string(reader, builder->state, function->name, &named.name_bytes);
+  named.called = seep_reader_string(reader, builder->state, function->called, &named.called_bytes);
   struct seep_profile_frame *frame = own(builder->owned, seep_must_alloc(sizeof *frame));
   char *file = function->kind == SEEP_FUNCTION_C      ? seep_must_copy("[C]")
-               : function->kind == SEEP_FUNCTION_MARK ? seep_text_utf8(name, name_bytes)
+               : function->kind == SEEP_FUNCTION_MARK ? seep_text_utf8(named.name, named.name_bytes)
                                                       : show_source(abbreviation_of(builder->record->family), source, source_bytes);
-  bool in_file = source_bytes > 0 && source[0] == '@';
-  frame->file = own(builder->owned, file);
+  named.file = frame->file = own(builder->owned, file);
+  named.in_file = source_bytes > 0 && source[0] == '@';
   frame->source = function->kind == SEEP_FUNCTION_C ? "=[C]"
                                                         : own(builder->owned, seep_text_utf8(source, source_bytes));
-  frame->function = own(builder->owned, show_function(builder->names, function, file, in_file, name, name_bytes));
+  frame->function = own(builder->owned, show_function(builder->names, &named));
   frame->line = record->line;
   frame->line_defined = function->line_defined;
   frame->flags = record->flags;

@@ -46,19 +46,41 @@ static bool code_may_have_changed(struct seep_hook_stack *stack) {
   return phase >= state->vm->sweep_first && phase <= state->vm->sweep_last;
 }
 
-static SEEP_NOINLINE void describe(struct seep_hook_stack *stack, uint64_t key, uintptr_t prototype,
-                                   struct seep_hook_function *out) {
+/* A frame as the public API sees it. */
+struct public_call {
+  const struct seep_lua_api *api;
+  lua_State *L;
+  void *debug;
+};
+
+static void ask_publicly(const struct seep_sites_subject *subject, struct seep_call_name *out) {
+  const struct public_call *call = subject->call;
+  seep_lua_api_call_name(call->api, call->L, call->debug, out);
+}
+
+/* The record of a function, named as the VM itself would name this call. */
+static uint32_t record_of(struct seep_hook_stack *stack, lua_State *L, void *debug, uint64_t key, uintptr_t prototype,
+                          const struct seep_frame_info *info) {
+  struct public_call call = {.api = stack->api, .L = L, .debug = debug};
+  struct seep_sites_subject subject = {.state = stack->vm_state, .key = key, .function = prototype, .info = info,
+                                       .call = &call, .call_name = debug == NULL ? NULL : ask_publicly};
+  return seep_sites_function(stack->sites, &subject);
+}
+
+static SEEP_NOINLINE void describe(struct seep_hook_stack *stack, lua_State *L, void *debug, uint64_t key,
+                                   uintptr_t prototype, struct seep_hook_function *out) {
   struct seep_frame_info info;
   stack->vm_state->vm->ops->describe(stack->vm_state, key, prototype, &info);
   *out = (struct seep_hook_function){
       .identity = prototype != 0 ? prototype : key,
-      .record = seep_sites_function(stack->sites, key, &info),
+      .record = record_of(stack, L, debug, key, prototype, &info),
       .line_defined = info.line_defined,
       .code_epoch = stack->code_epoch,
   };
 }
 
-static void identify(struct seep_hook_stack *stack, lua_State *L, uintptr_t frame, struct identified *out) {
+/* `debug` names the frame, as a hook or lua_getstack filled it in; NULL: it is not at hand. */
+static void identify(struct seep_hook_stack *stack, lua_State *L, uintptr_t frame, void *debug, struct identified *out) {
   uintptr_t prototype;
   const struct seep_vm *vm = stack->vm_state->vm;
   uint64_t key = vm->ops->frame_function(vm, (uintptr_t)L, frame, &prototype);
@@ -69,7 +91,7 @@ static void identify(struct seep_hook_stack *stack, lua_State *L, uintptr_t fram
     bool changing = code_may_have_changed(stack);
     current = current && !changing && known->code_epoch == stack->code_epoch;
   }
-  if (SEEP_UNLIKELY(!current)) describe(stack, key, prototype, known);
+  if (SEEP_UNLIKELY(!current)) describe(stack, L, debug, key, prototype, known);
   *out = (struct identified){.key = key, .record = known->record, .line_defined = known->line_defined,
                              .is_c = prototype == 0};
 }
@@ -79,19 +101,18 @@ static void identify_publicly(struct seep_hook_stack *stack, lua_State *L, void 
   struct seep_frame_info info = {.is_c = true};
   seep_lua_api_describe(stack->api, L, debug, &seen);
   if (seen.what != 'C') {
-    info = (struct seep_frame_info){.source = seen.source, .source_bytes = strlen(seen.source),
+    info = (struct seep_frame_info){.is_main = seen.what == 'm', .source = seen.source, .source_bytes = strlen(seen.source),
                                     .line_defined = (uint32_t)seen.line_defined,
                                     .line_last = (uint32_t)seen.line_last};
   }
-  *out = (struct identified){.key = info.is_c ? SEEP_KEY_C : 0, .record = seep_sites_function(stack->sites, 0, &info),
+  *out = (struct identified){.key = info.is_c ? SEEP_KEY_C : 0, .record = record_of(stack, L, debug, 0, 0, &info),
                              .line_defined = info.line_defined, .is_c = info.is_c};
 }
 
-/* `debug` names `frame`, as a hook or lua_getstack filled it in. */
 static void identify_frame(struct seep_hook_stack *stack, lua_State *L, uintptr_t frame, void *debug,
                            struct identified *out) {
   if (stack->vm_state->vm != NULL) {
-    identify(stack, L, frame, out);
+    identify(stack, L, frame, debug, out);
   } else {
     identify_publicly(stack, L, debug, out);
   }
@@ -269,7 +290,7 @@ static bool find_by_number(struct seep_hook_stack *stack, lua_State *L, uintptr_
   if (!stack->api->is_luajit || dropped != NULL || stack->vm_state->vm == NULL) return false;
   /* A vararg function has moved up, over its arguments, since it was called. */
   struct identified what;
-  identify(stack, L, frame, &what);
+  identify(stack, L, frame, NULL, &what);
   if (what.record != top->function) return false;
   top->frame = frame;
   return true;

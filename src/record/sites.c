@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/pages.h"
+#include "vm/definitions.h"
+#include "vm/loaded.h"
 
 enum {
   FIRST_PLACES = 1024,
@@ -79,15 +81,21 @@ static uint32_t intern_source(struct seep_sites *sites, const struct seep_frame_
   return intern_string(sites, info->source, info->source_bytes < limit ? info->source_bytes : limit);
 }
 
-/* -- Functions and frames ---------------------------------------------------- */
+/* -- Functions --------------------------------------------------------------- */
 
-static uint32_t add_function(struct seep_sites *sites, const struct seep_function_record *function) {
+static struct seep_function_record *function_at(const struct seep_sites *sites, uint32_t number) {
+  return seep_table_record(&sites->functions, number);
+}
+
+/* The record of an equal function: what it is, not what it is called. `*is_new`: it was made, without a name. */
+static uint32_t add_function(struct seep_sites *sites, const struct seep_function_record *function, bool *is_new) {
   uint64_t hash = hash_bytes((const char *)function, sizeof *function);
   uint32_t known = seep_map_get(&sites->function_map, hash, function->source);
+  *is_new = known == 0;
   if (known != 0) return known;
   uint32_t number = sites->record->function_count;
   if (!seep_table_reserve(sites->capture, &sites->functions, number + 1)) return 0;
-  memcpy(seep_table_record(&sites->functions, number), function, sizeof *function);
+  memcpy(function_at(sites, number), function, sizeof *function);
   sites->record->function_count = number + 1;
   return seep_map_put(&sites->function_map, hash, function->source, number) ? number : 0;
 }
@@ -103,19 +111,109 @@ static uint32_t c_function_name(struct seep_sites *sites, uint64_t key, const ch
   return intern_string(sites, text, 14);
 }
 
-static uint32_t intern_function(struct seep_sites *sites, uint64_t key,
-                                const struct seep_frame_info *info) {
+/* What a program's text defines on a function's lines. */
+struct sought_definition {
+  const struct seep_frame_info *info;
+  uint32_t count;
+  bool is_part;
+  char name[SEEP_DEFINITION_NAME_MAX];
+};
+
+static void take_definition(void *context, const struct seep_definition *definition) {
+  struct sought_definition *sought = context;
+  if (definition->line != sought->info->line_defined || definition->line_last != sought->info->line_last) return;
+  sought->count++;
+  sought->is_part = definition->is_part;
+  sought->name[0] = '\0';
+  if (definition->name != NULL) memcpy(sought->name, definition->name, strlen(definition->name) + 1);
+}
+
+/* Of a function in a chunk whose name is its text: what it is called there; 0: nothing, or two on the lines. */
+static uint32_t defined_name(struct seep_sites *sites, const struct seep_frame_info *info, bool *is_part) {
+  enum { READ_MAX = 16384 };
+  struct sought_definition sought = {.info = info};
+  if (info->source_bytes == 0 || info->source[0] == '@' || info->source[0] == '=') return 0;
+  size_t size = info->source_bytes < READ_MAX ? info->source_bytes : READ_MAX;
+  seep_definitions_read(info->source, size, take_definition, &sought);
+  *is_part = sought.is_part;
+  if (sought.count != 1 || sought.name[0] == '\0' || (sought.is_part && sought.name[0] == '_')) return 0;
+  return intern_string(sites, sought.name, strlen(sought.name));
+}
+
+static uint32_t loaded_name(struct seep_sites *sites, const struct seep_sites_subject *subject) {
+  char name[SEEP_CALL_NAME_MAX];
+  const struct seep_vm *vm = subject->state->vm;
+  if (vm == NULL || vm->names_layout == NULL) return 0;
+  uint64_t word = seep_vm_collector_word(subject->state);
+  if ((word & vm->closing_bits) == vm->closing_bits) return 0; /* tables are being freed */
+  size_t size = seep_loaded_find(NULL, subject->state, subject->key, subject->function, name);
+  return size == 0 ? 0 : intern_string(sites, name, size);
+}
+
+/* Names a record that was just made. A C function keeps its address, by which it is known. */
+static void name_function(struct seep_sites *sites, const struct seep_sites_subject *subject, uint32_t number) {
+  if (subject->info->is_c) {
+    uint32_t found = subject->info->name != NULL ? 0 : loaded_name(sites, subject);
+    if (found == 0) return;
+    function_at(sites, number)->called = found;
+    function_at(sites, number)->called_as = SEEP_CALLED_LOADED;
+  } else if (!subject->info->is_main) {
+    bool is_part = false;
+    uint32_t defined = defined_name(sites, subject->info, &is_part);
+    uint32_t loaded = defined != 0 && !is_part ? 0 : loaded_name(sites, subject);
+    function_at(sites, number)->name = loaded != 0 ? loaded : defined;
+  }
+}
+
+/* How the function is called by the frame at hand. */
+static void note_call(struct seep_sites *sites, const struct seep_sites_subject *subject, struct seep_function_record *record) {
+  struct seep_call_name name;
+  subject->call_name(subject, &name);
+  if (name.as == SEEP_CALLED_UNKNOWN) return;
+  record->called = name.name_bytes == 0 ? 0 : intern_string(sites, name.name, name.name_bytes);
+  record->called_as = name.as;
+}
+
+/* The first call that names it counts. */
+static void name_by_call(struct seep_sites *sites, const struct seep_sites_subject *subject, uint32_t number) {
+  const struct seep_function_record *record = function_at(sites, number);
+  if (subject->call_name == NULL || record->called_as != SEEP_CALLED_UNKNOWN || record->kind == SEEP_FUNCTION_MAIN) return;
+  note_call(sites, subject, function_at(sites, number));
+}
+
+uint32_t seep_sites_function(struct seep_sites *sites, const struct seep_sites_subject *subject) {
+  const struct seep_frame_info *info = subject->info;
   struct seep_function_record function = {
       .source = intern_source(sites, info),
       .line_defined = info->line_defined,
       .line_last = info->line_last,
-      .kind = info->is_c ? SEEP_FUNCTION_C
-                         : (info->line_defined == 0 ? SEEP_FUNCTION_MAIN : SEEP_FUNCTION_LUA),
+      .kind = info->is_c ? SEEP_FUNCTION_C : (info->is_main ? SEEP_FUNCTION_MAIN : SEEP_FUNCTION_LUA),
+      .code_count = info->code_count,
   };
-  if (info->is_c) function.name = c_function_name(sites, key, info->name);
+  bool is_new, has_lines = info->is_c || info->is_main || info->line_defined != 0;
+  if (info->is_c) function.name = c_function_name(sites, subject->key, info->name);
   if (!info->is_c && function.source == 0) return 0;
-  return add_function(sites, &function);
+  if (!has_lines) {
+    function.name = loaded_name(sites, subject);
+    if (subject->call_name != NULL) note_call(sites, subject, &function);
+  }
+  uint32_t number = add_function(sites, &function, &is_new);
+  if (number == 0 || !has_lines) return number;
+  if (is_new) name_function(sites, subject, number);
+  if (!info->is_c || info->name == NULL) name_by_call(sites, subject, number);
+  return number;
 }
+
+static uint32_t mark_function(struct seep_sites *sites, const char *name) {
+  bool is_new;
+  struct seep_function_record function = {
+      .name = intern_string(sites, name, strlen(name)),
+      .kind = SEEP_FUNCTION_MARK,
+  };
+  return function.name == 0 ? 0 : add_function(sites, &function, &is_new);
+}
+
+/* -- Frames ------------------------------------------------------------------ */
 
 static uint32_t intern_frame(struct seep_sites *sites, uint32_t function, uint32_t line,
                              uint32_t flags) {
@@ -130,27 +228,39 @@ static uint32_t intern_frame(struct seep_sites *sites, uint32_t function, uint32
   return seep_map_put(&sites->frame_map, key, flags, number) ? number : 0;
 }
 
-static uint32_t mark_function(struct seep_sites *sites, const char *name) {
-  struct seep_function_record function = {
-      .name = intern_string(sites, name, strlen(name)),
-      .kind = SEEP_FUNCTION_MARK,
-  };
-  return function.name == 0 ? 0 : add_function(sites, &function);
-}
-
 static uint32_t left_out_frame(struct seep_sites *sites) {
   uint32_t mark = mark_function(sites, "(frames left out)");
   return mark == 0 ? 0 : intern_frame(sites, mark, 0, SEEP_FRAME_TRUNCATED);
 }
 
-static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_state *state,
-                               uint64_t key, uintptr_t function) {
+/* How the caller calls the function of a walked frame. */
+static void ask_caller(const struct seep_sites_subject *subject, struct seep_call_name *out) {
+  subject->state->vm->ops->call_name(NULL, subject->state, subject->call, out);
+}
+
+/* Fills `call` for frame `at`. False: a tail call has left no caller, a resumed function has none, or what calls are read
+ * from is not known. */
+static bool find_call(const struct seep_vm_state *state, const struct seep_stack *stack, uint32_t at, struct seep_call *call) {
+  if (state->vm->names_layout == NULL || at + 1 >= stack->count) return false;
+  *call = (struct seep_call){.key = stack->keys[at], .caller_key = stack->keys[at + 1], .handle = stack->handles[at],
+                             .caller_handle = stack->handles[at + 1], .thread = stack->leaf_thread};
+  return call->caller_key != SEEP_KEY_TRUNCATED &&
+         ((call->key & SEEP_KEY_TAIL) | (call->caller_key & SEEP_KEY_RESUMER)) == 0;
+}
+
+static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_state *state, const struct seep_stack *stack,
+                               uint32_t at) {
+  uint64_t key = stack->keys[at];
   if (key == SEEP_KEY_TRUNCATED) return left_out_frame(sites);
   struct seep_frame_info info;
+  uintptr_t function = state->vm->ops->function_of(state, key, stack->handles[at]);
   state->vm->ops->describe(state, key, function, &info);
   uint32_t flags = (key & SEEP_KEY_TAIL ? SEEP_FRAME_TAIL : 0) |
                    (key & SEEP_KEY_RESUMER ? SEEP_FRAME_COROUTINE : 0);
-  uint32_t number = intern_function(sites, key, &info);
+  struct seep_call call;
+  struct seep_sites_subject subject = {.state = state, .key = key, .function = function, .info = &info, .call = &call};
+  if (find_call(state, stack, at, &call)) subject.call_name = ask_caller;
+  uint32_t number = seep_sites_function(sites, &subject);
   return number == 0 ? 0 : intern_frame(sites, number, info.line, flags);
 }
 
@@ -203,13 +313,13 @@ static bool grow_places(struct seep_sites *sites) {
   return true;
 }
 
-/* The node of a frame that is new, or was described before a prototype was freed. */
+/* The node of frame `at` of the stack, which is new, or was described before a prototype was freed. */
 static SEEP_NOINLINE uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
-                                             uint64_t key, uintptr_t handle) {
+                                             const struct seep_stack *stack, uint32_t at) {
+  uint64_t key = stack->keys[at];
   if (sites->place_count * 2 >= sites->place_capacity && !grow_places(sites)) return SEEP_NODE_NONE;
   struct seep_place_entry *entry = find_place(sites, parent, key);
-  uintptr_t function = key == SEEP_KEY_TRUNCATED ? 0 : state->vm->ops->function_of(state, key, handle);
-  uint32_t frame = describe_frame(sites, state, key, function);
+  uint32_t frame = describe_frame(sites, state, stack, at);
   uint32_t node = frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
   if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
   if (entry->node == 0) sites->place_count++;
@@ -218,15 +328,15 @@ static SEEP_NOINLINE uint32_t describe_child(struct seep_sites *sites, const str
   return node;
 }
 
-/* The node of a frame that was called from `parent`. It is described when it is
+/* The node of frame `at` of the stack, called from `parent`. It is described when it is
  * new, or when a prototype was freed since. */
 static inline uint32_t child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
-                             uint64_t key, uintptr_t handle) {
+                             const struct seep_stack *stack, uint32_t at) {
   if (SEEP_LIKELY(sites->place_capacity != 0)) {
-    const struct seep_place_entry *entry = find_place(sites, parent, key);
+    const struct seep_place_entry *entry = find_place(sites, parent, stack->keys[at]);
     if (SEEP_LIKELY(entry->node != 0 && entry->code_epoch == sites->code_epoch)) return entry->node;
   }
-  return describe_child(sites, state, parent, key, handle);
+  return describe_child(sites, state, parent, stack, at);
 }
 
 uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
@@ -235,7 +345,7 @@ uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state 
   sites->path_count = from;
   for (uint32_t i = from; i < stack->count; i++) {
     uint32_t at = stack->count - 1 - i;
-    node = child(sites, state, node, stack->keys[at], stack->handles[at]);
+    node = child(sites, state, node, stack, at);
     if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
     sites->path_keys[i] = stack->keys[at];
     sites->path_nodes[i] = node;
@@ -248,7 +358,7 @@ uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_sta
                               const struct seep_stack *stack) {
   for (uint32_t i = 0; i < stack->count; i++) {
     if (stack->keys[i] & SEEP_KEY_C) continue;
-    return child(sites, state, SEEP_NODE_EMPTY_STACK, stack->keys[i], stack->handles[i]);
+    return child(sites, state, SEEP_NODE_EMPTY_STACK, stack, i);
   }
   return SEEP_NODE_EMPTY_STACK;
 }
@@ -262,10 +372,6 @@ uint32_t seep_sites_leaf_of(struct seep_sites *sites, uint32_t node) {
     return intern_node(sites, SEEP_NODE_EMPTY_STACK, frame_number);
   }
   return SEEP_NODE_EMPTY_STACK;
-}
-
-uint32_t seep_sites_function(struct seep_sites *sites, uint64_t key, const struct seep_frame_info *info) {
-  return intern_function(sites, key, info);
 }
 
 uint32_t seep_sites_called(struct seep_sites *sites, uint32_t parent, uint32_t function, uint32_t line,

@@ -9,6 +9,9 @@
  * freed the *code epoch* advances: the kept path is dropped, and an entry of an
  * earlier code epoch is described anew before it is believed.
  *
+ * A function's name is sought when its record is made (in the program's text, if that is the chunk's name, and in
+ * package.loaded), and in the first instruction of Lua code that is seen to call it; source files are for the reader.
+ *
  * One per Lua state; runs inside the allocator, on the state's thread. */
 #ifndef SEEP_SITES_H
 #define SEEP_SITES_H
@@ -80,9 +83,21 @@ uint32_t seep_sites_leaf_of(struct seep_sites *sites, uint32_t node);
 
 /* -- Stacks whose frames are told one by one, as the hook modes know them -- */
 
-/* The function record of a frame that somebody described; 0 when there is no
- * room. `key` is its frame key (its C function's address, for one without a name). */
-uint32_t seep_sites_function(struct seep_sites *sites, uint64_t key, const struct seep_frame_info *info);
+/* A frame that somebody described. Functions are told apart by source, lines and length of code; where there are no
+ * lines (LuaJIT, stripped) by what they are called. */
+struct seep_sites_subject {
+  const struct seep_vm_state *state;     /* its vm may be NULL: then package.loaded is not asked */
+  uint64_t key;                          /* the frame's (its C function's address, for one without a name) */
+  uintptr_t function;                    /* its prototype, or 0 */
+  const struct seep_frame_info *info;
+  /* Asks how the function is called here; NULL when that cannot be known. Called when it would be good to know. */
+  void (*call_name)(const struct seep_sites_subject *subject, struct seep_call_name *out);
+  const void *call;                      /* what that needs */
+};
+
+/* The function record of a frame; 0 when there is no room. */
+uint32_t seep_sites_function(struct seep_sites *sites, const struct seep_sites_subject *subject);
+
 
 /* The node of a frame of `function` at `line`, called from `parent`; `flags` are
  * enum seep_frame_flags. SEEP_NODE_NONE when there is no room. */

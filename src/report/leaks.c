@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/names.h"
 #include "report/parts.h"
 #include "report/report.h"
 
@@ -11,7 +12,7 @@ enum { SUMMARY_CLAIMS = 3, PLACE_COLUMNS = 44 };
 static void print_place(const struct seep_finding *finding, FILE *out) {
   seep_print_escaped(out, finding->file);
   if (finding->line != 0) fprintf(out, ":%u%s", finding->line, finding->exact ? "" : "~");
-  if (finding->function == NULL || strncmp(finding->function, "function <", 10) == 0) return;
+  if (finding->function == NULL || seep_names_is_anonymous(finding->function)) return;
   fputs("  ", out);
   seep_print_escaped(out, finding->function);
 }

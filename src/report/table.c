@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "model/names.h"
 #include "report/parts.h"
 #include "report/report.h"
 
@@ -247,7 +248,7 @@ static bool same_place(const struct seep_profile_frame *a, const struct seep_pro
 }
 
 void seep_print_caller(const struct seep_profile_frame *frame, const char *file_before, FILE *out) {
-  bool is_named = strncmp(frame->function, "function <", 10) != 0;
+  bool is_named = !seep_names_is_anonymous(frame->function);
   if (is_named) seep_print_escaped(out, frame->function);
   if (frame->line == 0 && is_named) return; /* in mode call the main chunk has no line */
   if (is_named) fputc(' ', out);

@@ -155,10 +155,12 @@ enum seep_function_kind { SEEP_FUNCTION_LUA = 1, SEEP_FUNCTION_MAIN, SEEP_FUNCTI
 
 struct seep_function_record {
   uint32_t source;             /* string: chunk name with its @ or =; 0 for C */
-  uint32_t name;               /* string, 0: unknown */
+  uint32_t name;               /* string, 0: unknown; of a C function without one, its address */
   uint32_t line_defined, line_last;
   uint32_t kind;               /* enum seep_function_kind */
-  uint32_t reserved;
+  uint32_t code_count;         /* instructions: tells functions on the same lines apart; 0: C, or not known */
+  uint32_t called;             /* string: what the first call that was seen names it, or package.loaded; 0: nothing */
+  uint32_t called_as;          /* enum seep_called */
 };
 
 enum seep_frame_flags {
@@ -240,7 +242,7 @@ _Static_assert(sizeof(struct seep_file_header) == SEEP_HEADER_BYTES, "the header
 _Static_assert(sizeof(struct seep_segment_header) == 64, "doc/format.md says 64");
 _Static_assert(sizeof(struct seep_state_record) == 1016, "doc/format.md says 1008");
 _Static_assert(sizeof(struct seep_history) == 800, "doc/format.md says 800");
-_Static_assert(sizeof(struct seep_function_record) == 24, "doc/format.md says 24");
+_Static_assert(sizeof(struct seep_function_record) == 32, "doc/format.md says 32");
 _Static_assert(sizeof(struct seep_frame_record) == 16, "doc/format.md says 16");
 _Static_assert(sizeof(struct seep_node_record) == 24, "doc/format.md says 24");
 _Static_assert(sizeof(struct seep_row_record) == 104, "doc/format.md says 104");

@@ -7,6 +7,7 @@
 
 #include "base/pages.h"
 #include "vm/descriptions.h"
+#include "vm/loaded.h"
 #include "vm/scratch.h"
 
 /* -- The program and its probe ---------------------------------------------- */
@@ -61,6 +62,14 @@ static const char program[] =
     "coroutine.resume(co)\n"
     "probe('stack')\n"
     "coroutine.wrap(in_coroutine)()\n"
+    "probe('called', 'l', 'probe')\n"
+    "local function by_upvalue() probe('called', 'u', 'probe') end\n"
+    "by_upvalue()\n"
+    "local holder = {field = probe}\n"
+    "holder.field('called', 'f', 'field')\n"
+    "calibrated = probe\n"
+    "calibrated('called', 'g', 'calibrated')\n"
+    "probe('loaded', 'string.rep', string.rep)\n"
     "probe('type table', {})\n"
     "probe('count')\n"
     "return true\n";
@@ -167,6 +176,42 @@ static void add_name(uint64_t key, const char *name) {
   snprintf(entry->name, sizeof entry->name, "%s", name);
 }
 
+/* How the frame of this probe was called, in which the names of locals, upvalues and constants are read. */
+static bool call_agrees(lua_State *L) {
+  static const enum seep_called kinds[256] = {['l'] = SEEP_CALLED_LOCAL, ['u'] = SEEP_CALLED_UPVALUE,
+                                              ['f'] = SEEP_CALLED_FIELD, ['g'] = SEEP_CALLED_GLOBAL};
+  const struct seep_lua_api *api = current->api;
+  struct seep_stack stack;
+  struct seep_call_name name;
+  char text[SEEP_CALL_NAME_MAX];
+  const char *kind = api->tolstring(L, 2, NULL), *wanted = api->tolstring(L, 3, NULL);
+  if (kind == NULL || wanted == NULL || !current->vm->ops->anchors_hold(&current->state, true)) return false;
+  current->vm->ops->walk(&current->state, &stack);
+  if (stack.count < 2) return false;
+  struct seep_call call = {.key = stack.keys[0], .caller_key = stack.keys[1], .handle = stack.handles[0],
+                           .caller_handle = stack.handles[1], .thread = stack.leaf_thread};
+  current->vm->ops->call_name(&seep_image_self_checked, &current->state, &call, &name);
+  return name.as == kinds[(unsigned char)kind[0]] && name.name_bytes == strlen(wanted) &&
+         seep_load(&seep_image_self_checked, (uintptr_t)name.name, text, name.name_bytes) &&
+         memcmp(text, wanted, name.name_bytes) == 0;
+}
+
+/* Tables are walked straight once the way to the first of them was found through the kernel. */
+static bool loaded_agrees(lua_State *L) {
+  char name[SEEP_CALL_NAME_MAX];
+  const char *wanted = current->api->tolstring(L, 2, NULL);
+  if (wanted == NULL || !seep_loaded_is_there(&seep_image_self_checked, &current->state)) return false;
+  size_t size = seep_loaded_find(NULL, &current->state, key_of_argument(L, 3), 0, name);
+  return size == strlen(wanted) && memcmp(name, wanted, size) == 0;
+}
+
+/* Names are no reason to refuse a build: without what they are read from functions have fewer. */
+static void check_names(lua_State *L, const char *what) {
+  if (current->vm->names_layout == NULL) return;
+  bool agrees = strcmp(what, "called") == 0 ? call_agrees(L) : loaded_agrees(L);
+  if (!agrees) current->vm->names_layout = NULL;
+}
+
 static void check_type(void) {
   const struct seep_vm *vm = current->vm;
   const struct seep_scratch *arena = current->arena;
@@ -203,6 +248,8 @@ static int probe(lua_State *L) {
     check_type();
   } else if (strcmp(what, "count") == 0) {
     check_collector(L);
+  } else if (strcmp(what, "called") == 0 || strcmp(what, "loaded") == 0) {
+    check_names(L, what);
   } else {
     uint64_t key = key_of_argument(L, 3);
     uintptr_t address = key & SEEP_KEY_ADDRESS;

@@ -3,6 +3,7 @@
  * pc is in the thread; blocks do not say their type when they are allocated. */
 #include "vm/descriptions.h"
 #include "vm/puc.h"
+#include "vm/puc_calls.h"
 
 static const struct seep_puc_traits traits = {.call_infos_in_array = true};
 
@@ -100,6 +101,7 @@ static const struct seep_vm_ops ops = {
 static void fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm) {
   seep_puc_fill_vm(layout, vm);
   vm->ops = &ops;
+  vm->names_layout = seep_puc_names_layout(51, layout->releases);
   vm->word_mask = 0xffff;
   vm->closing_bits = 3; /* lgc.c luaC_freeall makes both whites current */
   vm->white_bits = 3; /* WHITE0BIT 0, WHITE1BIT 1 */

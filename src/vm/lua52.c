@@ -3,6 +3,7 @@
  * The saved pc is right for every instruction that allocates. */
 #include "vm/descriptions.h"
 #include "vm/puc.h"
+#include "vm/puc_calls.h"
 
 static const struct seep_puc_traits traits = {
     .status_is_byte = true, .status_lua = 1 << 0, .status_tail = 1 << 6};
@@ -33,6 +34,8 @@ bool seep_lua52_describe(uint32_t candidate, struct seep_vm *vm) {
   if (candidate >= SEEP_ARRAY_SIZE(layouts)) return false;
   seep_puc_fill_vm(&layouts[candidate], vm);
   vm->ops = &ops;
+  bool is_last = strcmp(vm->release, "Lua 5.2.4") == 0;
+  vm->names_layout = seep_puc_names_layout(52, is_last ? "5.2.4" : "5.2.1 to 5.2.3");
   vm->string_table = vm->estimate + 8; /* lstate.h: strt follows GCestimate */
   vm->types_in_osize = true;
   memcpy(vm->type_by_tag, type_by_tag, sizeof type_by_tag);

@@ -3,6 +3,7 @@
  * are no objects here and are allocated without a tag. */
 #include "vm/descriptions.h"
 #include "vm/puc.h"
+#include "vm/puc_calls.h"
 
 static const struct seep_puc_traits traits = {.status_lua = 1 << 1, .status_tail = 1 << 5};
 
@@ -46,6 +47,7 @@ bool seep_lua53_describe(uint32_t candidate, struct seep_vm *vm) {
   if (candidate >= SEEP_ARRAY_SIZE(layouts)) return false;
   seep_puc_fill_vm(&layouts[candidate], vm);
   vm->ops = &ops;
+  vm->names_layout = seep_puc_names_layout(53, layouts[candidate].releases);
   vm->string_table = vm->estimate + 8; /* lstate.h: strt follows GCestimate */
   vm->types_in_osize = true;
   memcpy(vm->type_by_tag, type_by_tag, sizeof type_by_tag);

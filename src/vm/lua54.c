@@ -5,6 +5,7 @@
  * relstack), so no frame can be read during that call. */
 #include "vm/descriptions.h"
 #include "vm/puc.h"
+#include "vm/puc_calls.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -83,6 +84,7 @@ bool seep_lua54_describe(uint32_t candidate, struct seep_vm *vm) {
   if (candidate >= SEEP_ARRAY_SIZE(layouts) || number < 4) return false;
   seep_puc_fill_vm(&layouts[candidate], vm);
   vm->ops = &ops;
+  vm->names_layout = seep_puc_names_layout(54, "5.4.3 to 5.4.8");
   vm->string_table = vm->estimate + 16; /* lstate.h: strt follows GCestimate and lastatomic */
   vm->types_in_osize = true;
   memcpy(vm->type_by_tag, type_by_tag, sizeof type_by_tag);

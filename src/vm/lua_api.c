@@ -103,6 +103,47 @@ bool seep_lua_api_describe(const struct seep_lua_api *api, lua_State *L, void *d
   return true;
 }
 
+/* A word of namewhat and what it means here. From 5.4 on a finalizer and a hook have their own; "?" and numbers that
+ * were keys say nothing. */
+static enum seep_called meaning_of(const char *word, const char *name) {
+  static const struct { const char *word; enum seep_called as; } words[] = {
+      {"global", SEEP_CALLED_GLOBAL}, {"local", SEEP_CALLED_LOCAL}, {"method", SEEP_CALLED_METHOD},
+      {"field", SEEP_CALLED_FIELD}, {"upvalue", SEEP_CALLED_UPVALUE}, {"metamethod", SEEP_CALLED_METAMETHOD},
+      {"for iterator", SEEP_CALLED_ITERATOR}, {"hook", SEEP_CALLED_HOOK}};
+  if (word == NULL || word[0] == '\0') return SEEP_CALLED_UNKNOWN;
+  for (size_t i = 0; i < SEEP_ARRAY_SIZE(words); i++) {
+    if (strcmp(word, words[i].word) != 0) continue;
+    if (words[i].as == SEEP_CALLED_ITERATOR || words[i].as == SEEP_CALLED_HOOK) return words[i].as;
+    bool says = name != NULL && name[0] != '?' && name[0] != '(' && strcmp(name, "integer index") != 0;
+    return says ? words[i].as : SEEP_CALLED_UNNAMED;
+  }
+  return SEEP_CALLED_UNNAMED;
+}
+
+/* The events of metamethods, which 5.4 and LuaJIT name without underscores. */
+static const char *event_name(const char *name) {
+  static const char *const events[] = {
+      "__index", "__newindex", "__gc", "__mode", "__len", "__eq", "__add", "__sub", "__mul", "__mod", "__pow", "__div",
+      "__idiv", "__band", "__bor", "__bxor", "__shl", "__shr", "__unm", "__bnot", "__lt", "__le", "__concat", "__call",
+      "__close", "__pairs", "__ipairs"};
+  for (size_t i = 0; i < SEEP_ARRAY_SIZE(events); i++) {
+    if (strcmp(events[i] + 2, name) == 0) return events[i];
+  }
+  return name;
+}
+
+void seep_lua_api_call_name(const struct seep_lua_api *api, lua_State *L, void *debug, struct seep_call_name *out) {
+  const char *name, *word;
+  *out = (struct seep_call_name){.as = SEEP_CALLED_UNKNOWN};
+  if (!api->getinfo(L, "n", debug)) return;
+  memcpy(&name, (const char *)debug + 8, sizeof name);   /* lua_Debug: event, name, namewhat, in all versions */
+  memcpy(&word, (const char *)debug + 16, sizeof word);
+  out->as = meaning_of(word, name);
+  if (out->as < SEEP_CALLED_GLOBAL || out->as >= SEEP_CALLED_ITERATOR) return;
+  out->name = out->as == SEEP_CALLED_METAMETHOD ? event_name(name) : name;
+  out->name_bytes = strnlen(out->name, SEEP_CALL_NAME_MAX);
+}
+
 bool seep_lua_api_debug(const struct seep_lua_api *api, lua_State *L, int level,
                         struct seep_lua_debug *out) {
   _Alignas(8) char debug[DEBUG_BYTES] = {0};

@@ -2,7 +2,7 @@
  *
  * Calibration uses all of it, on a state of its own. On a state that belongs to
  * the program the hook modes (record/hooks.h) use what allocates nothing and
- * raises nothing: sethook, gethook, getstack, getinfo with "S", "l" and "t", gc for
+ * raises nothing: sethook, gethook, getstack, getinfo with "S", "l", "n" and "t", gc for
  * the count, tothread, topointer. Functions that a version has under another
  * name or shape are wrapped.
  * Thread rule: of the state that is asked about. */
@@ -10,6 +10,7 @@
 #define SEEP_LUA_API_H
 
 #include "base/error.h"
+#include "vm/vm.h"
 
 #include <string.h>
 
@@ -116,6 +117,9 @@ uintptr_t seep_lua_api_frame(const struct seep_lua_api *api, lua_State *L, int l
 
 /* Describes the frame that a hook was given. */
 bool seep_lua_api_describe(const struct seep_lua_api *api, lua_State *L, void *debug, struct seep_lua_debug *out);
+
+/* How the caller of that frame names its function, as the VM itself knows (lua_getinfo with "n"). */
+void seep_lua_api_call_name(const struct seep_lua_api *api, lua_State *L, void *debug, struct seep_call_name *out);
 
 /* The VM's own count, as collectgarbage("count") has it. */
 uint64_t seep_lua_api_count_bytes(const struct seep_lua_api *api, lua_State *L);

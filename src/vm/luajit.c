@@ -9,6 +9,7 @@
  * (luajit_trace.h), or else to the trace's start, and marked. The running thread
  * is known (cur_L). */
 #include "vm/descriptions.h"
+#include "vm/luajit_calls.h"
 #include "vm/luajit_trace.h"
 
 struct layout {
@@ -24,7 +25,7 @@ enum {
   J_TRACE = 384, J_SIZETRACE = 396,
   TRACE_STARTPT = 64, TRACE_STARTPC = 72, TRACE_STARTINS = 80,
   PROTO_CHUNKNAME = 64, PROTO_SIZEBC = 12, PROTO_FIRSTLINE = 72, PROTO_NUMLINE = 76,
-  PROTO_LINEINFO = 80, PROTO_BYTES = 104,
+  PROTO_LINEINFO = 80, PROTO_SIZEUV = 60, PROTO_FLAGS = 61, PROTO_BYTES = 104,
   STRING_LENGTH = 20, STRING_BYTES = 24,
   FUNCTION_FFID = 10, FUNCTION_PC = 32, FUNCTION_F = 40, FUNCTION_UPVALUE = 48,
   OBJECT_NEXT = 0, OBJECT_TYPE = 9,
@@ -108,7 +109,7 @@ static uint32_t find_threads(const struct seep_vm_state *state,
 
 /* -- Frames -------------------------------------------------------------- */
 
-/* In a walk's handle: it is a frame's address, else a function or a prototype. */
+/* In a walk's handle: it is a frame's address, else a prototype (of what a trace has inlined). */
 enum { HANDLE_IS_FRAME = 1 };
 
 struct walker {
@@ -298,18 +299,13 @@ static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bo
   return *in_trace ? jit_base : seep_load_pointer(NULL, thread + L_BASE);
 }
 
-/* What stands in the key for a frame, and where to describe it from: the
- * prototype of a Lua function. */
-SEEP_ALWAYS_INLINE uint64_t frame_key(struct walker *walker, uintptr_t function, uintptr_t *handle) {
-  *handle = 0;
+/* What stands in the key for a frame. */
+SEEP_ALWAYS_INLINE uint64_t frame_key(struct walker *walker, uintptr_t function) {
   if (function == 0) return SEEP_KEY_C | SEEP_KEY_BUILTIN;
-  if (seep_load_u8(NULL, function + FUNCTION_FFID) != FFID_LUA) {
-    *handle = function;
-    return c_key(function);
-  }
-  *handle = seep_load_pointer(NULL, function + FUNCTION_PC) - PROTO_BYTES;
-  uintptr_t pc = lua_pc(walker, *handle);
-  return pc != 0 ? pc : (*handle + PROTO_BYTES) | SEEP_KEY_INEXACT;
+  if (seep_load_u8(NULL, function + FUNCTION_FFID) != FFID_LUA) return c_key(function);
+  uintptr_t proto = seep_load_pointer(NULL, function + FUNCTION_PC) - PROTO_BYTES;
+  uintptr_t pc = lua_pc(walker, proto);
+  return pc != 0 ? pc : (proto + PROTO_BYTES) | SEEP_KEY_INEXACT;
 }
 
 /* Takes the Lua functions that have called one another, from the caller of the
@@ -350,9 +346,8 @@ static uint32_t walk_thread(const struct seep_vm_state *state, uintptr_t thread,
   for (; at_frame(&walker); step(&walker)) {
     uintptr_t function = function_of(walker.frame);
     if (function == thread) continue; /* a dummy frame, lj_err_optype_call */
-    uintptr_t handle;
-    uint64_t key = frame_key(&walker, function, &handle);
-    seep_stack_push(stack, &total, key | marks, handle);
+    uint64_t key = frame_key(&walker, function);
+    seep_stack_push(stack, &total, key | marks, walker.frame | HANDLE_IS_FRAME);
     marks = 0;
     total = take_lua_callers(&walker, stack, total);
   }
@@ -377,7 +372,6 @@ static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
   struct walker walker;
   start(&walker, thread, base_of(state, thread, true, &in_trace));
   *out = (struct seep_leaf){.frame = walker.frame};
-  uintptr_t handle;
   struct seep_trace_place start_of_trace;
   const struct seep_trace_place *place = in_trace ? trace_frames(state, &walker, &start_of_trace) : NULL;
   if (place != NULL) {
@@ -387,7 +381,7 @@ static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
   for (; at_frame(&walker); step(&walker)) {
     uintptr_t function = function_of(walker.frame);
     if (function == thread) continue;
-    uint64_t key = frame_key(&walker, function, &handle);
+    uint64_t key = frame_key(&walker, function);
     out->place = seep_leaf_fold(out->place, key);
     if ((key & SEEP_KEY_C) == 0) return;
   }
@@ -430,9 +424,18 @@ static uint32_t position_of(uintptr_t proto, uintptr_t pc) {
 /* The walk's handle of a Lua frame is its prototype already, or leads there. */
 static uintptr_t function_behind(const struct seep_vm_state *state, uint64_t key, uintptr_t handle) {
   (void)state;
-  (void)key;
+  if (key & SEEP_KEY_C) return 0;
   if ((handle & HANDLE_IS_FRAME) == 0) return handle;
   return seep_load_pointer(NULL, function_of(handle - HANDLE_IS_FRAME) + FUNCTION_PC) - PROTO_BYTES;
+}
+
+/* lj_debug.c lj_debug_getinfo: a main chunk begins on line 0 and has lines. Without them, stripped, it is like any function
+ * that takes varargs and has no upvalues. */
+static bool is_main_chunk(uintptr_t proto) {
+  enum { PROTO_VARARG = 2 };
+  if (seep_load_u32(NULL, proto + PROTO_FIRSTLINE) != 0) return false;
+  return seep_load_u32(NULL, proto + PROTO_NUMLINE) != 0 ||
+         ((seep_load_u8(NULL, proto + PROTO_FLAGS) & PROTO_VARARG) && seep_load_u8(NULL, proto + PROTO_SIZEUV) == 0);
 }
 
 static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
@@ -450,8 +453,56 @@ static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t 
   if (first == UINT32_MAX) first = 0; /* a builtin written in bytecode */
   out->line_defined = first;
   out->line_last = first + seep_load_u32(NULL, handle + PROTO_NUMLINE);
+  out->is_main = is_main_chunk(handle);
+  out->code_count = seep_load_u32(NULL, handle + PROTO_SIZEBC);
   uint32_t line = line_of(handle, position_of(handle, key & SEEP_KEY_ADDRESS));
   out->line = line < first || line > out->line_last ? first : line;
+}
+
+/* -- Names ------------------------------------------------------------------ */
+
+/* How a frame's function was called: enum FRAME_…, of a vararg function the frame below its own tells. What a trace has
+ * inlined was called by Lua code. */
+static uint32_t call_kind(const struct seep_image *image, uintptr_t handle) {
+  if ((handle & HANDLE_IS_FRAME) == 0) return FRAME_LUA;
+  uintptr_t frame = handle - HANDLE_IS_FRAME;
+  uint64_t link = seep_load_u64(image, frame);
+  if ((link & 7) == FRAME_VARG) link = seep_load_u64(image, frame - (uintptr_t)(link & ~7ULL));
+  return (link & 3) == FRAME_LUA ? FRAME_LUA : (uint32_t)(link & 7);
+}
+
+/* Neither a call nor a metamethod: the VM has called, for a finalizer or a hook (lj_dispatch.h, HOOK_ACTIVE, HOOK_GC). */
+static void name_interruption(uint8_t hookmask, struct seep_call_name *out) {
+  enum { HOOK_ACTIVE = 0x10, HOOK_GC = 0x40 };
+  if (hookmask & HOOK_GC) {
+    *out = (struct seep_call_name){.as = SEEP_CALLED_METAMETHOD, .name = "__gc", .name_bytes = 4};
+  } else if (hookmask & HOOK_ACTIVE) {
+    out->as = SEEP_CALLED_HOOK;
+  }
+}
+
+static void call_name(const struct seep_image *image, const struct seep_vm_state *state, const struct seep_call *call,
+                      struct seep_call_name *out) {
+  enum { G_HOOKMASK = 145 };
+  *out = (struct seep_call_name){.as = SEEP_CALLED_UNKNOWN};
+  uint32_t kind = call_kind(image, call->handle);
+  if (call->caller_key & SEEP_KEY_C) {
+    const char *name = seep_vm_c_name(state->vm, call->caller_key);
+    if (name == NULL || strcmp(name, "collectgarbage") != 0) return;
+    name_interruption(seep_load_u8(image, state->global + G_HOOKMASK), out);
+  } else if (kind != FRAME_LUA && kind != FRAME_CONT) {
+    name_interruption(seep_load_u8(image, state->global + G_HOOKMASK), out);
+  } else if ((call->caller_key & SEEP_KEY_INEXACT) == 0 || (call->handle & HANDLE_IS_FRAME) == 0) {
+    uintptr_t proto = function_behind(state, call->caller_key, call->caller_handle);
+    struct seep_lj_caller caller = {.proto = proto, .is_call = kind == FRAME_LUA,
+                                    .position = position_of(proto, call->caller_key & SEEP_KEY_ADDRESS)};
+    if (call->handle & call->caller_handle & HANDLE_IS_FRAME) {
+      caller.base = call->caller_handle - HANDLE_IS_FRAME + 8;
+      caller.closure = function_of(call->caller_handle - HANDLE_IS_FRAME);
+      caller.callee = function_of(call->handle - HANDLE_IS_FRAME);
+    }
+    seep_lj_name_call(image, &caller, out);
+  }
 }
 
 /* -- Types --------------------------------------------------------------- */
@@ -552,6 +603,8 @@ static const struct seep_vm_ops ops = {
     .c_key = c_key_of,
     .type_of = type_of,
     .type_of_swept = type_of_swept,
+    .call_name = call_name,
+    .loaded = &seep_lj_loaded_reader,
 };
 
 bool seep_luajit_describe(uint32_t candidate, struct seep_vm *vm) {
@@ -559,6 +612,7 @@ bool seep_luajit_describe(uint32_t candidate, struct seep_vm *vm) {
   vm->ops = &ops;
   vm->layout = &layouts[candidate];
   vm->layout_name = layouts[candidate].releases;
+  vm->names_layout = &layouts[candidate]; /* what names are read from is the same everywhere */
   vm->thread_global = L_GLREF;
   vm->allocf = 0;
   vm->total = G_TOTAL;

@@ -52,6 +52,8 @@ void seep_puc_describe(const struct seep_image *image, const struct seep_vm_stat
   describe_source(image, layout, seep_load_pointer(image, proto + layout->p_source), out);
   out->line_defined = seep_load_u32(image, proto + layout->p_linedefined);
   out->line_last = seep_load_u32(image, proto + layout->p_lastlinedefined);
+  out->is_main = out->line_defined == 0;
+  out->code_count = size;
   if (place < code) return;
   /* savedpc points behind the running instruction, or at the first one. */
   uint32_t pc = (uint32_t)((place - code) / 4);

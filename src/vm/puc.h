@@ -351,7 +351,8 @@ void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
 #define SEEP_PUC_OPS                                                                          \
   .walk = walk, .leaf = leaf, .threads = threads, .frame_function = frame_function,           \
   .function_of = seep_puc_function_of, .describe = describe,                                  \
-  .anchors_hold = anchors_hold, .c_key = seep_puc_c_key
+  .anchors_hold = anchors_hold, .c_key = seep_puc_c_key, .call_name = seep_puc_call_name,                         \
+  .loaded = &seep_puc_loaded_reader
 
 /* Defines vm_ops.unsaved_code of a version whose opcodes are in `mask`. */
 #define SEEP_PUC_DEFINE_UNSAVED_CODE(mask, ...)                                               \

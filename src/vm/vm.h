@@ -76,13 +76,47 @@ SEEP_ALWAYS_INLINE uint64_t seep_leaf_fold(uint64_t place, uint64_t key) { retur
  * our constants) and are good until the VM runs on. */
 struct seep_frame_info {
   bool is_c;
+  bool is_main;              /* a main chunk */
   const char *source;      /* chunk name with its @ or =; NULL for C */
   size_t source_bytes;
   const char *name;        /* C functions: "string.rep" where known, else NULL */
   uint32_t line;           /* current line; 0 when stripped or C */
-  uint32_t line_defined;   /* 0: main chunk (or C) */
+  uint32_t line_defined;   /* 0: main chunk, C, or (LuaJIT) stripped */
   uint32_t line_last;
+  uint32_t code_count;       /* instructions: tells functions on the same lines apart; 0 for C */
 };
+
+/* How a call names what it calls. Stored in captures: append only. */
+enum seep_called {
+  SEEP_CALLED_UNKNOWN = 0,   /* no call was looked at yet */
+  SEEP_CALLED_UNNAMED,       /* by an instruction that does not name it, as in t[i]() */
+  SEEP_CALLED_GLOBAL,
+  SEEP_CALLED_LOCAL,
+  SEEP_CALLED_METHOD,
+  SEEP_CALLED_FIELD,
+  SEEP_CALLED_UPVALUE,
+  SEEP_CALLED_METAMETHOD,    /* the name is that of the event: "__index" */
+  SEEP_CALLED_ITERATOR,      /* no name, like the next one */
+  SEEP_CALLED_HOOK,
+  SEEP_CALLED_LOADED,        /* found in package.loaded, as debug.traceback has it: "lpeg.match" */
+  SEEP_CALLED_COUNT
+};
+
+/* A name leads into the VM's memory, or is a constant of ours: good until the VM runs on. */
+struct seep_call_name {
+  enum seep_called as;
+  const char *name;
+  size_t name_bytes;
+};
+
+/* A frame of the last walk and the one around it, which called it: keys and handles as in struct seep_stack. */
+struct seep_call {
+  uint64_t key, caller_key;
+  uintptr_t handle, caller_handle;
+  uintptr_t thread;          /* that runs */
+};
+
+enum { SEEP_CALL_NAME_MAX = 120 };  /* longer names are not told, or cut */
 
 /* A C function that the VM's own libraries define: for names. */
 struct seep_c_name {
@@ -130,6 +164,8 @@ struct seep_unsaved_code {
   const uint8_t *opcodes;
 };
 
+struct seep_loaded_reader;
+
 struct seep_vm_ops {
   const char *family;  /* "Lua 5.4", "LuaJIT 2.1": the "vm" of reports */
 
@@ -154,6 +190,14 @@ struct seep_vm_ops {
   /* Describes the place `key` in `function`, as function_of had it. */
   void (*describe)(const struct seep_vm_state *state, uint64_t key, uintptr_t function,
                    struct seep_frame_info *out);
+
+  /* How the caller names the function of a frame; out->as SEEP_CALLED_UNKNOWN when no Lua code called it. Reads what
+   * vm->names_layout says, which must be there, through `image`. */
+  void (*call_name)(const struct seep_image *image, const struct seep_vm_state *state, const struct seep_call *call,
+                    struct seep_call_name *out);
+
+  /* How to look through package.loaded, for seep_loaded_find (loaded.h). */
+  const struct seep_loaded_reader *loaded;
 
   /* For calibration: whether the words that lead from the main thread to
    * everything else are what they must be, read through the kernel so that a
@@ -224,6 +268,8 @@ struct seep_vm {
 
   /* C functions behind which a coroutine runs; 0 when the build has none. */
   uintptr_t resume_function, wrap_function, close_function;
+
+  const void *names_layout;     /* the description's own, of what names are read from; NULL: not known, or wrong */
 
   uint32_t native_path_count;   /* 0: not learned */
   struct seep_native_path native_paths[SEEP_NATIVE_PATHS_MAX];

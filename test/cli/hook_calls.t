@@ -46,7 +46,7 @@ for my $vm (vms()) {
         }
         ok($seen{'leaf < outer < main chunk'}, 'with its stack');
         my ($resumed) = grep { /resuming/ } keys %seen;
-        like($resumed, qr/^leaf < body < function <.*> < resuming < main chunk$/, 'through the coroutine into its resumer');
+        like($resumed, qr/^leaf < body < anonymous <.*> < resuming < main chunk$/, 'through the coroutine into its resumer');
         is(scalar(grep { $_->{coroutine} } @{$seen{$resumed}{stack}}), 1, 'the frame that resumed is marked');
     };
     subtest "$vm: the public API alone" => sub {

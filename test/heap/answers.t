@@ -82,7 +82,7 @@ sub test_paths {
     my ($one) = $get->('_G.app.listeners[17].callback');
     is($one->{path}, '_G.app.listeners[17].callback', 'its path');
     is($one->{type}, 'function', 'its type');
-    like($one->{what}, qr/^function callback \(.*answers\.lua:5\)$/, 'its place');
+    like($one->{what}, qr/^function app\.listeners\[i\]\.callback \(.*answers\.lua:5\)$/, 'its place');
     is($one->{dominator}, '_G.app.listeners[17]', 'its dominator');
     my ($same) = $get->($one->{address});
     is($same->{node}, $one->{node}, 'found by address');

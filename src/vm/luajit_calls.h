@@ -1,0 +1,41 @@
+/* What a function of LuaJIT is called by the instruction that calls it: read from the caller's bytecode.
+ *
+ * Source: lj_debug.c (lj_debug_funcname, lj_debug_slotname, debug_varname), lj_bc.h, lj_frame.h, lj_dispatch.h of 2.1,
+ * late 2021 to 2026, GC64. Bytecode may be anything: what is read lies inside of the prototype's own block, or is
+ * checked against a count, and the search is bounded. Reads through an image; allocates nothing; may run inside an
+ * allocator. */
+#ifndef SEEP_LUAJIT_CALLS_H
+#define SEEP_LUAJIT_CALLS_H
+
+#include "vm/vm.h"
+
+/* Where what names are read from stands, the same in every release described. */
+enum {
+  GC64_G_REGISTRY = 272,
+  GC64_O_TYPE = 9,
+  GC64_STR_LENGTH = 20, GC64_STR_BYTES = 24,
+  GC64_TAB_METATABLE = 32, GC64_TAB_NODE = 40, GC64_TAB_HMASK = 52, GC64_NODE_BYTES = 24, GC64_NODE_KEY = 8,
+  GC64_PROTO_BYTES = 104, GC64_PROTO_SIZEBC = 12, GC64_PROTO_K = 32, GC64_PROTO_SIZEKGC = 48, GC64_PROTO_SIZE = 56,
+  GC64_PROTO_UVINFO = 88, GC64_PROTO_VARINFO = 96,
+  GC64_UPVAL_V = 32,
+  GC64_FUNC_FFID = 10, GC64_FUNC_NUPVALUES = 11, GC64_FUNC_ENV = 16, GC64_FUNC_PC = 32, GC64_FUNC_UPVALUES = 40,
+  GC64_STR = 4, GC64_FUNC = 8, GC64_TAB = 11, /* ~LJ_TSTR …, and objects' types */
+};
+
+/* Who calls, and what. A function that was tail called stands where another was called, without any mark: where the
+ * caller's frame and closure are given, what the name stands for there is compared with the function that runs. */
+struct seep_lj_caller {
+  uintptr_t proto;
+  uint32_t position;         /* of its instruction */
+  bool is_call;              /* it calls by its own operands, not for a metamethod */
+  uintptr_t base, closure;   /* its slots, its function; 0: not known */
+  uintptr_t callee;          /* the function that runs; 0: not known */
+};
+
+/* How the caller's instruction names what it calls. */
+void seep_lj_name_call(const struct seep_image *image, const struct seep_lj_caller *caller, struct seep_call_name *out);
+
+/* The tables that vm/loaded.h reads. */
+extern const struct seep_loaded_reader seep_lj_loaded_reader;
+
+#endif
