@@ -24,6 +24,8 @@ static const struct seep_verb verbs[] = {
      "  -n N                rows (default 30; all with --json)\n"
      "  --sort live|survivors|alloc|growth|peak\n"
      "  --by line|function|type|stack|state\n"
+     "  --held-by           say what holds the memory: reads the heap of the running process\n"
+     "  --heap FILE         the same from a snapshot that was taken while it was recorded\n"
      "  --json              schema 1, for programs\n",
      seep_verb_show},
     {"snapshot", "snapshot PID|CORE [OPTIONS]", "the heap of a running process or of a core file: what holds the memory",

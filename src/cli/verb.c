@@ -49,17 +49,17 @@ bool seep_verb_number(const char *text, uint32_t least, uint32_t *out) {
   return true;
 }
 
-enum seep_status seep_verb_open_capture(const char *what, char path[], size_t path_bytes,
-                                        struct seep_reader **out, struct seep_error *error) {
+int seep_verb_open_capture(const struct seep_verb *verb, const char *what, char path[PATH_MAX],
+                           struct seep_reader **out) {
+  struct seep_error error = {{0}};
+  enum seep_status status = SEEP_OK;
   uint32_t pid;
-  snprintf(path, path_bytes, "%s", what);
+  snprintf(path, PATH_MAX, "%s", what);
   if (access(what, F_OK) != 0 && seep_verb_number(what, 1, &pid) && pid <= INT_MAX) {
-    char found[PATH_MAX];
-    enum seep_status status = seep_process_capture_path((pid_t)pid, found, error);
-    if (status != SEEP_OK) return status;
-    snprintf(path, path_bytes, "%s", found);
+    status = seep_process_capture_path((pid_t)pid, path, &error);
   }
-  return seep_reader_open(path, out, error);
+  if (status == SEEP_OK) status = seep_reader_open(path, out, &error);
+  return status == SEEP_OK ? SEEP_DONE : seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
 }
 
 void seep_verb_note_running(struct seep_profile *profile) {

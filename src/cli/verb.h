@@ -3,6 +3,8 @@
 #ifndef SEEP_VERB_H
 #define SEEP_VERB_H
 
+#include <limits.h>
+
 #include "model/profile.h"
 
 enum { SEEP_DONE = 0, SEEP_FAILED = 1, SEEP_WRONG_USAGE = 2 };
@@ -38,9 +40,10 @@ int seep_verb_written(const struct seep_verb *verb, bool written);
 bool seep_verb_number(const char *text, uint32_t least, uint32_t *out);
 
 /* Opens what FILE|PID names: a capture's path, or a running process (a file of
- * that name comes first). `path` is filled for messages. */
-enum seep_status seep_verb_open_capture(const char *what, char path[], size_t path_bytes,
-                                        struct seep_reader **out, struct seep_error *error);
+ * that name comes first), and says in `path` where it is. SEEP_DONE, or SEEP_FAILED
+ * after a message. */
+int seep_verb_open_capture(const struct seep_verb *verb, const char *what, char path[PATH_MAX],
+                           struct seep_reader **out);
 
 /* Fills profile->running and its duration from the process table. */
 void seep_verb_note_running(struct seep_profile *profile);

@@ -57,6 +57,8 @@ sub test_ways {
         is(scalar(grep { $_->{count} < $least || $_->{count} > 4000 } @{$leak->{held_by}}), 0, 'and how much');
         my ($site) = grep { ($_->{file} // '') eq $LEAKING && $_->{line} == 4 } @{decode_json(seepline('show', $capture, '--json')->{out})->{sites}};
         is_deeply(holders($site), \@PATHS, 'so does show, for each line');
+        like(seepline('show', $capture)->{out}, qr/end\.lua:4 .*\n\s+called from .*\n\s+held by \Q$PATHS[0]\E: [34],\d{3} objects, /,
+            'for people, too');
         is_deeply([copies_of($capture)], [], 'no copy is left');
         my $info = decode_json(seepline('heap', $heap, '--json')->{out});
         is($info->{pid}, decode_json(seepline('show', $capture, '--json', '-n', 1)->{out})->{pid}, 'it is of the program');

@@ -61,14 +61,28 @@ sub test_holders {
     return;
 }
 
+# The objects of a row's own type alone: the tables are held by one path, the strings in them by another.
+sub test_rows {
+    my (@words) = @_;
+    my $answer = answer('show', @words, '--json');
+    my ($tables) = grep { $_->{line} == 4 && $_->{type} eq 'table' } @{$answer->{sites}};
+    is_deeply([map { [@$_{qw(path count)}] } @{$tables->{held_by} // []}],
+        [['_G.app.listeners[*]', 4000], ['_G.app.listeners[*].data', 4000]], "show @words[1 .. $#words]: what holds a row's tables");
+    my ($whole) = grep { $_->{type} && $_->{type} eq 'table' } @{answer('show', @words, '--by', 'type', '--json')->{sites}};
+    ok(!$whole->{held_by}, 'a type has no place');
+    return;
+}
+
 sub test_failures {
     my ($capture, $foreign) = @_;
     my $result = seepline('leaks', $capture, '--held-by');
     is($result->{status}, 1, 'the heap of a program that has ended');
     like($result->{err}, qr/does not run any more/, 'cannot be read');
-    $result = seepline('leaks', $capture, '--heap', $foreign);
-    is($result->{status}, 1, 'a snapshot of another recording');
-    like($result->{err}, qr/knows nothing of this recording/, 'is refused');
+    for my $verb (qw(leaks show)) {
+        $result = seepline($verb, $capture, '--heap', $foreign);
+        is($result->{status}, 1, "$verb: a snapshot of another recording");
+        like($result->{err}, qr/knows nothing of this recording/, 'is refused');
+    }
     return;
 }
 
@@ -87,6 +101,7 @@ for my $vm (vms()) {
         is(seepline('snapshot', $running, '-o', "$base-a.heap")->{status}, 0, 'a snapshot');
         test_lines("$base-a.heap");
         test_holders(answer('leaks', $running, '--held-by', '--json'));
+        test_rows($running, '--held-by');
         print {$to} "\n";
         $to->flush;
         ok(wait_for("$base.more"), 'it grows') or return;
@@ -97,6 +112,7 @@ for my $vm (vms()) {
         waitpid $pid, 0;
         is($?, 0, 'it ends well');
         test_holders(answer('leaks', $capture, '--heap', "$base-a.heap", '--json')) if $vm !~ /luajit/;
+        test_rows($capture, '--heap', "$base-a.heap");
         test_failures($capture, $foreign) if $foreign;
         $foreign = "$base-a.heap";
     };
