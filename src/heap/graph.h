@@ -126,6 +126,14 @@ SEEP_ALWAYS_INLINE uint32_t seep_graph_holds(const struct seep_graph *graph, uin
   return count;
 }
 
+/* The node to which an edge leads that held it until a call ended, and holds nothing any more; else SEEP_NODE_NONE.
+ * Paths and groups go on from there once all that is held has been reached: so garbage has a path, too, if a
+ * variable of the main chunk has held it to the end. */
+SEEP_ALWAYS_INLINE uint32_t seep_graph_held_once(const struct seep_graph *graph, uint32_t edge) {
+  bool is_ended = (graph->edge_kind[edge] & SEEP_EDGE_KIND_MASK) == SEEP_EDGE_ENDED_LOCAL;
+  return is_ended ? graph->target[edge] : SEEP_NODE_NONE;
+}
+
 /* The pools by number; a number that is none gives the pool's entry 0. */
 struct seep_graph_text seep_graph_text(const struct seep_graph *graph, uint32_t text);
 const struct seep_graph_shape *seep_graph_shape(const struct seep_graph *graph, uint32_t shape);

@@ -30,7 +30,16 @@ struct states {
   pid_t pid;         /* of a process; 0: a core */
   bool is_copy;      /* that stands still: what is torn stays so */
   uintptr_t anchor;  /* of a recorder in it (join_heap.h), or 0 */
+  struct seep_remains remains;  /* of the state that is looked at */
 };
+
+/* A state, with what the recorder knows of calls that have ended in it. */
+static const struct seep_heap_state *state_with_remains(struct states *states, uint32_t index) {
+  struct seep_heap_state *state = &states->found[index];
+  bool known = states->anchor != 0 && seep_join_remains(states->image, states->anchor, state->global, &states->remains);
+  state->remains = known ? &states->remains : NULL;
+  return state;
+}
 
 static bool take_candidate(void *context, uintptr_t address) {
   struct states *states = context;
@@ -131,7 +140,7 @@ static uint64_t read_for_nothing(struct states *states) {
     struct seep_heap_found found;
     idle.is_joined =
         states->anchor != 0 && seep_join_open(states->image, states->anchor, states->found[i].global, &idle.join);
-    if (seep_heap_read(states->image, &states->found[i], &idle.sink, &found, NULL) != SEEP_OK) damage++;
+    if (seep_heap_read(states->image, state_with_remains(states, i), &idle.sink, &found, NULL) != SEEP_OK) damage++;
     damage += found.damage_count;
   }
   return damage;
@@ -149,7 +158,7 @@ static void drop_graphs(struct seep_taken_heap *taken) {
 /* Adds the graph of a state, and who made its objects where that is recorded. */
 static enum seep_status read_graph(struct states *states, uint32_t index, const struct seep_releases *releases,
                                    struct seep_taken_heap *taken, struct seep_error *error) {
-  const struct seep_heap_state *state = &states->found[index];
+  const struct seep_heap_state *state = state_with_remains(states, index);
   struct seep_snapshot *snapshot = &taken->snapshot;
   struct seep_image_graph read;
   struct seep_join join;

@@ -8,21 +8,21 @@
 
 /* Found by its magic, so the compiler must not think that nobody reads it. */
 static volatile struct seep_join_anchor own_anchor;
-
 uint64_t seep_join_layout(void) {
   const size_t facts[] = {sizeof(struct seep_recorder), offsetof(struct seep_recorder, vm_state),
                           offsetof(struct seep_recorder, blocks), offsetof(struct seep_recorder, sampler),
                           offsetof(struct seep_recorder, phase), offsetof(struct seep_recorder, state_index), sizeof(struct seep_block_table),
                           offsetof(struct seep_block_table, regions), offsetof(struct seep_block_table, shared),
-                          offsetof(struct seep_vm_state, global), SEEP_REGION_SHIFT, SEEP_GRANULE_SHIFT, SEEP_TAG_BITS};
+                          offsetof(struct seep_vm_state, global), sizeof(struct seep_remains), SEEP_REGION_SHIFT, SEEP_GRANULE_SHIFT, SEEP_TAG_BITS};
   uint64_t layout = 1;
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(facts); i++) layout = seep_mix64(layout * 31 + facts[i]);
   return layout;
 }
 
-void seep_join_cast_anchor(void *recorders) {
+void seep_join_cast_anchor(void *recorders, void *remains) {
   own_anchor.layout = seep_join_layout();
   own_anchor.recorders = recorders;
+  own_anchor.remains = remains;
   own_anchor.magic[1] = SEEP_JOIN_MAGIC_2;
   own_anchor.magic[0] = SEEP_JOIN_MAGIC_1;
 }
@@ -75,6 +75,17 @@ bool seep_join_open(struct seep_image *image, uintptr_t anchor_address, uintptr_
     if (!copy(image, (uintptr_t)anchor.recorders + i * sizeof recorder, &recorder, sizeof recorder) || recorder == 0)
       return false;
     if (read_recorder(image, recorder, global, out)) return true;
+  }
+  return false;
+}
+
+bool seep_join_remains(struct seep_image *image, uintptr_t anchor_address, uintptr_t global,
+                       struct seep_remains *out) {
+  struct seep_join_anchor anchor;
+  if (!copy(image, anchor_address, &anchor, sizeof anchor)) return false;
+  for (uint32_t end = 0; end < SEEP_END_COUNT; end++) {
+    uintptr_t at = (uintptr_t)anchor.remains + end * sizeof *out;
+    if (copy(image, at, out, sizeof *out) && out->global == global) return true;
   }
   return false;
 }

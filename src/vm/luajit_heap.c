@@ -585,6 +585,7 @@ enum seep_status seep_lj_heap_read(struct seep_image *image, const struct seep_h
   if (ring != NULL) read_list(walk, seep_lj_ref(refs, ring, LJ_O_NEXT), seep_lj_ref(refs, ring, LJ_O_NEXT), true);
   read_strings(walk, global);
   read_ledger(walk, global);
+  seep_lj_read_remains(walk);
   seep_walk_close(walk);
   return SEEP_OK;
 }

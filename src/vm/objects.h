@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "vm/image.h"
+#include "vm/remains.h"
 
 /* What an object is, and what a sink's `info` means for it. */
 enum seep_node_kind {
@@ -72,6 +73,7 @@ enum seep_edge_kind {
   SEEP_EDGE_PART, /* an object to a part of its own that is a node (a VM structure); name: none */
   SEEP_EDGE_OTHER, /* name: text, what it is ("memory error message", "C type metatable") */
   SEEP_EDGE_EPHEMERON_VALUE, /* key to value, made by the builder from an ephemeron entry; name: node of the table */
+  SEEP_EDGE_ENDED_LOCAL, /* root to what a variable of a call held that has ended (remains.h), always WEAK; name: number of a local */
   SEEP_EDGE_KIND_COUNT
 };
 
@@ -133,6 +135,7 @@ struct seep_heap_state {
   const struct seep_heap_vm *vm;
   uintptr_t main_thread, global;
   uintptr_t running;        /* the thread whose API function is running, if it is known; else 0 */
+  const struct seep_remains *remains;  /* of this state, if any are known; else NULL */
 };
 
 /* What a reading found besides objects. */
