@@ -1,14 +1,13 @@
 /* The join of findings and heaps. See held_by.h. */
 #include "cli/held_by.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "cli/kept_heap.h"
 #include "heap/holders.h"
-#include "reach/take_heap.h"
 
 enum { PATHS_TOLD = 3 };
 
@@ -42,46 +41,46 @@ static void find_holders(void *data, const struct seep_held_question *question, 
   for (uint32_t i = 0; i < held_by->input.view_count; i++) add_holders(held_by, i, question, out);
 }
 
-/* Opens the snapshot at `path`, which must be of the recording `run_id`. */
-static int open_file(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_held_by *out) {
-  const struct seep_heap_options all = {.limit = 0};
-  int status = seep_heap_input_open(verb, path, &all, 0, &out->input);
-  if (status != SEEP_DONE) return status;
-  const struct seep_snapshot_info *info = &out->input.snapshot.info;
-  if (info->run_id == 0 || info->run_id != run_id) {
-    status = seep_verb_fail(verb, SEEP_FAILED, "%s knows nothing of this recording: %s", path,
-                            info->run_id == 0 ? "its process was not recorded by this version in mode exact"
-                                              : "it is of another one");
-    seep_heap_input_close(&out->input);
-    return status;
-  }
+static void join(struct seep_held_by *out) {
   out->holders = seep_must_alloc(out->input.view_count * sizeof *out->holders);
   for (uint32_t i = 0; i < out->input.view_count; i++) {
     if (!seep_holders_build(&out->input.views[i], &out->holders[i])) abort();
   }
   out->holding = (struct seep_holding){.find = find_holders, .data = out};
-  return SEEP_DONE;
+}
+
+/* Joins the snapshot that was opened, which must be of the recording `run_id`. `name` is for messages. */
+static int join_recording(const struct seep_verb *verb, const char *name, uint64_t run_id, struct seep_held_by *out) {
+  uint64_t its_run_id = out->input.snapshot.info.run_id;
+  if (its_run_id != 0 && its_run_id == run_id) {
+    join(out);
+    return SEEP_DONE;
+  }
+  seep_heap_input_close(&out->input);
+  return seep_verb_fail(verb, SEEP_FAILED, "%s knows nothing of this recording: %s", name,
+                        its_run_id == 0 ? "its process was not recorded by this version in mode exact"
+                                        : "it is of another one");
+}
+
+static int open_file(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_held_by *out) {
+  const struct seep_heap_options all = {.limit = 0};
+  int status = seep_heap_input_open(verb, path, &all, 0, &out->input);
+  return status == SEEP_DONE ? join_recording(verb, path, run_id, out) : status;
 }
 
 /* From a snapshot of process `pid`, taken now and not kept. */
 static int open_process(const struct seep_verb *verb, uint32_t pid, uint64_t run_id, struct seep_held_by *out) {
-  char path[] = "/tmp/seepline-heap-XXXXXX";
-  struct seep_taken_heap taken;
-  struct seep_error error = {{0}};
-  if (seep_take_process_heap((pid_t)pid, (struct seep_frozen_copy){0}, &taken, &error) != SEEP_OK)
-    return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
-  const struct seep_snapshot *snapshot = &taken.snapshot;
-  int file = mkstemp(path), status = SEEP_DONE;
-  if (file < 0 ||
-      seep_snapshot_write(path, &snapshot->info, snapshot->graphs, snapshot->graph_count, &error) != SEEP_OK) {
-    status = seep_verb_fail(verb, SEEP_FAILED, "%s", file < 0 ? "no temporary file can be made in /tmp" : error.text);
-  }
-  seep_taken_heap_free(&taken);
-  if (status == SEEP_DONE) status = open_file(verb, path, run_id, out);
-  if (file >= 0) {
-    close(file);
-    unlink(path);
-  }
+  char name[32];
+  int status = seep_heap_input_take(verb, (pid_t)pid, (struct seep_frozen_copy){0}, &out->input);
+  snprintf(name, sizeof name, "process %u", pid);
+  return status == SEEP_DONE ? join_recording(verb, name, run_id, out) : status;
+}
+
+int seep_held_by_open_copy(const struct seep_verb *verb, pid_t pid, struct seep_frozen_copy copy,
+                           struct seep_held_by *out) {
+  *out = (struct seep_held_by){.holders = NULL};
+  int status = seep_heap_input_take(verb, pid, copy, &out->input);
+  if (status == SEEP_DONE) join(out);
   return status;
 }
 

@@ -23,6 +23,10 @@ struct seep_held_by {
  * message; a kept snapshot that cannot be read is said, and taken for none. To be closed after success. */
 int seep_held_by_open(const struct seep_verb *verb, const struct seep_held_request *request,
                       const struct seep_profile *profile, uint64_t run_id, struct seep_held_by *out);
+
+/* The same of a frozen copy that a process has made of itself, whatever recording it belongs to. */
+int seep_held_by_open_copy(const struct seep_verb *verb, pid_t pid, struct seep_frozen_copy copy,
+                           struct seep_held_by *out);
 void seep_held_by_close(struct seep_held_by *held_by);
 
 /* For reports; NULL when there is no snapshot. */

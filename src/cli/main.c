@@ -4,6 +4,7 @@
 
 #include "base/pages.h"
 #include "cli/verb.h"
+#include "reach/contract.h"
 
 static const struct seep_verb verbs[] = {
     {"run", "run [OPTIONS] [--] PROGRAM|SCRIPT.lua [ARGUMENTS…]",
@@ -68,11 +69,13 @@ static const struct seep_verb verbs[] = {
      "  --heap FILE         the same from a snapshot that was taken while it was recorded\n"
      "  --json              schema 1, for programs\n",
      seep_verb_leaks},
+    {SEEP_HELD_VERB, SEEP_HELD_VERB " PID FILE:LINE…", NULL, "", seep_verb_held},
 };
 
 static int print_help(FILE *out) {
   fputs("seepline: where a Lua program's memory is, and who allocated it\n\n", out);
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(verbs); i++) {
+    if (verbs[i].purpose == NULL) continue;
     fprintf(out, "  seepline %s\n      %s\n", verbs[i].synopsis, verbs[i].purpose);
   }
   fputs("\nseepline VERB --help says more. A first try: seepline run program.lua\n", out);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "reach/contract.h"
 #include "reach/process_maps.h"
 
 int seep_verb_fail(const struct seep_verb *verb, int status, const char *format, ...) {
@@ -67,4 +68,13 @@ void seep_verb_note_running(struct seep_profile *profile) {
   profile->running = true;
   uint64_t now = seep_clock_wall_ns();
   profile->duration_s = now > profile->started_wall_ns ? (double)(now - profile->started_wall_ns) / 1e9 : 0;
+}
+
+struct seep_frozen_copy seep_verb_copy(void) {
+  const char *text = getenv(SEEP_FROZEN_VARIABLE);
+  char *end;
+  if (text == NULL) return (struct seep_frozen_copy){0};
+  unsigned long of = strtoul(text, &end, 10);
+  if (*end != ':' || of > INT_MAX) return (struct seep_frozen_copy){0};
+  return (struct seep_frozen_copy){.of = (pid_t)of, .pause_ns = strtoull(end + 1, NULL, 10)};
 }

@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "model/profile.h"
+#include "reach/take_heap.h"
 
 enum { SEEP_DONE = 0, SEEP_FAILED = 1, SEEP_WRONG_USAGE = 2 };
 enum { SEEP_ROWS_DEFAULT = 30 };
@@ -13,13 +14,14 @@ enum { SEEP_ROWS_DEFAULT = 30 };
 struct seep_verb {
   const char *name;
   const char *synopsis;   /* behind "seepline " */
-  const char *purpose;    /* one line */
+  const char *purpose;    /* one line; NULL: it is not for users, and not listed */
   const char *options;    /* lines for --help, or "" */
   int (*run)(const struct seep_verb *verb, int argc, char **argv);
 };
 
 int seep_verb_diff(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_export(const struct seep_verb *verb, int argc, char **argv);
+int seep_verb_held(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_heap(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_path(const struct seep_verb *verb, int argc, char **argv);
 int seep_verb_run(const struct seep_verb *verb, int argc, char **argv);
@@ -29,6 +31,9 @@ int seep_verb_show(const struct seep_verb *verb, int argc, char **argv);
 
 /* Prints one line to stderr, "seepline VERB: …", and returns `status`. */
 int seep_verb_fail(const struct seep_verb *verb, int status, const char *format, ...) SEEP_PRINTF(3, 4);
+
+/* What the Lua module says of the process that is to be read, if it started us (contract.h). */
+struct seep_frozen_copy seep_verb_copy(void);
 
 /* Prints how the verb is used and returns 0. */
 int seep_verb_help(const struct seep_verb *verb);
