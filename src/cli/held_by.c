@@ -1,6 +1,7 @@
 /* The join of findings and heaps. See held_by.h. */
 #include "cli/held_by.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include "base/text.h"
 #include "cli/kept_heap.h"
 #include "heap/holders.h"
+#include "model/sampled.h"
+#include "reach/process_maps.h"
 
 enum { PATHS_TOLD = 3 };
 
@@ -29,7 +32,8 @@ static void add_holders(struct seep_held_by *held_by, uint32_t view_number, cons
     char *path = seep_group_text(view->graph, &view->groups, holder->group, &held_by->input.namer);
     list->items = seep_must_grow(list->items, (list->count + 1) * sizeof *list->items);
     list->items[list->count++] = (struct seep_held){
-        .path = seep_text_utf8(path, strlen(path)), .count = holder->count, .bytes = holder->bytes};
+        .path = seep_text_utf8(path, strlen(path)), .count = (uint64_t)(holder->count + 0.5),
+        .bytes = (uint64_t)(holder->bytes + 0.5), .is_estimate = held_by->is_estimate};
     free(path);
     told++;
   }
@@ -41,60 +45,87 @@ static void find_holders(void *data, const struct seep_held_question *question, 
   for (uint32_t i = 0; i < held_by->input.view_count; i++) add_holders(held_by, i, question, out);
 }
 
-static void join(struct seep_held_by *out) {
+/* How many objects an object of each site stands for; NULL in a recording that knows them all. */
+static double *weigh_sites(const struct seep_graph *graph, const struct seep_reader *reader) {
+  const struct seep_file_header *header = seep_reader_header(reader);
+  const struct seep_graph_site *sites = graph->sites.items;
+  if (header->mode != SEEP_MODE_SAMPLE) return NULL;
+  double *weights = seep_must_alloc((graph->sites.count + 1) * sizeof *weights);
+  for (size_t i = 0; i < graph->sites.count; i++) {
+    const struct seep_row_record *row = seep_reader_row(reader, sites[i].state, sites[i].row);
+    weights[i] = row == NULL || row->alloc_count == 0 ? 0 : seep_sampled_weight(row, header->interval);
+  }
+  return weights;
+}
+
+static void join(const struct seep_reader *reader, struct seep_held_by *out) {
   out->holders = seep_must_alloc(out->input.view_count * sizeof *out->holders);
+  out->is_estimate = seep_reader_header(reader)->mode == SEEP_MODE_SAMPLE;
   for (uint32_t i = 0; i < out->input.view_count; i++) {
-    if (!seep_holders_build(&out->input.views[i], &out->holders[i])) abort();
+    double *weights = weigh_sites(out->input.views[i].graph, reader);
+    if (!seep_holders_build(&out->input.views[i], weights, &out->holders[i])) abort();
+    free(weights);
   }
   out->holding = (struct seep_holding){.find = find_holders, .data = out};
 }
 
-/* Joins the snapshot that was opened, which must be of the recording `run_id`. `name` is for messages. */
-static int join_recording(const struct seep_verb *verb, const char *name, uint64_t run_id, struct seep_held_by *out) {
+/* Joins the snapshot that was opened, which must be of this recording. `name` is for messages. */
+static int join_recording(const struct seep_verb *verb, const char *name, const struct seep_reader *reader,
+                          struct seep_held_by *out) {
   uint64_t its_run_id = out->input.snapshot.info.run_id;
-  if (its_run_id != 0 && its_run_id == run_id) {
-    join(out);
+  if (its_run_id != 0 && its_run_id == seep_reader_header(reader)->run_id) {
+    join(reader, out);
     return SEEP_DONE;
   }
   seep_heap_input_close(&out->input);
   return seep_verb_fail(verb, SEEP_FAILED, "%s knows nothing of this recording: %s", name,
-                        its_run_id == 0 ? "its process was not recorded by this version in mode exact"
+                        its_run_id == 0 ? "its process was not recorded by this version in mode exact or sample"
                                         : "it is of another one");
 }
 
-static int open_file(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_held_by *out) {
+static int open_file(const struct seep_verb *verb, const char *path, const struct seep_reader *reader,
+                     struct seep_held_by *out) {
   const struct seep_heap_options all = {.limit = 0};
   int status = seep_heap_input_open(verb, path, &all, 0, &out->input);
-  return status == SEEP_DONE ? join_recording(verb, path, run_id, out) : status;
+  return status == SEEP_DONE ? join_recording(verb, path, reader, out) : status;
 }
 
 /* From a snapshot of process `pid`, taken now and not kept. */
-static int open_process(const struct seep_verb *verb, uint32_t pid, uint64_t run_id, struct seep_held_by *out) {
+static int open_process(const struct seep_verb *verb, uint32_t pid, const struct seep_reader *reader,
+                        struct seep_held_by *out) {
   char name[32];
   int status = seep_heap_input_take(verb, (pid_t)pid, (struct seep_frozen_copy){0}, &out->input);
   snprintf(name, sizeof name, "process %u", pid);
-  return status == SEEP_DONE ? join_recording(verb, name, run_id, out) : status;
+  return status == SEEP_DONE ? join_recording(verb, name, reader, out) : status;
 }
 
 int seep_held_by_open_copy(const struct seep_verb *verb, pid_t pid, struct seep_frozen_copy copy,
                            struct seep_held_by *out) {
+  char path[PATH_MAX];
+  struct seep_reader *reader;
+  struct seep_error error = {{0}};
   *out = (struct seep_held_by){.holders = NULL};
+  if (!seep_process_mapped_capture(pid, path)) {
+    return seep_verb_fail(verb, SEEP_FAILED, "process %d is not recorded", (int)pid);
+  }
+  if (seep_reader_open(path, &reader, &error) != SEEP_OK) return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
   int status = seep_heap_input_take(verb, pid, copy, &out->input);
-  if (status == SEEP_DONE) join(out);
+  if (status == SEEP_DONE) join(reader, out);
+  seep_reader_close(reader);
   return status;
 }
 
 int seep_held_by_open(const struct seep_verb *verb, const struct seep_held_request *request,
-                      const struct seep_profile *profile, uint64_t run_id, struct seep_held_by *out) {
+                      const struct seep_profile *profile, const struct seep_reader *reader, struct seep_held_by *out) {
   *out = (struct seep_held_by){.holders = NULL};
-  if (request->heap != NULL) return open_file(verb, request->heap, run_id, out);
-  if (request->take_now && profile->running) return open_process(verb, profile->pid, run_id, out);
+  if (request->heap != NULL) return open_file(verb, request->heap, reader, out);
+  if (request->take_now && profile->running) return open_process(verb, profile->pid, reader, out);
   if (request->take_now) {
     return seep_verb_fail(verb, SEEP_FAILED, "%s: the program does not run any more, so its heap cannot be read: give a "
                           "snapshot that was taken before, with --heap FILE", profile->path);
   }
-  char *kept = seep_kept_heap_find(profile->path, run_id);
-  if (kept != NULL) open_file(verb, kept, run_id, out);
+  char *kept = seep_kept_heap_find(profile->path, seep_reader_header(reader)->run_id);
+  if (kept != NULL) open_file(verb, kept, reader, out);
   free(kept);
   return SEEP_DONE;
 }

@@ -16,15 +16,16 @@ struct seep_held_request {
 struct seep_held_by {
   struct seep_heap_input input;
   struct seep_array *holders;    /* of each view; NULL: there is no snapshot */
+  bool is_estimate;              /* from sampled objects alone */
   struct seep_holding holding;
 };
 
-/* Opens what is asked for, which must be of the recording `run_id` that `profile` is made from. SEEP_FAILED after a
+/* Opens what is asked for, which must be of the recording that `profile` is made from. SEEP_FAILED after a
  * message; a kept snapshot that cannot be read is said, and taken for none. To be closed after success. */
 int seep_held_by_open(const struct seep_verb *verb, const struct seep_held_request *request,
-                      const struct seep_profile *profile, uint64_t run_id, struct seep_held_by *out);
+                      const struct seep_profile *profile, const struct seep_reader *reader, struct seep_held_by *out);
 
-/* The same of a frozen copy that a process has made of itself, whatever recording it belongs to. */
+/* The same of a frozen copy that a process has made of itself, and the recording that goes on there. */
 int seep_held_by_open_copy(const struct seep_verb *verb, pid_t pid, struct seep_frozen_copy copy,
                            struct seep_held_by *out);
 void seep_held_by_close(struct seep_held_by *held_by);

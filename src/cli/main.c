@@ -18,7 +18,7 @@ static const struct seep_verb verbs[] = {
      "  --lua INTERPRETER   run SCRIPT.lua with this one (default: its #! line, else the newest lua on PATH)\n"
      "  --children          record exec'd children too, each in its own file\n"
      "  -n N                rows in the summary (default 30)\n"
-     "  --no-snapshot       take no heap snapshot at the end (mode exact takes one, FILE.heap.seep)\n"
+     "  --no-snapshot       take no heap snapshot at the end (exact and sample take one, FILE.heap.seep)\n"
      "  --no-summary        print nothing unless something failed\n",
      seep_verb_run},
     {"show", "show FILE|PID [OPTIONS]", "the lines that hold memory, in a capture or a running program",

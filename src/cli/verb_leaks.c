@@ -59,7 +59,7 @@ static int answer(const struct seep_verb *verb, const struct request *request, c
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   seep_verb_note_running(&profile);
   seep_findings_build(&profile, &findings);
-  int status = seep_held_by_open(verb, &request->held_by, &profile, seep_reader_header(reader)->run_id, &held_by);
+  int status = seep_held_by_open(verb, &request->held_by, &profile, reader, &held_by);
   if (status == SEEP_DONE) {
     seep_held_by_fill(&held_by, &findings);
     seep_held_by_close(&held_by);

@@ -173,11 +173,11 @@ static char **words_to_execute(const struct seep_verb *verb, const struct reques
 
 /* -- Afterwards --------------------------------------------------------------- */
 
-static void join_kept(const struct seep_verb *verb, const struct seep_profile *profile, uint64_t run_id,
+static void join_kept(const struct seep_verb *verb, const struct seep_profile *profile, const struct seep_reader *reader,
                       struct seep_findings *findings) {
   const struct seep_held_request kept = {.heap = NULL};
   struct seep_held_by held_by;
-  if (seep_held_by_open(verb, &kept, profile, run_id, &held_by) != SEEP_DONE) return;
+  if (seep_held_by_open(verb, &kept, profile, reader, &held_by) != SEEP_DONE) return;
   seep_held_by_fill(&held_by, findings);
   seep_held_by_close(&held_by);
 }
@@ -187,7 +187,7 @@ static void print_leaks(const struct seep_verb *verb, const struct seep_reader *
   struct seep_findings findings;
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   seep_findings_build(&profile, &findings);
-  if (findings.leak_count > 0) join_kept(verb, &profile, seep_reader_header(reader)->run_id, &findings);
+  if (findings.leak_count > 0) join_kept(verb, &profile, reader, &findings);
   seep_report_leaks_summary(&profile, &findings, stderr);
   seep_findings_free(&findings);
   seep_profile_free(&profile);
@@ -301,7 +301,7 @@ int seep_verb_run(const struct seep_verb *verb, int argc, char **argv) {
   if (status != SEEP_DONE) return status == SEEP_WRONG_USAGE ? SEEP_EXIT_CANNOT_RECORD : status;
   char **words = words_to_execute(verb, &request, &failure);
   if (words == NULL) return failure;
-  bool wants_heap = request.mode == SEEP_MODE_EXACT && !request.no_snapshot;
+  bool wants_heap = seep_profile_knows_blocks(request.mode) && !request.no_snapshot;
   struct seep_launch launch = {
       .arguments = words, .capture = request.capture, .children = request.children,
       .wants_heap = wants_heap, .mode = request.mode, .interval = interval_of(&request)};

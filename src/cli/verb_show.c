@@ -104,10 +104,10 @@ static bool can_answer(const struct seep_verb *verb, const struct request *reque
 
 /* With what holds each line's memory, if that is known. */
 static int answer(const struct seep_verb *verb, const struct request *request, const struct seep_profile *profile,
-                  uint64_t run_id) {
+                  const struct seep_reader *reader) {
   struct seep_held_by held_by;
   bool written = true;
-  int status = seep_held_by_open(verb, &request->held_by, profile, run_id, &held_by);
+  int status = seep_held_by_open(verb, &request->held_by, profile, reader, &held_by);
   if (status != SEEP_DONE) return status;
   const struct seep_holding *holding = seep_held_by_ask(&held_by);
   if (request->json) written = seep_report_json(profile, holding, request->limit, stdout);
@@ -129,7 +129,7 @@ int seep_verb_show(const struct seep_verb *verb, int argc, char **argv) {
   seep_verb_note_running(&profile);
   status = SEEP_FAILED;
   if (can_answer(verb, &request, profile.mode)) {
-    status = answer(verb, &request, &profile, seep_reader_header(reader)->run_id);
+    status = answer(verb, &request, &profile, reader);
   }
   seep_profile_free(&profile);
   seep_reader_close(reader);

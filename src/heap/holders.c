@@ -7,8 +7,9 @@
 static uint64_t hash_line(uint64_t file_hash, uint32_t line) { return seep_mix64(file_hash * 31 + line); }
 
 /* Counts a node for its line and group. */
-static bool count_node(const struct seep_heap_view *view, uint32_t node, const uint64_t *lines, struct seep_map *known,
-                       struct seep_array *out) {
+static bool count_node(const struct seep_heap_view *view, uint32_t node, const uint64_t *lines, const double *weights,
+                       struct seep_map *known, struct seep_array *out) {
+  double weight = weights == NULL ? 1 : weights[view->graph->site[node]];
   uint32_t group = view->groups.of_node[node], site = view->graph->site[node];
   if (site == 0 || group == SEEP_GROUP_NONE) return true;
   uint32_t place = seep_map_get(known, lines[site], group);
@@ -19,8 +20,8 @@ static bool count_node(const struct seep_heap_view *view, uint32_t node, const u
     place = (uint32_t)out->count;
   }
   struct seep_holder *holder = (struct seep_holder *)out->items + (place - 1);
-  holder->count++;
-  holder->bytes += seep_graph_size(view->graph, node);
+  holder->count += weight;
+  holder->bytes += weight * (double)seep_graph_size(view->graph, node);
   return true;
 }
 
@@ -31,7 +32,7 @@ static int compare_holders(const void *a, const void *b) {
   return (left->group > right->group) - (left->group < right->group);
 }
 
-bool seep_holders_build(const struct seep_heap_view *view, struct seep_array *out) {
+bool seep_holders_build(const struct seep_heap_view *view, const double *weights, struct seep_array *out) {
   const struct seep_graph *graph = view->graph;
   const struct seep_graph_site *sites = graph->sites.items;
   struct seep_map known = {0};
@@ -42,7 +43,7 @@ bool seep_holders_build(const struct seep_heap_view *view, struct seep_array *ou
   for (size_t i = 0; done && i < graph->sites.count; i++) {
     lines[i] = hash_line(seep_graph_text(graph, sites[i].file).hash, sites[i].line);
   }
-  for (uint32_t node = 1; done && node < graph->node_count; node++) done = count_node(view, node, lines, &known, out);
+  for (uint32_t node = 1; done && node < graph->node_count; node++) done = count_node(view, node, lines, weights, &known, out);
   if (lines != NULL) seep_pages_unmap(lines, graph->sites.count * sizeof *lines);
   seep_map_clear(&known);
   if (!done) seep_array_free(out);

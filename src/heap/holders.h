@@ -9,12 +9,13 @@
 struct seep_holder {
   uint64_t line;          /* hash of file and line */
   uint32_t group;
-  uint64_t count, bytes;  /* of the objects themselves */
+  double count, bytes;    /* of the objects themselves */
 };
 
-/* All of them, as struct seep_holder, by line, those with most bytes first; none when there was no recording. Only reachable objects count.
+/* All of them, as struct seep_holder, by line, those with most bytes first; none when there was no recording. Only objects count that have a path. `weights`: how many objects each object of a site stands
+ * for, by the site's number; NULL: one each.
  * False when there is no memory. */
-bool seep_holders_build(const struct seep_heap_view *view, struct seep_array *out);
+bool seep_holders_build(const struct seep_heap_view *view, const double *weights, struct seep_array *out);
 
 /* Those of one line, most bytes first; returns how many there are. `file` as shown. */
 size_t seep_holders_of(const struct seep_array *holders, const char *file, uint32_t line,

@@ -46,6 +46,7 @@ enum seep_column {
 enum seep_snapshot_flags {
   SEEP_SNAPSHOT_FROM_CORE = 1 << 0,  /* of a core file */
   SEEP_SNAPSHOT_FROM_FORK = 1 << 1,  /* of a copy that the process made of itself */
+  SEEP_SNAPSHOT_SAMPLED = 1 << 2,    /* sites are known of sampled objects alone */
 };
 
 struct seep_snapshot_header {

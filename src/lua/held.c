@@ -28,7 +28,7 @@ static void free_places(char **places) {
 }
 
 /* False when there is no memory. */
-static bool add_held(struct seep_held_list *list, const char *path, uint64_t count, uint64_t bytes) {
+static bool add_held(struct seep_held_list *list, const char *path, struct seep_held held) {
   struct seep_held *items = realloc(list->items, (list->count + 1) * sizeof *items);
   char *copy = strdup(path);
   if (items != NULL) list->items = items;
@@ -36,7 +36,8 @@ static bool add_held(struct seep_held_list *list, const char *path, uint64_t cou
     free(copy);
     return false;
   }
-  items[list->count++] = (struct seep_held){.path = copy, .count = count, .bytes = bytes};
+  held.path = copy;
+  items[list->count++] = held;
   return true;
 }
 
@@ -47,10 +48,12 @@ static void read_answer(const char *said, size_t said_bytes, struct seep_held_li
     next = memchr(said, '\0', (size_t)(end - said));
     unsigned long long objects, bytes;
     unsigned number;
+    char sort;
     int path_at = 0;
     if (next == NULL) return;
-    bool read = sscanf(said, "%u %llu %llu %n", &number, &objects, &bytes, &path_at) == 3 && path_at > 0;
-    if (!read || number >= count || !add_held(&lines[number].held, said + path_at, objects, bytes)) return;
+    bool read = sscanf(said, "%u %llu %llu %c %n", &number, &objects, &bytes, &sort, &path_at) == 4 && path_at > 0;
+    struct seep_held held = {.count = objects, .bytes = bytes, .is_estimate = sort == '~'};
+    if (!read || number >= count || !add_held(&lines[number].held, said + path_at, held)) return;
   }
 }
 

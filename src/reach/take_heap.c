@@ -172,6 +172,7 @@ static enum seep_status read_graph(struct states *states, uint32_t index, const 
   if (status != SEEP_OK) return status;
   if (is_joined) {
     seep_join_graph(&join, states->pid, read.rows, &read.graph, &snapshot->info.run_id);
+    if (join.samples != 0) snapshot->info.flags |= SEEP_SNAPSHOT_SAMPLED;
     seep_pages_unmap(read.rows, read.graph.node_count * sizeof *read.rows);
   }
   snapshot->graphs[snapshot->graph_count++] = read.graph;

@@ -6,7 +6,7 @@
  * reader of the process's image that finds the anchor, and was built with the same
  * layout, reads the block tables as they lie there. Nothing is asked of the process.
  * Rows are those of the capture; a recorder knows the number of its state there.
- * Only exact recordings can be asked: a sampling one knows its samples alone.
+ * A sampling recorder knows its samples alone.
  *
  * The anchor also leads to the notes of what ended calls have left (remains_notes.h). */
 #ifndef SEEP_JOIN_H
@@ -41,12 +41,14 @@ struct seep_join {
   uintptr_t regions, shared;       /* addresses of the tables in the image */
   size_t region_capacity, shared_capacity;
   uintptr_t last_number, last_slots;
+  uintptr_t samples;               /* of a sampling recorder, else 0 */
+  size_t sample_capacity;
 };
 
 /* Whether an anchor of this build stands at `address`. */
 bool seep_join_is_anchor(struct seep_image *image, uintptr_t address);
 
-/* Finds the exact recorder of the state whose global state is at `global`. False when there is none, or it cannot be
+/* Finds the recorder of the state whose global state is at `global`. False when there is none, or it cannot be
  * read. What it reads is asked of the image with seep_image_view. */
 bool seep_join_open(struct seep_image *image, uintptr_t anchor, uintptr_t global, struct seep_join *out);
 

@@ -77,11 +77,11 @@ enum seep_status seep_process_calibrate(const struct seep_lua_api *api, struct s
 
 /* -- The heap at the end ------------------------------------------------------- */
 
-/* The first process of a run, while it records exactly. (A forked child writes a file
+/* The first process of a run, while it records blocks. (A forked child writes a file
  * of another name.) */
 static bool is_to_be_frozen(void) {
   const struct seep_settings *settings = &process.settings;
-  return settings->heap_keeper != 0 && settings->mode == SEEP_MODE_EXACT && process.recording && process.created &&
+  return settings->heap_keeper != 0 && settings->mode <= SEEP_MODE_SAMPLE && process.recording && process.created &&
          getpid() == process.pid && strcmp(process.capture.path, settings->path) == 0;
 }
 

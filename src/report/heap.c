@@ -81,6 +81,7 @@ static void print_taken(const struct seep_snapshot_info *info, FILE *out) {
   fprintf(out, ", pid %u, %s", info->pid, when);
   if ((info->flags & SEEP_SNAPSHOT_FROM_CORE) != 0) fputs(", from a core file", out);
   else fprintf(out, ", stopped for %.1f ms", (double)info->pause_ns / 1e6);
+  if ((info->flags & SEEP_SNAPSHOT_SAMPLED) != 0) fputs(", lines of sampled objects alone", out);
 }
 
 void seep_report_heap_heading(const struct seep_heap_report *report, FILE *out) {

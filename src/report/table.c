@@ -290,7 +290,7 @@ void seep_print_held(const struct seep_held_list *held, uint32_t limit, const ch
   for (uint32_t i = 0; i < held->count && i < limit; i++) {
     fprintf(out, "%sheld by ", indent);
     seep_print_escaped(out, held->items[i].path);
-    fputs(": ", out);
+    fputs(held->items[i].is_estimate ? ": about " : ": ", out);
     seep_print_count(out, held->items[i].count, "object, ", "objects, ");
     seep_print_size(out, held->items[i].bytes);
     fputc('\n', out);

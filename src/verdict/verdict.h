@@ -19,6 +19,7 @@
 struct seep_held {
   char *path;
   uint64_t count, bytes;
+  bool is_estimate;    /* from the objects that were sampled */
 };
 
 /* To be freed item by item (path) and as a whole. */

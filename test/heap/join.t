@@ -86,6 +86,30 @@ sub test_failures {
     return;
 }
 
+# Of 4,000 tables in each place one in ten is sampled: 400, give or take 20.
+sub test_sampled {
+    my ($vm, $base) = @_;
+    my @interpreter = $vm =~ /luajit/ ? ($vm, '-joff') : ($vm);
+    my ($capture, $heap) = ("$base-sampled.seep", "$base-sampled.heap.seep");
+    my $result = seepline('run', '--mode', 'sample', '--interval', 512, '-o', $capture, '--', @interpreter,
+        root() . '/test/heap/end.lua', 'close', { env => { SEEPLINE_SEED => 7 } });
+    my @paths = ('_G.app.listeners[*]', '_G.app.listeners[*].data');
+    like($result->{err}, qr/^\s+held by \Q$paths[0]\E: about [34],\d{3} objects, \S+ KiB$/m, 'the summary gives an estimate');
+    my ($leak) = grep { $_->{line} == 4 && $_->{verdict} eq 'leak' } @{answer('leaks', $capture, '--json')->{verdicts}};
+    my %held = map { $_->{path} => $_ } @{$leak->{held_by} // []};
+    for my $path (@paths) {
+        my $count = $held{$path}{count} // 0;
+        ok($count > 2800 && $count < 5200 && $held{$path}{estimate}, "$path: about 4,000") or diag $count;
+        my $bytes = ($held{$path}{bytes} // 0) / ($count || 1);
+        ok($bytes > 55 && $bytes < 200, 'of their size') or diag $bytes;
+    }
+    ok(answer('heap', $heap, '--json')->{sampled}, 'the snapshot says that not all lines are known');
+    my $made = answer('path', $heap, 'end.lua:4', '--json', '-n', 1);
+    ok($made->{found} > 400 && $made->{found} < 1200, 'the sampled ones know theirs') or diag $made->{found};
+    is_deeply(answer('diff', $heap, $heap, '--json')->{lines}, [], 'of lines nothing is compared');
+    return;
+}
+
 my $foreign;
 
 for my $vm (vms()) {
@@ -115,6 +139,7 @@ for my $vm (vms()) {
         test_rows($capture, '--heap', "$base-a.heap");
         test_failures($capture, $foreign) if $foreign;
         $foreign = "$base-a.heap";
+        test_sampled($vm, $base);
     };
 }
 
