@@ -14,8 +14,10 @@
 
 enum { PATHS_TOLD = 3 };
 
-/* Whether the objects of a group are of a row's type; SEEP_HELD_ANY_TYPE: any is. */
-static bool is_of_type(const struct seep_group *group, int type) {
+/* Whether what is held is of a row's type: parts of objects are buffers. */
+static bool is_of_type(const struct seep_heap_view *view, const struct seep_holder *holder, int type) {
+  const struct seep_group *group = seep_groups_at(&view->groups, holder->group);
+  if (holder->are_parts) return type == SEEP_TYPE_BUFFER;
   return type == SEEP_HELD_ANY_TYPE ||
          strcmp(seep_node_kind_name(group->kind), seep_type_name((enum seep_type)type)) == 0;
 }
@@ -28,21 +30,26 @@ static void add_holders(struct seep_held_by *held_by, uint32_t view_number, cons
   uint32_t told = 0;
   size_t count = seep_holders_of(&held_by->holders[view_number], question->file, question->line, &holder);
   for (size_t i = 0; i < count && told < PATHS_TOLD; i++, holder++) {
-    if (!is_of_type(seep_groups_at(&view->groups, holder->group), question->type)) continue;
+    if (!is_of_type(view, holder, question->type)) continue;
     char *path = seep_group_text(view->graph, &view->groups, holder->group, &held_by->input.namer);
     list->items = seep_must_grow(list->items, (list->count + 1) * sizeof *list->items);
     list->items[list->count++] = (struct seep_held){
         .path = seep_text_utf8(path, strlen(path)), .count = (uint64_t)(holder->count + 0.5),
-        .bytes = (uint64_t)(holder->bytes + 0.5), .is_estimate = held_by->is_estimate};
+        .bytes = (uint64_t)(holder->bytes + 0.5), .is_estimate = held_by->is_estimate, .are_parts = holder->are_parts};
     free(path);
     told++;
   }
 }
 
+/* A line that only made tables larger has made no objects: then the parts are told of. */
 static void find_holders(void *data, const struct seep_held_question *question, struct seep_held_list *out) {
   struct seep_held_by *held_by = data;
+  struct seep_held_question parts = *question;
+  parts.type = SEEP_TYPE_BUFFER;
   *out = (struct seep_held_list){0};
   for (uint32_t i = 0; i < held_by->input.view_count; i++) add_holders(held_by, i, question, out);
+  if (out->count > 0 || question->type != SEEP_HELD_ANY_TYPE) return;
+  for (uint32_t i = 0; i < held_by->input.view_count; i++) add_holders(held_by, i, &parts, out);
 }
 
 /* How many objects an object of each site stands for; NULL in a recording that knows them all. */

@@ -16,8 +16,8 @@ static bool print_held(const struct seep_holding *holding, uint32_t number, cons
   holding->find(holding->data, &question, &held);
   for (uint32_t i = 0; i < held.count; i++) {
     const struct seep_held *item = &held.items[i];
-    printf("%u %llu %llu %c %s%c", number, (unsigned long long)item->count, (unsigned long long)item->bytes,
-           item->is_estimate ? '~' : '=', item->path, 0);
+    printf("%u %llu %llu %c%c %s%c", number, (unsigned long long)item->count, (unsigned long long)item->bytes,
+           item->is_estimate ? '~' : '=', item->are_parts ? 'b' : 'o', item->path, 0);
   }
   seep_held_list_free(&held);
   free(file);

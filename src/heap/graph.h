@@ -34,6 +34,13 @@ struct seep_graph_site {
   uint32_t line;
 };
 
+/* A block that is a part of an object (objects.h), with the site that allocated it: where a recording was going on. */
+struct seep_graph_part {
+  uint64_t address;     /* 0 in snapshot files */
+  uint64_t size_bytes;
+  uint32_t node, site;  /* while it is joined: the row */
+};
+
 /* Bytes that are no object: "string table", "global state", "in flight". A negative amount is what
  * the VM does not count though it was found, or found twice. */
 struct seep_graph_ledger {
@@ -87,6 +94,7 @@ struct seep_graph {
   struct seep_array locals;  /* struct seep_graph_local; 0 is "not known" */
   struct seep_array ledger;  /* struct seep_graph_ledger */
   struct seep_array sites;   /* struct seep_graph_site; empty when there was no recording */
+  struct seep_array parts;   /* struct seep_graph_part; the same */
 
   /* Sums: reachable and pending objects, and unreachable ones. */
   uint64_t object_bytes, pending_bytes, unreachable_bytes, ledger_bytes;

@@ -5,11 +5,12 @@
 
 #include "heap/view.h"
 
-/* Objects of one line behind one path. */
+/* Objects of one line behind one path, or parts of objects there that the line allocated (a table's array). */
 struct seep_holder {
   uint64_t line;          /* hash of file and line */
+  bool are_parts;
   uint32_t group;
-  double count, bytes;    /* of the objects themselves */
+  double count, bytes;    /* of the objects, parts included, or of the parts */
 };
 
 /* All of them, as struct seep_holder, by line, those with most bytes first; none when there was no recording. Only objects count that have a path. `weights`: how many objects each object of a site stands

@@ -40,6 +40,7 @@ enum seep_column {
   SEEP_COLUMN_EDGE_KINDS,    /* a byte per edge */
   SEEP_COLUMN_EDGE_TARGETS,  /* signed varint per edge: target minus the node it starts at */
   SEEP_COLUMN_EDGE_NAMES,    /* varint per edge: + 1 for FIELD and ENTRY (0: SEEP_NODE_NONE) */
+  SEEP_COLUMN_PARTS,         /* struct seep_graph_part */
   SEEP_COLUMN_END,
 };
 

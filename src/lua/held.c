@@ -48,11 +48,11 @@ static void read_answer(const char *said, size_t said_bytes, struct seep_held_li
     next = memchr(said, '\0', (size_t)(end - said));
     unsigned long long objects, bytes;
     unsigned number;
-    char sort;
+    char estimate, sort;
     int path_at = 0;
     if (next == NULL) return;
-    bool read = sscanf(said, "%u %llu %llu %c %n", &number, &objects, &bytes, &sort, &path_at) == 4 && path_at > 0;
-    struct seep_held held = {.count = objects, .bytes = bytes, .is_estimate = sort == '~'};
+    bool read = sscanf(said, "%u %llu %llu %c%c %n", &number, &objects, &bytes, &estimate, &sort, &path_at) == 5 && path_at > 0;
+    struct seep_held held = {.count = objects, .bytes = bytes, .is_estimate = estimate == '~', .are_parts = sort == 'b'};
     if (!read || number >= count || !add_held(&lines[number].held, said + path_at, held)) return;
   }
 }

@@ -128,6 +128,7 @@ static void set_held(lua_State *L, const struct seep_held_list *list) {
     set_text(L, "path", list->items[i].path);
     set_integer(L, "count", list->items[i].count);
     set_integer(L, "bytes", list->items[i].bytes);
+    if (list->items[i].are_parts) set_boolean(L, "buffers", true);
     if (list->items[i].is_estimate) set_boolean(L, "estimate", true);
     lua_rawseti(L, -2, (int)i + 1);
   }

@@ -30,7 +30,7 @@
 #define SEEP_FROZEN_VARIABLE "SEEPLINE_FROZEN"
 
 /* The verb by which the Lua module asks what holds the objects that lines allocated: "held PID FILE:LINE…", PID being
- * a frozen copy. For each path the answer has "<number of the line, from 0> <objects> <bytes> <=, or ~ for estimates> <path>" and a zero byte,
+ * a frozen copy. For each path the answer has "<number of the line, from 0> <objects> <bytes> <= or ~: an estimate><o or b: buffers> <path>" and a zero byte,
  * those that hold most first. */
 #define SEEP_HELD_VERB "held"
 

@@ -131,10 +131,16 @@ static void no_ledger(struct seep_object_sink *sink, const char *name, int64_t b
   (void)sink, (void)name, (void)bytes;
 }
 
+static void no_part(struct seep_object_sink *sink, uint32_t number, uint64_t address, uint64_t size_bytes) {
+  struct idle_sink *idle = (struct idle_sink *)sink;
+  (void)number, (void)size_bytes;
+  if (idle->is_joined) seep_join_row(&idle->join, address);
+}
+
 /* Returns how much damage was met. */
 static uint64_t read_for_nothing(struct states *states) {
   struct idle_sink idle = {.sink = {.node = no_node, .edge = no_edge, .name = no_text, .string = no_text,
-                                    .shape = no_shape, .place = no_place, .local = no_local, .ledger = no_ledger}};
+                                    .shape = no_shape, .place = no_place, .local = no_local, .ledger = no_ledger, .part = no_part}};
   uint64_t damage = 0;
   for (uint32_t i = 0; i < states->count; i++) {
     struct seep_heap_found found;
@@ -174,6 +180,7 @@ static enum seep_status read_graph(struct states *states, uint32_t index, const 
     seep_join_graph(&join, states->pid, read.rows, &read.graph, &snapshot->info.run_id);
     if (join.samples != 0) snapshot->info.flags |= SEEP_SNAPSHOT_SAMPLED;
     seep_pages_unmap(read.rows, read.graph.node_count * sizeof *read.rows);
+    if (read.graph.site == NULL) seep_array_free(&read.graph.parts);
   }
   snapshot->graphs[snapshot->graph_count++] = read.graph;
   if (taken->damage == NULL) taken->damage = read.damage;

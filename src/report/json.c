@@ -21,6 +21,7 @@ void seep_json_put_held(json_t *object, const struct seep_held_list *list) {
     seep_json_put(held, "path", json_string(list->items[i].path));
     seep_json_put(held, "count", seep_json_integer(list->items[i].count));
     seep_json_put(held, "bytes", seep_json_integer(list->items[i].bytes));
+    if (list->items[i].are_parts) seep_json_put(held, "buffers", json_true());
     if (list->items[i].is_estimate) seep_json_put(held, "estimate", json_true());
     if (json_array_append_new(array, held) != 0) abort();
   }

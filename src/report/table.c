@@ -291,7 +291,8 @@ void seep_print_held(const struct seep_held_list *held, uint32_t limit, const ch
     fprintf(out, "%sheld by ", indent);
     seep_print_escaped(out, held->items[i].path);
     fputs(held->items[i].is_estimate ? ": about " : ": ", out);
-    seep_print_count(out, held->items[i].count, "object, ", "objects, ");
+    bool are_parts = held->items[i].are_parts;
+    seep_print_count(out, held->items[i].count, are_parts ? "buffer, " : "object, ", are_parts ? "buffers, " : "objects, ");
     seep_print_size(out, held->items[i].bytes);
     fputc('\n', out);
   }

@@ -103,6 +103,10 @@ SEEP_ALWAYS_INLINE void seep_walk_edge(struct seep_walk *walk, uint32_t from, ui
 /* The words at `address` among what is left of a call; NULL where they were not taken. */
 const char *seep_walk_remains(const struct seep_walk *walk, uintptr_t address, size_t word_count);
 
+SEEP_ALWAYS_INLINE void seep_walk_part(struct seep_walk *walk, uint32_t number, uintptr_t address, uint64_t size_bytes) {
+  if (walk->sink->part != NULL && size_bytes != 0) walk->sink->part(walk->sink, number, address, size_bytes);
+}
+
 /* The place in a cache for an address. */
 SEEP_ALWAYS_INLINE uint32_t seep_cache_slot(uintptr_t address, uint32_t capacity) {
   return (uint32_t)(seep_mix64(address) & (capacity - 1));

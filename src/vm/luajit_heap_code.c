@@ -323,6 +323,7 @@ void seep_lj_read_thread(struct seep_walk *walk, uintptr_t address, const char *
   uint32_t place = whole ? innermost_place(walk, thread, &stack) : 0;
   uint32_t number = seep_walk_object(walk, address, SEEP_NODE_THREAD, bytes, place, 0);
   seep_walk_edge(walk, number, seep_lj_ref(refs, thread, refs->l_env), SEEP_EDGE_ENVIRONMENT, 0);
+  seep_walk_part(walk, number, stack.begin, slots * LJ_SLOT_BYTES);
   read_open_upvalues(walk, number, thread);
   if (whole) {
     read_stack(walk, number, thread, &stack);

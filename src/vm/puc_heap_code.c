@@ -274,6 +274,7 @@ void seep_puc_read_thread(struct seep_walk *walk, uintptr_t address, const char 
     const char *globals = thread + layout->L_gt;
     seep_walk_edge(walk, number, seep_puc_object_in(layout, globals), SEEP_EDGE_ENVIRONMENT, 0);
   }
+  seep_walk_part(walk, number, stack.begin, slots * SEEP_PUC_SLOT_BYTES);
   read_open_upvalues(walk, number, thread);
   if (slots == 0) return;
   stack.top = end_of_values(walk, thread, stack.begin, slots);
