@@ -13,8 +13,8 @@ struct seep_holder {
   double count, bytes;    /* of the objects, parts included, or of the parts */
 };
 
-/* All of them, as struct seep_holder, by line, those with most bytes first; none when there was no recording. Only objects count that have a path. `weights`: how many objects each object of a site stands
- * for, by the site's number; NULL: one each.
+/* All of them, as struct seep_holder, by line, those with most bytes first; none when there was no recording. Only what
+ * has a path counts. `weights`: how many objects each object of a site stands for, by the site's number; NULL: one each.
  * False when there is no memory. */
 bool seep_holders_build(const struct seep_heap_view *view, const double *weights, struct seep_array *out);
 

@@ -51,9 +51,11 @@ static void read_answer(const char *said, size_t said_bytes, struct seep_held_li
     char estimate, sort;
     int path_at = 0;
     if (next == NULL) return;
-    bool read = sscanf(said, "%u %llu %llu %c%c %n", &number, &objects, &bytes, &estimate, &sort, &path_at) == 5 && path_at > 0;
-    struct seep_held held = {.count = objects, .bytes = bytes, .is_estimate = estimate == '~', .are_parts = sort == 'b'};
-    if (!read || number >= count || !add_held(&lines[number].held, said + path_at, held)) return;
+    int read = sscanf(said, "%u %llu %llu %c%c %n", &number, &objects, &bytes, &estimate, &sort, &path_at);
+    if (read != 5 || path_at == 0) return;
+    struct seep_held held = {
+        .count = objects, .bytes = bytes, .is_estimate = estimate == '~', .are_parts = sort == 'b'};
+    if ( number >= count || !add_held(&lines[number].held, said + path_at, held)) return;
   }
 }
 

@@ -140,7 +140,8 @@ static void no_part(struct seep_object_sink *sink, uint32_t number, uint64_t add
 /* Returns how much damage was met. */
 static uint64_t read_for_nothing(struct states *states) {
   struct idle_sink idle = {.sink = {.node = no_node, .edge = no_edge, .name = no_text, .string = no_text,
-                                    .shape = no_shape, .place = no_place, .local = no_local, .ledger = no_ledger, .part = no_part}};
+                                    .shape = no_shape, .place = no_place, .local = no_local, .ledger = no_ledger,
+                                    .part = no_part}};
   uint64_t damage = 0;
   for (uint32_t i = 0; i < states->count; i++) {
     struct seep_heap_found found;

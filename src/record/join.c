@@ -14,7 +14,8 @@ uint64_t seep_join_layout(void) {
                           offsetof(struct seep_recorder, phase), offsetof(struct seep_recorder, state_index), sizeof(struct seep_block_table),
                           offsetof(struct seep_block_table, regions), offsetof(struct seep_block_table, shared),
                           offsetof(struct seep_vm_state, global), sizeof(struct seep_remains), sizeof(struct seep_sample),
-                          offsetof(struct seep_sampler, samples), offsetof(struct seep_sampler, capacity), SEEP_REGION_SHIFT, SEEP_GRANULE_SHIFT, SEEP_TAG_BITS};
+                          offsetof(struct seep_sampler, samples), offsetof(struct seep_sampler, capacity),
+                          SEEP_REGION_SHIFT, SEEP_GRANULE_SHIFT, SEEP_TAG_BITS};
   uint64_t layout = 1;
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(facts); i++) layout = seep_mix64(layout * 31 + facts[i]);
   return layout;

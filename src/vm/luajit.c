@@ -543,6 +543,7 @@ static bool take_remains(const struct seep_vm_state *state, bool at_bottom, stru
   if (stack == 0 || base < stack + 16 || (at_bottom && base != stack + 16)) return false;
   seep_vm_take_words(base - 16, out);
   out->global = state->global;
+  out->is_late = at_bottom;
   return true;
 }
 

@@ -364,6 +364,7 @@ static bool find_ended(struct seep_walk *walk, struct ended *out) {
   for (uint32_t i = 0; i + 1 < count; i++) {
     uint64_t function = remains->words[i], link = remains->words[i + 1], distance = link & ~7ULL;
     if (seep_lj_type(function) != LJ_FUNC || (link & 7) != FRAME_VARG || distance > (uint64_t)i * 8) continue;
+    if (remains->is_late && remains->words[i - distance / 8] != function) continue;
     const char *object = seep_image_view(walk->image, seep_lj_pointer(function), LJ_FUNC_L_UPVALUES);
     if (object == NULL || seep_at_u8(object, LJ_O_TYPE) != LJ_FUNC || seep_at_u8(object, LJ_FUNC_FFID) != 0) continue;
     out->code = seep_at_pointer(object, LJ_FUNC_PC);
@@ -389,7 +390,8 @@ static uint32_t known_place(struct seep_walk *walk, const struct ended *ended) {
   if (code == NULL) return 0;
   for (uint32_t i = 0; i < ended->word_count; i++) {
     uintptr_t distance = (uintptr_t)ended->words[i] - ended->code;
-    if (distance < (uintptr_t)ended->size * 4 && distance % 4 == 0 && distance / 4 > known) known = (uint32_t)(distance / 4);
+    bool is_pc = distance < (uintptr_t)ended->size * 4 && distance % 4 == 0;
+    if (is_pc && distance / 4 > known) known = (uint32_t)(distance / 4);
   }
   if (layout->dispatch_count != DISPATCHED) return known;
   for (first = 1; first + 1 < ended->size; first++) {

@@ -73,7 +73,7 @@ enum seep_edge_kind {
   SEEP_EDGE_PART, /* an object to a part of its own that is a node (a VM structure); name: none */
   SEEP_EDGE_OTHER, /* name: text, what it is ("memory error message", "C type metatable") */
   SEEP_EDGE_EPHEMERON_VALUE, /* key to value, made by the builder from an ephemeron entry; name: node of the table */
-  SEEP_EDGE_ENDED_LOCAL, /* root to what a variable of a call held that has ended (remains.h), always WEAK; name: number of a local */
+  SEEP_EDGE_ENDED_LOCAL, /* root to what a variable held until its call ended (remains.h); always WEAK; name: number of a local */
   SEEP_EDGE_KIND_COUNT
 };
 

@@ -121,6 +121,7 @@ bool seep_puc_take_remains(const struct seep_vm_state *state, bool at_bottom, st
   if (!seep_load(image, ended, out->call_info, layout->ci_size)) return false;
   seep_vm_take_words(seep_load_pointer(image, ci + layout->ci_func), out);
   out->global = state->global;
+  out->is_late = at_bottom;
   return true;
 }
 

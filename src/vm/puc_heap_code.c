@@ -339,15 +339,20 @@ void seep_puc_begin_remains(struct seep_walk *walk) {
 static const char *ended_proto(struct seep_walk *walk, const char *ci, uintptr_t *address) {
   const struct seep_puc_heap *layout = walk->layout;
   const char *slot = seep_walk_remains(walk, seep_at_pointer(ci, layout->ci_func), 2);
-  if (layout->version == 51) return slot == NULL ? NULL : lua_proto(walk, ci, slot, address);
-  *address = walk->ended_proto;
+  bool in_slot = slot != NULL && lua_proto(walk, ci, slot, address) != NULL;
+  if (layout->version == 51 || walk->state->remains->is_late) {
+    if (!in_slot || (walk->ended_proto != 0 && *address != walk->ended_proto)) return NULL;
+  } else {
+    *address = walk->ended_proto;
+  }
   return *address == 0 ? NULL : seep_image_view(walk->image, *address, layout->proto_bytes);
 }
 
 /* The end of the stack that the words are from; 0 when it has moved since. */
 static uintptr_t end_of_stack(struct seep_walk *walk) {
   const struct seep_puc_heap *layout = walk->layout;
-  const char *thread = seep_image_view(walk->image, walk->state->main_thread, layout->thread_bytes - layout->thread_before);
+  size_t thread_bytes = (size_t)(layout->thread_bytes - layout->thread_before);
+  const char *thread = seep_image_view(walk->image, walk->state->main_thread, thread_bytes);
   if (thread == NULL) return 0;
   uintptr_t begin = seep_at_pointer(thread, layout->L_stack), words = walk->state->remains->stack;
   uint64_t bytes = stack_slots(layout, thread) * SEEP_PUC_SLOT_BYTES;

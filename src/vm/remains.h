@@ -15,6 +15,7 @@ enum { SEEP_REMAINS_WORDS = 768, SEEP_REMAINS_CALL_INFO_BYTES = 96 };
 
 struct seep_remains {
   uintptr_t global;       /* of which state; 0: there are none */
+  bool is_late;           /* the caller may have used its stack since: then the function's slot has been written over first */
   uintptr_t stack;        /* address of the first word: the function of the frame that goes on */
   uint32_t word_count;
   uint64_t words[SEEP_REMAINS_WORDS];

@@ -138,6 +138,7 @@ static const struct seep_remains *some_remains(const struct seep_heap_state *sta
   memcpy(remains.words, words, remains.word_count * sizeof *remains.words);
   memcpy(remains.call_info, call_info, sizeof remains.call_info);
   remains.global = state->global;
+  remains.is_late = below(2) == 0;
   return &remains;
 }
 
