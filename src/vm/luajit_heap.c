@@ -190,9 +190,9 @@ static void read_table(struct seep_walk *walk, uintptr_t address, const char *ta
   uint8_t flags = weakness.keys || weakness.values ? SEEP_NODE_WEAK_TABLE : 0;
   uint32_t number =
       seep_walk_object(walk, address, SEEP_NODE_TABLE, bytes, walk->sink->shape(walk->sink, &shape), flags);
-  bool is_colocated = (int8_t)seep_at_u8(table, LJ_TAB_COLO) > 0;
-  seep_walk_part(walk, number, seep_at_pointer(table, LJ_TAB_ARRAY), is_colocated ? 0 : (uint64_t)slots * 8);
-  seep_walk_part(walk, number, seep_at_pointer(table, LJ_TAB_NODE), (uint64_t)node_count * LJ_NODE_BYTES);
+  uint64_t array_bytes = (int8_t)seep_at_u8(table, refs->tab_colo) > 0 ? 0 : (uint64_t)slots * LJ_SLOT_BYTES;
+  seep_walk_part(walk, number, seep_lj_ref(refs, table, refs->tab_array), array_bytes);
+  seep_walk_part(walk, number, seep_lj_ref(refs, table, refs->tab_node), (uint64_t)node_count * LJ_NODE_BYTES);
   seep_walk_edge(walk, number, metatable, SEEP_EDGE_METATABLE, 0);
   read_array(walk, number, weakness, array, slots);
   read_nodes(walk, number, weakness, nodes, node_count);

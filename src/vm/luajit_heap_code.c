@@ -346,33 +346,37 @@ struct ended {
 /* How many of the words are in the stack that they are from; 0 when it has moved since. */
 static uint32_t count_in_stack(struct seep_walk *walk) {
   const struct seep_luajit_heap *layout = walk->layout;
+  const struct seep_luajit_refs *refs = layout->refs;
   const struct seep_remains *remains = walk->state->remains;
   const char *thread = seep_image_view(walk->image, walk->state->main_thread, layout->thread_bytes);
   if (thread == NULL || remains->word_count > SEEP_REMAINS_WORDS) return 0;
-  uintptr_t begin = seep_at_pointer(thread, LJ_L_STACK);
-  uint64_t bytes = (uint64_t)seep_at_u32(thread, LJ_L_STACKSIZE) * 8;
+  uintptr_t begin = seep_lj_ref(refs, thread, refs->l_stack);
+  uint64_t bytes = (uint64_t)seep_at_u32(thread, refs->l_stacksize) * LJ_SLOT_BYTES;
   if (remains->stack < begin || remains->stack - begin >= bytes) return 0;
   uint64_t words = (begin + bytes - remains->stack) / 8;
   return words < remains->word_count ? (uint32_t)words : remains->word_count;
 }
 
 /* lj_frame.h, vm_*.dasc BC_IFUNCV: a function with variable arguments, as main chunks are, runs in a second frame above
- * them, with a copy of the function and the distance between the frames. The first one in the words is the outermost. */
+ * them, with a copy of the function and the distance between the frames. The first one in the words is the outermost.
+ * (Builds without GC64 are not recorded, so nothing is noted of them: they have both in one word.) */
 static bool find_ended(struct seep_walk *walk, struct ended *out) {
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
   const struct seep_remains *remains = walk->state->remains;
+  if (refs->bytes != 8) return false;
   uint32_t count = count_in_stack(walk);
   for (uint32_t i = 0; i + 1 < count; i++) {
     uint64_t function = remains->words[i], link = remains->words[i + 1], distance = link & ~7ULL;
-    if (seep_lj_type(function) != LJ_FUNC || (link & 7) != FRAME_VARG || distance > (uint64_t)i * 8) continue;
+    if (seep_lj_type(refs, function) != LJ_FUNC || (link & 7) != FRAME_VARG || distance > (uint64_t)i * 8) continue;
     if (remains->is_late && remains->words[i - distance / 8] != function) continue;
-    const char *object = seep_image_view(walk->image, seep_lj_pointer(function), LJ_FUNC_L_UPVALUES);
-    if (object == NULL || seep_at_u8(object, LJ_O_TYPE) != LJ_FUNC || seep_at_u8(object, LJ_FUNC_FFID) != 0) continue;
-    out->code = seep_at_pointer(object, LJ_FUNC_PC);
-    out->proto = out->code - LJ_PROTO_BYTES;
+    const char *object = seep_image_view(walk->image, seep_lj_pointer(refs, function), refs->func_l_upvalues);
+    if (object == NULL || seep_at_u8(object, refs->o_type) != LJ_FUNC || seep_at_u8(object, refs->func_ffid) != 0) continue;
+    out->code = seep_lj_ref(refs, object, refs->func_pc);
+    out->proto = out->code - refs->proto_bytes;
     out->base = remains->stack + (uintptr_t)(i + 2) * 8;
     out->header = seep_lj_view_proto(walk, out->proto);
     if (out->header == NULL) continue;
-    out->size = seep_at_u32(out->header, LJ_PROTO_SIZEBC);
+    out->size = seep_at_u32(out->header, refs->proto_sizebc);
     out->words = remains->words + i + 2;
     out->word_count = count - i - 2;
     return true;
@@ -404,14 +408,16 @@ static uint32_t known_place(struct seep_walk *walk, const struct ended *ended) {
 void seep_lj_read_remains(struct seep_walk *walk) {
   struct ended ended;
   if (walk->state->remains == NULL || !find_ended(walk, &ended)) return;
-  uintptr_t names = seep_at_pointer(ended.header, LJ_PROTO_VARINFO), size = seep_at_u32(ended.header, LJ_PROTO_SIZE);
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  uintptr_t names = seep_lj_ref(refs, ended.header, refs->proto_varinfo);
+  uintptr_t size = seep_at_u32(ended.header, refs->proto_size);
   const char *whole = seep_image_view(walk->image, ended.proto, size);
   if (whole == NULL || names < ended.proto || names >= ended.proto + size) return;
   struct frame frame = {.base = ended.base, .place = seep_lj_place(walk, ended.proto)};
   struct place lasting = {.pc = known_place(walk, &ended), .end = ended.size};
   name_locals(walk, whole + (names - ended.proto), whole + size, lasting, &frame);
   for (uint32_t i = 0; i < frame.local_count; i++) {
-    uintptr_t object = i < ended.word_count ? seep_lj_object(ended.words[i]) : 0;
+    uintptr_t object = i < ended.word_count ? seep_lj_object(refs, ended.words[i]) : 0;
     seep_walk_edge(walk, SEEP_ROOT_NUMBER, object, SEEP_EDGE_ENDED_LOCAL | SEEP_EDGE_WEAK, frame.locals[i]);
   }
 }
