@@ -2,6 +2,7 @@
 #include "cli/heap_input.h"
 
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,12 +93,10 @@ static int read_snapshot(const struct seep_verb *verb, const char *path, struct 
   return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
 }
 
-int seep_heap_input_open(const struct seep_verb *verb, const char *path, const struct seep_heap_options *options,
-                         uint32_t default_limit, struct seep_heap_input *out) {
-  *out = (struct seep_heap_input){.view_count = 0};
-  int status = read_snapshot(verb, path, &out->snapshot);
-  if (status != SEEP_DONE) return status;
-  status = build_views(verb, path, options->state, out);
+/* Of a snapshot that is there; `path` is for messages. */
+static int analyse(const struct seep_verb *verb, const char *path, const struct seep_heap_options *options,
+                   uint32_t default_limit, struct seep_heap_input *out) {
+  int status = build_views(verb, path, options->state, out);
   if (status != SEEP_DONE) {
     seep_heap_input_close(out);
     return status;
@@ -110,6 +109,28 @@ int seep_heap_input_open(const struct seep_verb *verb, const char *path, const s
                                           .namer = &out->namer,
                                           .limit = options->limited ? options->limit : default_limit};
   return SEEP_DONE;
+}
+
+int seep_heap_input_open(const struct seep_verb *verb, const char *path, const struct seep_heap_options *options,
+                         uint32_t default_limit, struct seep_heap_input *out) {
+  *out = (struct seep_heap_input){.view_count = 0};
+  int status = read_snapshot(verb, path, &out->snapshot);
+  return status == SEEP_DONE ? analyse(verb, path, options, default_limit, out) : status;
+}
+
+int seep_heap_input_take(const struct seep_verb *verb, pid_t pid, struct seep_frozen_copy copy,
+                         struct seep_heap_input *out) {
+  const struct seep_heap_options all = {.limit = 0};
+  struct seep_taken_heap taken;
+  struct seep_error error = {{0}};
+  char name[32];
+  *out = (struct seep_heap_input){.view_count = 0};
+  if (seep_take_process_heap(pid, copy, &taken, &error) != SEEP_OK) {
+    return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
+  }
+  out->snapshot = taken.snapshot;
+  snprintf(name, sizeof name, "process %d", (int)pid);
+  return analyse(verb, name, &all, 0, out);
 }
 
 void seep_heap_input_close(struct seep_heap_input *input) {

@@ -1,10 +1,11 @@
-/* What the verbs about heaps read: a snapshot file, some or all of its states, and
+/* What the verbs about heaps read: a snapshot, from a file or taken now, some or all of its states, and
  * names of functions. */
 #ifndef SEEP_HEAP_INPUT_H
 #define SEEP_HEAP_INPUT_H
 
 #include "cli/verb.h"
 #include "model/names.h"
+#include "reach/take_heap.h"
 #include "report/heap.h"
 
 /* Options that these verbs share. */
@@ -34,6 +35,9 @@ struct seep_heap_input {
  */
 int seep_heap_input_open(const struct seep_verb *verb, const char *path, const struct seep_heap_options *options,
                          uint32_t default_limit, struct seep_heap_input *out);
+/* The same of a process, now (take_heap.h). */
+int seep_heap_input_take(const struct seep_verb *verb, pid_t pid, struct seep_frozen_copy copy,
+                         struct seep_heap_input *out);
 void seep_heap_input_close(struct seep_heap_input *input);
 
 #endif

@@ -1,103 +1,158 @@
 /* The join of findings and heaps. See held_by.h. */
 #include "cli/held_by.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "cli/kept_heap.h"
 #include "heap/holders.h"
-#include "reach/take_heap.h"
+#include "model/sampled.h"
+#include "reach/process_maps.h"
 
 enum { PATHS_TOLD = 3 };
 
+/* Whether what is held is of a row's type: parts of objects are buffers. */
+static bool is_of_type(const struct seep_heap_view *view, const struct seep_holder *holder, int type) {
+  const struct seep_group *group = seep_groups_at(&view->groups, holder->group);
+  if (holder->are_parts) return type == SEEP_TYPE_BUFFER;
+  return type == SEEP_HELD_ANY_TYPE ||
+         strcmp(seep_node_kind_name(group->kind), seep_type_name((enum seep_type)type)) == 0;
+}
+
 /* The paths that hold most of what one line made in one state; others are left out. */
-static void add_holders(struct seep_held_by *held_by, uint32_t view_number, const char *file, uint32_t line,
+static void add_holders(struct seep_held_by *held_by, uint32_t view_number, const struct seep_held_question *question,
                         struct seep_held_list *list) {
   const struct seep_heap_view *view = &held_by->input.views[view_number];
   const struct seep_holder *holder;
-  size_t count = seep_holders_of(&held_by->holders[view_number], file, line, &holder);
-  for (size_t i = 0; i < count && i < PATHS_TOLD; i++, holder++) {
+  uint32_t told = 0;
+  size_t count = seep_holders_of(&held_by->holders[view_number], question->file, question->line, &holder);
+  for (size_t i = 0; i < count && told < PATHS_TOLD; i++, holder++) {
+    if (!is_of_type(view, holder, question->type)) continue;
     char *path = seep_group_text(view->graph, &view->groups, holder->group, &held_by->input.namer);
     list->items = seep_must_grow(list->items, (list->count + 1) * sizeof *list->items);
     list->items[list->count++] = (struct seep_held){
-        .path = seep_text_utf8(path, strlen(path)), .count = holder->count, .bytes = holder->bytes};
+        .path = seep_text_utf8(path, strlen(path)), .count = (uint64_t)(holder->count + 0.5),
+        .bytes = (uint64_t)(holder->bytes + 0.5), .is_estimate = held_by->is_estimate, .are_parts = holder->are_parts};
     free(path);
+    told++;
   }
 }
 
-static void find_holders(void *data, const char *file, uint32_t line, struct seep_held_list *out) {
+/* A line that only made tables larger has made no objects: then the parts are told of. */
+static void find_holders(void *data, const struct seep_held_question *question, struct seep_held_list *out) {
   struct seep_held_by *held_by = data;
+  struct seep_held_question parts = *question;
+  parts.type = SEEP_TYPE_BUFFER;
   *out = (struct seep_held_list){0};
-  for (uint32_t i = 0; i < held_by->input.view_count; i++) add_holders(held_by, i, file, line, out);
+  for (uint32_t i = 0; i < held_by->input.view_count; i++) add_holders(held_by, i, question, out);
+  if (out->count > 0 || question->type != SEEP_HELD_ANY_TYPE) return;
+  for (uint32_t i = 0; i < held_by->input.view_count; i++) add_holders(held_by, i, &parts, out);
 }
 
-struct seep_holding seep_held_by_ask(struct seep_held_by *held_by) {
-  return (struct seep_holding){.find = find_holders, .data = held_by};
+/* How many objects an object of each site stands for; NULL in a recording that knows them all. */
+static double *weigh_sites(const struct seep_graph *graph, const struct seep_reader *reader) {
+  const struct seep_file_header *header = seep_reader_header(reader);
+  const struct seep_graph_site *sites = graph->sites.items;
+  if (header->mode != SEEP_MODE_SAMPLE) return NULL;
+  double *weights = seep_must_alloc((graph->sites.count + 1) * sizeof *weights);
+  for (size_t i = 0; i < graph->sites.count; i++) {
+    const struct seep_row_record *row = seep_reader_row(reader, sites[i].state, sites[i].row);
+    weights[i] = row == NULL || row->alloc_count == 0 ? 0 : seep_sampled_weight(row, header->interval);
+  }
+  return weights;
 }
 
-int seep_held_by_open(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_held_by *out) {
+static void join(const struct seep_reader *reader, struct seep_held_by *out) {
+  out->holders = seep_must_alloc(out->input.view_count * sizeof *out->holders);
+  out->is_estimate = seep_reader_header(reader)->mode == SEEP_MODE_SAMPLE;
+  for (uint32_t i = 0; i < out->input.view_count; i++) {
+    double *weights = weigh_sites(out->input.views[i].graph, reader);
+    if (!seep_holders_build(&out->input.views[i], weights, &out->holders[i])) abort();
+    free(weights);
+  }
+  out->holding = (struct seep_holding){.find = find_holders, .data = out};
+}
+
+/* Joins the snapshot that was opened, which must be of this recording. `name` is for messages. */
+static int join_recording(const struct seep_verb *verb, const char *name, const struct seep_reader *reader,
+                          struct seep_held_by *out) {
+  uint64_t its_run_id = out->input.snapshot.info.run_id;
+  if (its_run_id != 0 && its_run_id == seep_reader_header(reader)->run_id) {
+    join(reader, out);
+    return SEEP_DONE;
+  }
+  seep_heap_input_close(&out->input);
+  return seep_verb_fail(verb, SEEP_FAILED, "%s knows nothing of this recording: %s", name,
+                        its_run_id == 0 ? "its process was not recorded by this version in mode exact or sample"
+                                        : "it is of another one");
+}
+
+static int open_file(const struct seep_verb *verb, const char *path, const struct seep_reader *reader,
+                     struct seep_held_by *out) {
   const struct seep_heap_options all = {.limit = 0};
   int status = seep_heap_input_open(verb, path, &all, 0, &out->input);
-  if (status != SEEP_DONE) return status;
-  const struct seep_snapshot_info *info = &out->input.snapshot.info;
-  if (info->run_id == 0 || info->run_id != run_id) {
-    status = seep_verb_fail(verb, SEEP_FAILED, "%s knows nothing of this recording: %s", path,
-                            info->run_id == 0 ? "its process was not recorded by this version in mode exact"
-                                              : "it is of another one");
-    seep_heap_input_close(&out->input);
-    return status;
+  return status == SEEP_DONE ? join_recording(verb, path, reader, out) : status;
+}
+
+/* From a snapshot of process `pid`, taken now and not kept. */
+static int open_process(const struct seep_verb *verb, uint32_t pid, const struct seep_reader *reader,
+                        struct seep_held_by *out) {
+  char name[32];
+  int status = seep_heap_input_take(verb, (pid_t)pid, (struct seep_frozen_copy){0}, &out->input);
+  snprintf(name, sizeof name, "process %u", pid);
+  return status == SEEP_DONE ? join_recording(verb, name, reader, out) : status;
+}
+
+int seep_held_by_open_copy(const struct seep_verb *verb, pid_t pid, struct seep_frozen_copy copy,
+                           struct seep_held_by *out) {
+  char path[PATH_MAX];
+  struct seep_reader *reader;
+  struct seep_error error = {{0}};
+  *out = (struct seep_held_by){.holders = NULL};
+  if (!seep_process_mapped_capture(pid, path)) {
+    return seep_verb_fail(verb, SEEP_FAILED, "process %d is not recorded", (int)pid);
   }
-  out->holders = seep_must_alloc(out->input.view_count * sizeof *out->holders);
-  for (uint32_t i = 0; i < out->input.view_count; i++) {
-    if (!seep_holders_build(&out->input.views[i], &out->holders[i])) abort();
+  if (seep_reader_open(path, &reader, &error) != SEEP_OK) return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
+  int status = seep_heap_input_take(verb, pid, copy, &out->input);
+  if (status == SEEP_DONE) join(reader, out);
+  seep_reader_close(reader);
+  return status;
+}
+
+int seep_held_by_open(const struct seep_verb *verb, const struct seep_held_request *request,
+                      const struct seep_profile *profile, const struct seep_reader *reader, struct seep_held_by *out) {
+  *out = (struct seep_held_by){.holders = NULL};
+  if (request->heap != NULL) return open_file(verb, request->heap, reader, out);
+  if (request->take_now && profile->running) return open_process(verb, profile->pid, reader, out);
+  if (request->take_now) {
+    return seep_verb_fail(verb, SEEP_FAILED, "%s: the program does not run any more, so its heap cannot be read: give a "
+                          "snapshot that was taken before, with --heap FILE", profile->path);
   }
+  char *kept = seep_kept_heap_find(profile->path, seep_reader_header(reader)->run_id);
+  if (kept != NULL) open_file(verb, kept, reader, out);
+  free(kept);
   return SEEP_DONE;
+}
+
+const struct seep_holding *seep_held_by_ask(const struct seep_held_by *held_by) {
+  return held_by->holders == NULL ? NULL : &held_by->holding;
+}
+
+void seep_held_by_fill(struct seep_held_by *held_by, struct seep_findings *findings) {
+  if (held_by->holders == NULL) return;
+  for (uint32_t i = 0; i < findings->count; i++) {
+    struct seep_finding *finding = &findings->rows[i];
+    struct seep_held_question all = {.file = finding->file, .line = finding->line, .type = SEEP_HELD_ANY_TYPE};
+    find_holders(held_by, &all, &finding->held_by);
+  }
 }
 
 void seep_held_by_close(struct seep_held_by *held_by) {
+  if (held_by->holders == NULL) return;
   for (uint32_t i = 0; i < held_by->input.view_count; i++) seep_array_free(&held_by->holders[i]);
   free(held_by->holders);
   seep_heap_input_close(&held_by->input);
-}
-
-int seep_held_by_file(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_findings *findings) {
-  struct seep_held_by held_by;
-  int status = seep_held_by_open(verb, path, run_id, &held_by);
-  if (status != SEEP_DONE) return status;
-  for (uint32_t i = 0; i < findings->count; i++) {
-    struct seep_finding *finding = &findings->rows[i];
-    find_holders(&held_by, finding->file, finding->line, &finding->held_by);
-  }
-  seep_held_by_close(&held_by);
-  return SEEP_DONE;
-}
-
-void seep_held_by_kept(const struct seep_verb *verb, const char *capture_path, uint64_t run_id,
-                       struct seep_findings *findings) {
-  char *path = seep_kept_heap_find(capture_path, run_id);
-  if (path != NULL) seep_held_by_file(verb, path, run_id, findings);
-  free(path);
-}
-
-int seep_held_by_process(const struct seep_verb *verb, uint32_t pid, uint64_t run_id, struct seep_findings *findings) {
-  char path[] = "/tmp/seepline-heap-XXXXXX";
-  struct seep_taken_heap taken;
-  struct seep_error error = {{0}};
-  if (seep_take_process_heap((pid_t)pid, (struct seep_frozen_copy){0}, &taken, &error) != SEEP_OK)
-    return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
-  const struct seep_snapshot *snapshot = &taken.snapshot;
-  int file = mkstemp(path), status = SEEP_DONE;
-  if (file < 0 ||
-      seep_snapshot_write(path, &snapshot->info, snapshot->graphs, snapshot->graph_count, &error) != SEEP_OK) {
-    status = seep_verb_fail(verb, SEEP_FAILED, "%s", file < 0 ? "no temporary file can be made in /tmp" : error.text);
-  }
-  seep_taken_heap_free(&taken);
-  if (status == SEEP_DONE) status = seep_held_by_file(verb, path, run_id, findings);
-  if (file >= 0) {
-    close(file);
-    unlink(path);
-  }
-  return status;
 }

@@ -5,29 +5,35 @@
 #include "cli/heap_input.h"
 #include "report/report.h"
 
-/* A snapshot that was opened to be asked. */
-struct seep_held_by {
-  struct seep_heap_input input;
-  struct seep_array *holders;    /* of each view */
+/* Where the user wants it from: a snapshot file, or the running process now; neither: the snapshot that is kept beside
+ * the capture (kept_heap.h), if there is one. */
+struct seep_held_request {
+  const char *heap;
+  bool take_now;
 };
 
-/* Opens the snapshot at `path`, which must be of the recording `run_id`. SEEP_DONE, or SEEP_FAILED after a message.
- * It must not move. */
-int seep_held_by_open(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_held_by *out);
+/* A snapshot that was opened to be asked. It must not move. */
+struct seep_held_by {
+  struct seep_heap_input input;
+  struct seep_array *holders;    /* of each view; NULL: there is no snapshot */
+  bool is_estimate;              /* from sampled objects alone */
+  struct seep_holding holding;
+};
+
+/* Opens what is asked for, which must be of the recording that `profile` is made from. SEEP_FAILED after a
+ * message; a kept snapshot that cannot be read is said, and taken for none. To be closed after success. */
+int seep_held_by_open(const struct seep_verb *verb, const struct seep_held_request *request,
+                      const struct seep_profile *profile, const struct seep_reader *reader, struct seep_held_by *out);
+
+/* The same of a frozen copy that a process has made of itself, and the recording that goes on there. */
+int seep_held_by_open_copy(const struct seep_verb *verb, pid_t pid, struct seep_frozen_copy copy,
+                           struct seep_held_by *out);
 void seep_held_by_close(struct seep_held_by *held_by);
 
-/* For reports: asks it by line. */
-struct seep_holding seep_held_by_ask(struct seep_held_by *held_by);
+/* For reports; NULL when there is no snapshot. */
+const struct seep_holding *seep_held_by_ask(const struct seep_held_by *held_by);
 
-/* Fills held_by of each finding from the snapshot at `path`. SEEP_DONE, or SEEP_FAILED after a message. */
-int seep_held_by_file(const struct seep_verb *verb, const char *path, uint64_t run_id, struct seep_findings *findings);
-
-/* The same from the snapshot that is kept beside a capture (kept_heap.h), if there is one; one that cannot be read is
- * said, and nothing is filled in. */
-void seep_held_by_kept(const struct seep_verb *verb, const char *capture_path, uint64_t run_id,
-                       struct seep_findings *findings);
-
-/* The same from a snapshot of process `pid`, taken now and not kept. */
-int seep_held_by_process(const struct seep_verb *verb, uint32_t pid, uint64_t run_id, struct seep_findings *findings);
+/* Fills held_by of each finding. */
+void seep_held_by_fill(struct seep_held_by *held_by, struct seep_findings *findings);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/pages.h"
 #include "cli/verb.h"
+#include "reach/contract.h"
 
 static const struct seep_verb verbs[] = {
     {"run", "run [OPTIONS] [--] PROGRAM|SCRIPT.lua [ARGUMENTS…]",
@@ -17,13 +18,15 @@ static const struct seep_verb verbs[] = {
      "  --lua INTERPRETER   run SCRIPT.lua with this one (default: its #! line, else the newest lua on PATH)\n"
      "  --children          record exec'd children too, each in its own file\n"
      "  -n N                rows in the summary (default 30)\n"
-     "  --no-snapshot       take no heap snapshot at the end (mode exact takes one, FILE.heap.seep)\n"
+     "  --no-snapshot       take no heap snapshot at the end (exact and sample take one, FILE.heap.seep)\n"
      "  --no-summary        print nothing unless something failed\n",
      seep_verb_run},
     {"show", "show FILE|PID [OPTIONS]", "the lines that hold memory, in a capture or a running program",
      "  -n N                rows (default 30; all with --json)\n"
      "  --sort live|survivors|alloc|growth|peak\n"
      "  --by line|function|type|stack|state\n"
+     "  --held-by           say what holds the memory: reads the heap of the running process\n"
+     "  --heap FILE         the same from a snapshot that was taken while it was recorded\n"
      "  --json              schema 1, for programs\n",
      seep_verb_show},
     {"snapshot", "snapshot PID|CORE [OPTIONS]", "the heap of a running process or of a core file: what holds the memory",
@@ -66,11 +69,13 @@ static const struct seep_verb verbs[] = {
      "  --heap FILE         the same from a snapshot that was taken while it was recorded\n"
      "  --json              schema 1, for programs\n",
      seep_verb_leaks},
+    {SEEP_HELD_VERB, SEEP_HELD_VERB " PID FILE:LINE…", NULL, "", seep_verb_held},
 };
 
 static int print_help(FILE *out) {
   fputs("seepline: where a Lua program's memory is, and who allocated it\n\n", out);
   for (size_t i = 0; i < SEEP_ARRAY_SIZE(verbs); i++) {
+    if (verbs[i].purpose == NULL) continue;
     fprintf(out, "  seepline %s\n      %s\n", verbs[i].synopsis, verbs[i].purpose);
   }
   fputs("\nseepline VERB --help says more. A first try: seepline run program.lua\n", out);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "reach/contract.h"
 #include "reach/process_maps.h"
 
 int seep_verb_fail(const struct seep_verb *verb, int status, const char *format, ...) {
@@ -49,17 +50,17 @@ bool seep_verb_number(const char *text, uint32_t least, uint32_t *out) {
   return true;
 }
 
-enum seep_status seep_verb_open_capture(const char *what, char path[], size_t path_bytes,
-                                        struct seep_reader **out, struct seep_error *error) {
+int seep_verb_open_capture(const struct seep_verb *verb, const char *what, char path[PATH_MAX],
+                           struct seep_reader **out) {
+  struct seep_error error = {{0}};
+  enum seep_status status = SEEP_OK;
   uint32_t pid;
-  snprintf(path, path_bytes, "%s", what);
+  snprintf(path, PATH_MAX, "%s", what);
   if (access(what, F_OK) != 0 && seep_verb_number(what, 1, &pid) && pid <= INT_MAX) {
-    char found[PATH_MAX];
-    enum seep_status status = seep_process_capture_path((pid_t)pid, found, error);
-    if (status != SEEP_OK) return status;
-    snprintf(path, path_bytes, "%s", found);
+    status = seep_process_capture_path((pid_t)pid, path, &error);
   }
-  return seep_reader_open(path, out, error);
+  if (status == SEEP_OK) status = seep_reader_open(path, out, &error);
+  return status == SEEP_OK ? SEEP_DONE : seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
 }
 
 void seep_verb_note_running(struct seep_profile *profile) {
@@ -67,4 +68,13 @@ void seep_verb_note_running(struct seep_profile *profile) {
   profile->running = true;
   uint64_t now = seep_clock_wall_ns();
   profile->duration_s = now > profile->started_wall_ns ? (double)(now - profile->started_wall_ns) / 1e9 : 0;
+}
+
+struct seep_frozen_copy seep_verb_copy(void) {
+  const char *text = getenv(SEEP_FROZEN_VARIABLE);
+  char *end;
+  if (text == NULL) return (struct seep_frozen_copy){0};
+  unsigned long of = strtoul(text, &end, 10);
+  if (*end != ':' || of > INT_MAX) return (struct seep_frozen_copy){0};
+  return (struct seep_frozen_copy){.of = (pid_t)of, .pause_ns = strtoull(end + 1, NULL, 10)};
 }

@@ -28,10 +28,8 @@ struct capture {
 };
 
 static int open_capture(const struct seep_verb *verb, const char *what, struct capture *out) {
-  struct seep_error error = {{0}};
-  if (seep_verb_open_capture(what, out->path, sizeof out->path, &out->reader, &error) != SEEP_OK) {
-    return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
-  }
+  int status = seep_verb_open_capture(verb, what, out->path, &out->reader);
+  if (status != SEEP_DONE) return status;
   seep_profile_build(out->reader, out->path, SEEP_BY_ROW, SEEP_SORT_LIVE, &out->profile);
   return SEEP_DONE;
 }

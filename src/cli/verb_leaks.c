@@ -12,8 +12,7 @@ struct request {
   bool json, fail_on_leak;
   uint32_t limit;  /* 0: no limit */
   const char *what;
-  const char *heap;  /* a snapshot of the same process, or NULL */
-  bool take_heap;    /* take one now */
+  struct seep_held_request held_by;
 };
 
 static int read_arguments(const struct seep_verb *verb, int argc, char **argv, struct request *request) {
@@ -28,8 +27,8 @@ static int read_arguments(const struct seep_verb *verb, int argc, char **argv, s
     switch (option) {
       case 'j': request->json = true; break;
       case 'f': request->fail_on_leak = true; break;
-      case 'h': request->heap = optarg; break;
-      case 'k': request->take_heap = true; break;
+      case 'h': request->held_by.heap = optarg; break;
+      case 'k': request->held_by.take_now = true; break;
       case 'n':
         limited = true;
         if (seep_verb_number(optarg, 1, &request->limit)) break;
@@ -52,31 +51,22 @@ static bool write_answer(const struct request *request, const struct seep_profil
   return fflush(stdout) == 0 && !ferror(stdout);
 }
 
-/* What holds the memory, if it was asked for, or if there is a snapshot of the end. */
-static int join_heap(const struct seep_verb *verb, const struct request *request, const struct seep_reader *reader,
-                     const char *path, const struct seep_profile *profile, struct seep_findings *findings) {
-  uint64_t run_id = seep_reader_header(reader)->run_id;
-  if (request->heap != NULL) return seep_held_by_file(verb, request->heap, run_id, findings);
-  if (!request->take_heap) {
-    seep_held_by_kept(verb, path, run_id, findings);
-    return SEEP_DONE;
-  }
-  if (profile->running) return seep_held_by_process(verb, profile->pid, run_id, findings);
-  return seep_verb_fail(verb, SEEP_FAILED, "%s does not run any more, so its heap cannot be read: give a snapshot that was taken "
-                        "before, with --heap FILE", request->what);
-}
-
 static int answer(const struct seep_verb *verb, const struct request *request, const struct seep_reader *reader,
                   const char *path) {
   struct seep_profile profile;
   struct seep_findings findings;
+  struct seep_held_by held_by;
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   seep_verb_note_running(&profile);
   seep_findings_build(&profile, &findings);
-  int status = join_heap(verb, request, reader, path, &profile, &findings);
-  if (status == SEEP_DONE && request->fail_on_leak && findings.leak_count > 0) status = LEAK_FOUND;
-  if (status != SEEP_FAILED && !write_answer(request, &profile, &findings)) {
-    status = seep_verb_fail(verb, SEEP_FAILED, "the answer could not be written");
+  int status = seep_held_by_open(verb, &request->held_by, &profile, reader, &held_by);
+  if (status == SEEP_DONE) {
+    seep_held_by_fill(&held_by, &findings);
+    seep_held_by_close(&held_by);
+    if (request->fail_on_leak && findings.leak_count > 0) status = LEAK_FOUND;
+    if (!write_answer(request, &profile, &findings)) {
+      status = seep_verb_fail(verb, SEEP_FAILED, "the answer could not be written");
+    }
   }
   seep_findings_free(&findings);
   seep_profile_free(&profile);
@@ -87,13 +77,11 @@ int seep_verb_leaks(const struct seep_verb *verb, int argc, char **argv) {
   struct request request = {0};
   char path[PATH_MAX];
   struct seep_reader *reader;
-  struct seep_error error = {{0}};
   if (argc > 1 && strcmp(argv[1], "--help") == 0) return seep_verb_help(verb);
   int status = read_arguments(verb, argc, argv, &request);
   if (status != SEEP_DONE) return status;
-  if (seep_verb_open_capture(request.what, path, sizeof path, &reader, &error) != SEEP_OK) {
-    return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
-  }
+  status = seep_verb_open_capture(verb, request.what, path, &reader);
+  if (status != SEEP_DONE) return status;
   uint32_t mode = seep_reader_header(reader)->mode;
   if (!seep_profile_knows_blocks(mode)) {
     seep_reader_close(reader);

@@ -173,12 +173,21 @@ static char **words_to_execute(const struct seep_verb *verb, const struct reques
 
 /* -- Afterwards --------------------------------------------------------------- */
 
+static void join_kept(const struct seep_verb *verb, const struct seep_profile *profile, const struct seep_reader *reader,
+                      struct seep_findings *findings) {
+  const struct seep_held_request kept = {.heap = NULL};
+  struct seep_held_by held_by;
+  if (seep_held_by_open(verb, &kept, profile, reader, &held_by) != SEEP_DONE) return;
+  seep_held_by_fill(&held_by, findings);
+  seep_held_by_close(&held_by);
+}
+
 static void print_leaks(const struct seep_verb *verb, const struct seep_reader *reader, const char *path) {
   struct seep_profile profile;
   struct seep_findings findings;
   seep_profile_build(reader, path, SEEP_BY_STATE, SEEP_SORT_LIVE, &profile);
   seep_findings_build(&profile, &findings);
-  if (findings.leak_count > 0) seep_held_by_kept(verb, path, seep_reader_header(reader)->run_id, &findings);
+  if (findings.leak_count > 0) join_kept(verb, &profile, reader, &findings);
   seep_report_leaks_summary(&profile, &findings, stderr);
   seep_findings_free(&findings);
   seep_profile_free(&profile);
@@ -215,7 +224,7 @@ static void print_summary(const struct seep_verb *verb, const char *path, uint32
   struct seep_profile profile;
   seep_profile_build(reader, path, SEEP_BY_ROW, SEEP_SORT_LIVE, &profile);
   fputs("\nseepline: ", stderr);
-  seep_report_table(&profile, rows, stderr);
+  seep_report_table(&profile, NULL, rows, stderr);
   bool judged = seep_profile_knows_blocks(profile.mode);
   if (judged) print_leaks(verb, reader, path);
   print_files(path, judged, no_snapshot);
@@ -292,7 +301,7 @@ int seep_verb_run(const struct seep_verb *verb, int argc, char **argv) {
   if (status != SEEP_DONE) return status == SEEP_WRONG_USAGE ? SEEP_EXIT_CANNOT_RECORD : status;
   char **words = words_to_execute(verb, &request, &failure);
   if (words == NULL) return failure;
-  bool wants_heap = request.mode == SEEP_MODE_EXACT && !request.no_snapshot;
+  bool wants_heap = seep_profile_knows_blocks(request.mode) && !request.no_snapshot;
   struct seep_launch launch = {
       .arguments = words, .capture = request.capture, .children = request.children,
       .wants_heap = wants_heap, .mode = request.mode, .interval = interval_of(&request)};

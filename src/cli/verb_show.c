@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cli/held_by.h"
-#include "cli/kept_heap.h"
 
 struct choice {
   const char *name;
@@ -27,6 +26,7 @@ struct request {
   uint32_t limit;   /* 0: no limit */
   bool limited;
   const char *what;
+  struct seep_held_request held_by;
 };
 
 static bool choose(const struct choice *choices, size_t count, const char *name, int *out) {
@@ -48,6 +48,8 @@ static int read_option(const struct seep_verb *verb, int option, struct request 
       if (seep_verb_number(optarg, 1, &request->limit)) return SEEP_DONE;
       return seep_verb_fail(verb, SEEP_WRONG_USAGE, "-n takes a number of rows from 1 up, not '%s'", optarg);
     case 'j': request->json = true; return SEEP_DONE;
+    case 'h': request->held_by.heap = optarg; return SEEP_DONE;
+    case 'k': request->held_by.take_now = true; return SEEP_DONE;
     case 'b':
       if (!choose(bys, SEEP_ARRAY_SIZE(bys), optarg, &value)) {
         return seep_verb_fail(verb, SEEP_WRONG_USAGE, "--by takes line, function, type, stack or state, not '%s'", optarg);
@@ -69,6 +71,8 @@ static int read_arguments(const struct seep_verb *verb, int argc, char **argv, s
   static const struct option options[] = {{"json", no_argument, NULL, 'j'},
                                           {"by", required_argument, NULL, 'b'},
                                           {"sort", required_argument, NULL, 's'},
+                                          {"heap", required_argument, NULL, 'h'},
+                                          {"held-by", no_argument, NULL, 'k'},
                                           {NULL, 0, NULL, 0}};
   int option;
   while ((option = getopt_long(argc, argv, "n:", options, NULL)) != -1) {
@@ -98,45 +102,36 @@ static bool can_answer(const struct seep_verb *verb, const struct request *reque
   return !needs_blocks && request->by != SEEP_BY_TYPE;
 }
 
-/* With what holds each line's memory, if a snapshot is kept beside the capture. */
-static bool write_json(const struct seep_verb *verb, const struct seep_profile *profile, uint64_t run_id,
-                       uint32_t limit) {
+/* With what holds each line's memory, if that is known. */
+static int answer(const struct seep_verb *verb, const struct request *request, const struct seep_profile *profile,
+                  const struct seep_reader *reader) {
   struct seep_held_by held_by;
-  char *heap = seep_kept_heap_find(profile->path, run_id);
-  bool joined = heap != NULL && seep_held_by_open(verb, heap, run_id, &held_by) == SEEP_DONE;
-  struct seep_holding holding = joined ? seep_held_by_ask(&held_by) : (struct seep_holding){0};
-  bool written = seep_report_json(profile, joined ? &holding : NULL, limit, stdout);
-  if (joined) seep_held_by_close(&held_by);
-  free(heap);
-  return written;
+  bool written = true;
+  int status = seep_held_by_open(verb, &request->held_by, profile, reader, &held_by);
+  if (status != SEEP_DONE) return status;
+  const struct seep_holding *holding = seep_held_by_ask(&held_by);
+  if (request->json) written = seep_report_json(profile, holding, request->limit, stdout);
+  else seep_report_table(profile, holding, request->limit, stdout);
+  seep_held_by_close(&held_by);
+  return seep_verb_written(verb, written);
 }
 
 int seep_verb_show(const struct seep_verb *verb, int argc, char **argv) {
   struct request request = {.by = SEEP_BY_ROW, .sort = SEEP_SORT_LIVE};
   char path[PATH_MAX];
   struct seep_reader *reader;
-  struct seep_error error = {{0}};
   if (argc > 1 && strcmp(argv[1], "--help") == 0) return seep_verb_help(verb);
   int status = read_arguments(verb, argc, argv, &request);
+  if (status == SEEP_DONE) status = seep_verb_open_capture(verb, request.what, path, &reader);
   if (status != SEEP_DONE) return status;
-  if (seep_verb_open_capture(request.what, path, sizeof path, &reader, &error) != SEEP_OK) {
-    return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
-  }
   struct seep_profile profile;
   seep_profile_build(reader, path, request.by, request.sort, &profile);
-  if (!can_answer(verb, &request, profile.mode)) {
-    seep_profile_free(&profile);
-    seep_reader_close(reader);
-    return SEEP_FAILED;
-  }
   seep_verb_note_running(&profile);
-  bool written = true;
-  if (request.json) {
-    written = write_json(verb, &profile, seep_reader_header(reader)->run_id, request.limit);
-  } else {
-    seep_report_table(&profile, request.limit, stdout);
+  status = SEEP_FAILED;
+  if (can_answer(verb, &request, profile.mode)) {
+    status = answer(verb, &request, &profile, reader);
   }
   seep_profile_free(&profile);
   seep_reader_close(reader);
-  return seep_verb_written(verb, written);
+  return status;
 }

@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "cli/heap_input.h"
-#include "reach/contract.h"
 #include "reach/core_image.h"
 #include "reach/take_heap.h"
 
@@ -47,23 +46,13 @@ static int read_arguments(const struct seep_verb *verb, int argc, char **argv, s
   return SEEP_DONE;
 }
 
-/* What the Lua module says of the process, if it started us. */
-static struct seep_frozen_copy read_copy(void) {
-  const char *text = getenv(SEEP_FROZEN_VARIABLE);
-  char *end;
-  if (text == NULL) return (struct seep_frozen_copy){0};
-  unsigned long of = strtoul(text, &end, 10);
-  if (*end != ':' || of > INT_MAX) return (struct seep_frozen_copy){0};
-  return (struct seep_frozen_copy){.of = (pid_t)of, .pause_ns = strtoull(end + 1, NULL, 10)};
-}
-
 /* A file of that name comes first, as with the other verbs. */
 static int take(const struct seep_verb *verb, const char *what, struct seep_taken_heap *out) {
   struct seep_error error = {{0}};
   uint32_t pid;
   enum seep_status status;
   if (access(what, F_OK) != 0 && seep_verb_number(what, 1, &pid) && pid <= INT_MAX) {
-    status = seep_take_process_heap((pid_t)pid, read_copy(), out, &error);
+    status = seep_take_process_heap((pid_t)pid, seep_verb_copy(), out, &error);
   } else {
     status = seep_take_core_heap(what, out, &error);
   }

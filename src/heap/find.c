@@ -320,6 +320,19 @@ static int compare_retained(const void *a, const void *b, void *data) {
   return (left > right) - (left < right);
 }
 
+/* "ended main chunk (app.lua) → local 'cache'": a step of the root's, in the words of path_text.c; else a text. */
+static enum seep_status find_ended(struct finder *finder) {
+  const char *what = finder->what;
+  char *step = seep_must_format("%s%s", arrow, what);
+  finder->what = step;
+  enum seep_status status = find_path(finder, SEEP_NODE_ROOT, 0);
+  finder->what = what;
+  free(step);
+  if (status == SEEP_OK || finder->failed) return status;
+  seep_array_free(finder->out);
+  return find_text(finder);
+}
+
 enum seep_status seep_heap_find(const struct seep_heap_view *view, const char *what, const struct seep_namer *namer,
                                 struct seep_array *out, struct seep_error *error) {
   struct finder finder = {.view = view, .graph = view->graph, .namer = namer, .what = what, .out = out, .error = error};
@@ -330,6 +343,7 @@ enum seep_status seep_heap_find(const struct seep_heap_view *view, const char *w
   if (strncmp(what, "0x", 2) == 0) status = find_address(&finder);
   else if (what[0] == '#') status = find_number(&finder);
   else if (start_bytes > 0) status = find_path(&finder, start, start_bytes);
+  else if (strncmp(what, "ended ", 6) == 0) status = find_ended(&finder);
   else if (is_type(what)) status = find_type(&finder);
   else status = find_text(&finder);
   if (finder.failed) status = seep_error_set(error, SEEP_E_MEMORY, "there is no memory to look for %s", what);

@@ -51,6 +51,7 @@ void seep_graph_free(struct seep_graph *graph) {
   seep_array_free(&graph->locals);
   seep_array_free(&graph->ledger);
   seep_array_free(&graph->sites);
+  seep_array_free(&graph->parts);
   *graph = (struct seep_graph){0};
 }
 

@@ -34,6 +34,13 @@ struct seep_graph_site {
   uint32_t line;
 };
 
+/* A block that is a part of an object (objects.h), with the site that allocated it: where a recording was going on. */
+struct seep_graph_part {
+  uint64_t address;     /* 0 in snapshot files */
+  uint64_t size_bytes;
+  uint32_t node, site;  /* while it is joined: the row */
+};
+
 /* Bytes that are no object: "string table", "global state", "in flight". A negative amount is what
  * the VM does not count though it was found, or found twice. */
 struct seep_graph_ledger {
@@ -87,6 +94,7 @@ struct seep_graph {
   struct seep_array locals;  /* struct seep_graph_local; 0 is "not known" */
   struct seep_array ledger;  /* struct seep_graph_ledger */
   struct seep_array sites;   /* struct seep_graph_site; empty when there was no recording */
+  struct seep_array parts;   /* struct seep_graph_part; the same */
 
   /* Sums: reachable and pending objects, and unreachable ones. */
   uint64_t object_bytes, pending_bytes, unreachable_bytes, ledger_bytes;
@@ -124,6 +132,14 @@ SEEP_ALWAYS_INLINE uint32_t seep_graph_holds(const struct seep_graph *graph, uin
     out[count++] = graph->edge_name[edge];
   }
   return count;
+}
+
+/* The node to which an edge leads that held it until a call ended, and holds nothing any more; else SEEP_NODE_NONE.
+ * Paths and groups go on from there once all that is held has been reached: so garbage has a path, too, if a
+ * variable of the main chunk has held it to the end. */
+SEEP_ALWAYS_INLINE uint32_t seep_graph_held_once(const struct seep_graph *graph, uint32_t edge) {
+  bool is_ended = (graph->edge_kind[edge] & SEEP_EDGE_KIND_MASK) == SEEP_EDGE_ENDED_LOCAL;
+  return is_ended ? graph->target[edge] : SEEP_NODE_NONE;
 }
 
 /* The pools by number; a number that is none gives the pool's entry 0. */

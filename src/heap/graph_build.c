@@ -194,6 +194,12 @@ void seep_graph_builder_grow_node(struct seep_graph_builder *builder, uint32_t n
   set_size(builder, low, before + size_bytes);
 }
 
+void seep_graph_builder_part(struct seep_graph_builder *builder, uint32_t node, uint64_t address, uint64_t size_bytes) {
+  if (builder->status != SEEP_OK || node >= builder->graph.node_count) return;
+  struct seep_graph_part *part = push(builder, &builder->graph.parts, sizeof *part);
+  if (part != NULL) *part = (struct seep_graph_part){.address = address, .size_bytes = size_bytes, .node = node};
+}
+
 /* Edges of `from` begin where the pending ones end now. */
 static void begin_edges(struct seep_graph_builder *builder, uint32_t from) {
   uint32_t *first = builder->first_edges.items;

@@ -66,6 +66,9 @@ uint32_t seep_graph_builder_shape(struct seep_graph_builder *builder, const stru
 uint32_t seep_graph_builder_place(struct seep_graph_builder *builder, const struct seep_graph_place *place);
 uint32_t seep_graph_builder_local(struct seep_graph_builder *builder, const struct seep_graph_local *local);
 
+/* Adds a part of an object; its site is not known yet. */
+void seep_graph_builder_part(struct seep_graph_builder *builder, uint32_t node, uint64_t address, uint64_t size_bytes);
+
 /* Adds to the ledger line of that name. */
 void seep_graph_builder_ledger(struct seep_graph_builder *builder, const char *name, int64_t bytes);
 

@@ -67,7 +67,7 @@ static uint64_t name_hash(const struct seep_graph *graph, uint8_t kind, uint32_t
       if (name == SEEP_NODE_NONE || graph->kind[name] != SEEP_NODE_STRING) return 0;
       return text_hash(graph, graph->info[name]);
     case SEEP_EDGE_TYPE_METATABLE: case SEEP_EDGE_UPVALUE: case SEEP_EDGE_OTHER: return text_hash(graph, name);
-    case SEEP_EDGE_LOCAL: {
+    case SEEP_EDGE_LOCAL: case SEEP_EDGE_ENDED_LOCAL: {
       const struct seep_graph_local *local = seep_graph_local(graph, name);
       return text_hash(graph, local->name) * 31 + place_hash(graph, local->place);
     }
@@ -157,6 +157,7 @@ static void group_children(struct grouper *grouper, uint32_t node) {
   bool in_collection = count >= COLLECTION_FIELDS && is_collection(graph, node);
   for (uint32_t edge = graph->first_edge[node]; edge < graph->first_edge[node + 1]; edge++) {
     uint32_t held[2], held_count = seep_graph_holds(graph, edge, held);
+    if (seep_graph_held_once(graph, edge) != SEEP_NODE_NONE) held[held_count++] = graph->target[edge];
     for (uint32_t i = 0; i < held_count; i++) {
       if (grouper->paths->via[held[i]] != edge || of_node[held[i]] != SEEP_GROUP_NONE) continue;
       struct step step = step_along(graph, edge, held[i], in_collection);

@@ -6,21 +6,30 @@
 
 static uint64_t hash_line(uint64_t file_hash, uint32_t line) { return seep_mix64(file_hash * 31 + line); }
 
-/* Counts a node for its line and group. */
-static bool count_node(const struct seep_heap_view *view, uint32_t node, const uint64_t *lines, struct seep_map *known,
-                       struct seep_array *out) {
-  uint32_t group = view->groups.of_node[node], site = view->graph->site[node];
+struct counting {
+  const struct seep_heap_view *view;
+  const double *weights;   /* by site, or NULL */
+  uint64_t *lines;         /* hash of the line, by site */
+  struct seep_map known;   /* line and group, twice that and 1 for parts, to holder + 1 */
+  struct seep_array *out;
+};
+
+/* Counts what was allocated at a site, and is `node` or a part of it. False when there is no memory. */
+static bool count(struct counting *counting, uint32_t node, uint32_t site, uint64_t size_bytes, bool is_part) {
+  uint32_t group = counting->view->groups.of_node[node];
   if (site == 0 || group == SEEP_GROUP_NONE) return true;
-  uint32_t place = seep_map_get(known, lines[site], group);
+  uint64_t line = counting->lines[site];
+  double weight = counting->weights == NULL ? 1 : counting->weights[site];
+  uint32_t place = seep_map_get(&counting->known, line, group * 2 + is_part);
   if (place == 0) {
-    struct seep_holder *fresh = seep_array_push(out, sizeof *fresh);
-    if (fresh == NULL || !seep_map_put(known, lines[site], group, (uint32_t)out->count)) return false;
-    *fresh = (struct seep_holder){.line = lines[site], .group = group};
-    place = (uint32_t)out->count;
+    struct seep_holder *fresh = seep_array_push(counting->out, sizeof *fresh);
+    place = (uint32_t)counting->out->count;
+    if (fresh == NULL || !seep_map_put(&counting->known, line, group * 2 + is_part, place)) return false;
+    *fresh = (struct seep_holder){.line = line, .group = group, .are_parts = is_part};
   }
-  struct seep_holder *holder = (struct seep_holder *)out->items + (place - 1);
-  holder->count++;
-  holder->bytes += seep_graph_size(view->graph, node);
+  struct seep_holder *holder = (struct seep_holder *)counting->out->items + (place - 1);
+  holder->count += weight;
+  holder->bytes += weight * (double)size_bytes;
   return true;
 }
 
@@ -28,23 +37,35 @@ static int compare_holders(const void *a, const void *b) {
   const struct seep_holder *left = a, *right = b;
   if (left->line != right->line) return left->line < right->line ? -1 : 1;
   if (left->bytes != right->bytes) return left->bytes < right->bytes ? 1 : -1;
-  return (left->group > right->group) - (left->group < right->group);
+  if (left->group != right->group) return left->group > right->group ? 1 : -1;
+  return left->are_parts - right->are_parts;
 }
 
-bool seep_holders_build(const struct seep_heap_view *view, struct seep_array *out) {
-  const struct seep_graph *graph = view->graph;
+static bool count_all(struct counting *counting) {
+  const struct seep_graph *graph = counting->view->graph;
   const struct seep_graph_site *sites = graph->sites.items;
-  struct seep_map known = {0};
+  const struct seep_graph_part *parts = graph->parts.items;
+  for (size_t i = 0; i < graph->sites.count; i++) {
+    counting->lines[i] = hash_line(seep_graph_text(graph, sites[i].file).hash, sites[i].line);
+  }
+  for (uint32_t node = 1; node < graph->node_count; node++) {
+    if (!count(counting, node, graph->site[node], seep_graph_size(graph, node), false)) return false;
+  }
+  for (size_t i = 0; i < graph->parts.count; i++) {
+    if (!count(counting, parts[i].node, parts[i].site, parts[i].size_bytes, true)) return false;
+  }
+  return true;
+}
+
+bool seep_holders_build(const struct seep_heap_view *view, const double *weights, struct seep_array *out) {
+  const struct seep_graph *graph = view->graph;
+  struct counting counting = {.view = view, .weights = weights, .out = out};
   *out = (struct seep_array){0};
   if (graph->site == NULL) return true;
-  uint64_t *lines = seep_pages_map(graph->sites.count * sizeof *lines);
-  bool done = lines != NULL;
-  for (size_t i = 0; done && i < graph->sites.count; i++) {
-    lines[i] = hash_line(seep_graph_text(graph, sites[i].file).hash, sites[i].line);
-  }
-  for (uint32_t node = 1; done && node < graph->node_count; node++) done = count_node(view, node, lines, &known, out);
-  if (lines != NULL) seep_pages_unmap(lines, graph->sites.count * sizeof *lines);
-  seep_map_clear(&known);
+  counting.lines = seep_pages_map(graph->sites.count * sizeof *counting.lines);
+  bool done = counting.lines != NULL && count_all(&counting);
+  if (counting.lines != NULL) seep_pages_unmap(counting.lines, graph->sites.count * sizeof *counting.lines);
+  seep_map_clear(&counting.known);
   if (!done) seep_array_free(out);
   if (out->count > 0) qsort(out->items, out->count, sizeof(struct seep_holder), compare_holders);
   return done;

@@ -47,6 +47,10 @@ static void add_ledger(struct seep_object_sink *sink, const char *name, int64_t 
   seep_graph_builder_ledger(builder_of(sink), name, bytes);
 }
 
+static void add_part(struct seep_object_sink *sink, uint32_t number, uint64_t address, uint64_t size_bytes) {
+  seep_graph_builder_part(builder_of(sink), number, address, size_bytes);
+}
+
 static const struct seep_object_sink building_sink = {
     .node = add_node, .edge = add_edge, .name = add_name, .string = add_string, .shape = add_shape,
     .place = add_place, .local = add_local, .ledger = add_ledger};
@@ -62,14 +66,17 @@ static void name_release(const struct seep_heap_state *state, const char *releas
 }
 
 /* While the image is still there. */
-static bool ask_rows(const struct seep_image_reading *reading, const struct seep_graph_builder *builder,
-                     uint32_t **out) {
+static bool ask_rows(const struct seep_image_reading *reading, struct seep_graph_builder *builder, uint32_t **out) {
   const uint64_t *addresses = builder->addresses.items;
   const uint8_t *kinds = builder->kinds.items;
   uint32_t count = builder->graph.node_count, *rows = seep_pages_map(count * sizeof *rows);
   if (rows == NULL) return false;
   for (uint32_t node = 1; node < count; node++) {
     rows[node] = reading->row_of(reading->context, addresses[node], kinds[node]);
+  }
+  struct seep_graph_part *parts = builder->graph.parts.items;
+  for (size_t i = 0; i < builder->graph.parts.count; i++) {
+    parts[i].site = reading->row_of(reading->context, parts[i].address, SEEP_NODE_VM);
   }
   *out = rows;
   return true;
@@ -80,6 +87,7 @@ enum seep_status seep_image_graph_read(struct seep_image *image, const struct se
                                        struct seep_error *error) {
   struct building building = {.sink = building_sink};
   struct seep_graph_builder *builder = &building.builder;
+  if (reading->row_of != NULL) building.sink.part = add_part;
   struct seep_heap_found found;
   struct seep_image_graph result = {.rows = NULL};
   char text[48];

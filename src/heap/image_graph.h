@@ -10,7 +10,8 @@ struct seep_image_reading {
   const char *release;   /* that of its build if it is known, else NULL: the releases that its layout fits are said */
   bool is_last;          /* nothing more will be read from the image: it may give its memory back (seep_image.release)
                             before the graph needs as much */
-  uint32_t (*row_of)(void *context, uint64_t address, uint8_t kind);  /* who made an object; NULL: nobody knows */
+  uint32_t (*row_of)(void *context, uint64_t address, uint8_t kind);  /* who made an object, or a part of
+                            one; NULL: nobody knows */
   void *context;
 };
 

@@ -205,6 +205,17 @@ static void print_local(const struct seep_graph *graph, uint32_t edge, const str
   free(file);
 }
 
+/* "ended main chunk (app.lua) → local 'cache'": the path begins here. */
+static void print_ended_local(const struct seep_graph *graph, uint32_t edge, const struct seep_namer *namer, FILE *out) {
+  const struct seep_graph_local *local = seep_graph_local(graph, graph->edge_name[edge]);
+  char *name = function_text(graph, local->place, namer), *where = seep_place_text(graph, local->place);
+  fprintf(out, " → ended %s (%s) → local '", name, where);
+  print_name(graph, local->name, out);
+  fputc('\'', out);
+  free(name);
+  free(where);
+}
+
 static void print_slot(const struct seep_graph *graph, uint32_t edge, const struct seep_namer *namer, FILE *out) {
   char *name = graph->edge_name[edge] == 0 ? NULL : function_text(graph, graph->edge_name[edge], namer);
   fputs(" → stack", out);
@@ -257,6 +268,7 @@ void seep_path_print_step(const struct seep_graph *graph, uint32_t edge, uint32_
     case SEEP_EDGE_UPVALUE: print_named(graph, name, "upvalue", out); return;
     case SEEP_EDGE_UPVALUE_INDEX: fprintf(out, " → upvalue %u", name); return;
     case SEEP_EDGE_UPVALUE_VALUE: return;
+    case SEEP_EDGE_ENDED_LOCAL: print_ended_local(graph, edge, namer, out); return;
     case SEEP_EDGE_LOCAL: print_local(graph, edge, namer, out); return;
     case SEEP_EDGE_SLOT: print_slot(graph, edge, namer, out); return;
     case SEEP_EDGE_USER_VALUE: fprintf(out, " → user value %u", name); return;

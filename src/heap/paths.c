@@ -33,6 +33,15 @@ static void follow(struct seep_paths *paths, uint32_t node, uint32_t avoid) {
   }
 }
 
+/* What variables of an ended call held. */
+static void follow_ended(struct seep_paths *paths, uint32_t avoid) {
+  const struct seep_graph *graph = paths->graph;
+  for (uint32_t edge = graph->first_edge[SEEP_NODE_ROOT]; edge < graph->first_edge[SEEP_NODE_ROOT + 1]; edge++) {
+    uint32_t node = seep_graph_held_once(graph, edge);
+    if (node != SEEP_NODE_NONE && node != avoid) reach(paths, node, edge, SEEP_NODE_ROOT);
+  }
+}
+
 static void search_breadth_first(struct seep_paths *paths, uint32_t avoid) {
   const struct seep_graph *graph = paths->graph;
   const uint8_t waits = SEEP_NODE_PENDING | SEEP_NODE_FINALIZER;
@@ -45,6 +54,8 @@ static void search_breadth_first(struct seep_paths *paths, uint32_t avoid) {
   for (uint32_t node = 1; node < graph->node_count; node++) {
     if ((graph->flags[node] & waits) == waits) start_at(paths, node, avoid);
   }
+  while (at < paths->reached) follow(paths, paths->order[at++], avoid);
+  follow_ended(paths, avoid);
   while (at < paths->reached) follow(paths, paths->order[at++], avoid);
 }
 
@@ -98,7 +109,7 @@ static void count_references(const struct seep_paths *without, uint32_t owner, u
                              struct seep_referrers *out, uint32_t *found) {
   const struct seep_graph *graph = without->graph;
   for (uint32_t edge = graph->first_edge[owner]; edge < graph->first_edge[owner + 1]; edge++) {
-    if (!leads_to(graph, edge, node)) continue;
+    if (!leads_to(graph, edge, node) || seep_graph_held_once(graph, edge) != SEEP_NODE_NONE) continue;
     bool is_holding = holds(graph, edge, node);
     if (is_holding && without->via[owner] == SEEP_VIA_NONE) out->unreachable++;
     else if (!is_holding) out->weak++;

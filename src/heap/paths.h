@@ -3,7 +3,8 @@
  * Model: a breadth first search along edges that hold. It starts at the places
  * that names begin with (_G, then package.loaded, then the root), so a path is
  * the shortest that begins at one of them. A path is read backwards: each node
- * has the edge by which it was reached first.
+ * has the edge by which it was reached first. Last comes what nothing holds any
+ * more, but variables of a call did that has ended (seep_graph_held_once).
  * Memory: 16 bytes a node, private pages; texts are from malloc. */
 #ifndef SEEP_PATHS_H
 #define SEEP_PATHS_H

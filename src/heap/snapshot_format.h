@@ -40,12 +40,14 @@ enum seep_column {
   SEEP_COLUMN_EDGE_KINDS,    /* a byte per edge */
   SEEP_COLUMN_EDGE_TARGETS,  /* signed varint per edge: target minus the node it starts at */
   SEEP_COLUMN_EDGE_NAMES,    /* varint per edge: + 1 for FIELD and ENTRY (0: SEEP_NODE_NONE) */
+  SEEP_COLUMN_PARTS,         /* struct seep_graph_part */
   SEEP_COLUMN_END,
 };
 
 enum seep_snapshot_flags {
   SEEP_SNAPSHOT_FROM_CORE = 1 << 0,  /* of a core file */
   SEEP_SNAPSHOT_FROM_FORK = 1 << 1,  /* of a copy that the process made of itself */
+  SEEP_SNAPSHOT_SAMPLED = 1 << 2,    /* sites are known of sampled objects alone */
 };
 
 struct seep_snapshot_header {

@@ -357,12 +357,22 @@ static void get_edges(struct reader *reader, struct seep_graph *graph) {
   end_column(reader);
 }
 
+static void get_parts(struct reader *reader, struct seep_graph *graph) {
+  get_pool(reader, SEEP_COLUMN_PARTS, &graph->parts, sizeof(struct seep_graph_part));
+  const struct seep_graph_part *parts = graph->parts.items;
+  for (size_t i = 0; i < graph->parts.count && !is_failed(reader); i++) {
+    get_below(reader, parts[i].node, graph->node_count, "a part of an object that is not there");
+    get_below(reader, parts[i].site, graph->sites.count, "a part's site that is not there");
+  }
+}
+
 static void get_graph(struct reader *reader, struct seep_graph *graph) {
   get_meta(reader, graph);
   get_pools(reader, graph);
   if (!is_failed(reader)) map_arrays(reader, graph);
   if (!is_failed(reader)) get_nodes(reader, graph);
   if (!is_failed(reader)) get_edges(reader, graph);
+  if (!is_failed(reader)) get_parts(reader, graph);
   if (!is_failed(reader)) seep_graph_sum_up(graph);
 }
 

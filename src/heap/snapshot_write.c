@@ -141,6 +141,18 @@ static void put_nodes(struct writer *writer, const struct seep_graph *graph) {
   end_column(writer);
 }
 
+/* Addresses are not kept: nothing refers to parts. */
+static void put_parts(struct writer *writer, const struct seep_graph *graph) {
+  const struct seep_graph_part *parts = graph->parts.items;
+  begin_column(writer, SEEP_COLUMN_PARTS);
+  for (size_t i = 0; i < graph->parts.count; i++) {
+    struct seep_graph_part part = parts[i];
+    part.address = 0;
+    put_bytes(writer, &part, sizeof part);
+  }
+  end_column(writer);
+}
+
 static void put_edges(struct writer *writer, const struct seep_graph *graph) {
   begin_column(writer, SEEP_COLUMN_EDGE_COUNTS);
   for (uint32_t node = 0; node < graph->node_count; node++) {
@@ -185,6 +197,7 @@ static void put_all(struct writer *writer, const struct seep_snapshot_info *info
     put_pools(writer, &graphs[i]);
     put_nodes(writer, &graphs[i]);
     put_edges(writer, &graphs[i]);
+    put_parts(writer, &graphs[i]);
   }
   begin_column(writer, SEEP_COLUMN_END);
   flush_chunk(writer);

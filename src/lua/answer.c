@@ -64,7 +64,7 @@ struct table_work {
 
 static void print_table(void *argument) {
   struct table_work *work = argument;
-  seep_report_table(&work->answer->profile, work->limit, work->answer->stream);
+  seep_report_table(&work->answer->profile, NULL, work->limit, work->answer->stream);
 }
 
 enum seep_status seep_answer_table(struct seep_answer *answer, uint32_t limit, struct seep_error *error) {

@@ -108,6 +108,13 @@ static void read_text(lua_State *L, int argument, const char *function, struct s
   }
 }
 
+static void read_switch(lua_State *L, int argument, const char *function, struct seep_option *option) {
+  if (lua_type(L, -1) != LUA_TBOOLEAN) {
+    seep_args_bad(L, argument, function, "option '%s' takes true or false, not %s", option->name, luaL_typename(L, -1));
+  }
+  option->number = (uint32_t)lua_toboolean(L, -1);
+}
+
 /* The value of an option is on top of the stack, its name below. */
 static void read_option(lua_State *L, int argument, const char *function, struct seep_option *options, size_t count) {
   if (lua_type(L, -2) != LUA_TSTRING) {
@@ -120,6 +127,7 @@ static void read_option(lua_State *L, int argument, const char *function, struct
     case SEEP_OPTION_TEXT: read_text(L, argument, function, option); break;
     case SEEP_OPTION_COUNT: read_count_option(L, argument, function, option); break;
     case SEEP_OPTION_CHOICE: read_choice(L, argument, function, option); break;
+    case SEEP_OPTION_SWITCH: read_switch(L, argument, function, option); break;
   }
 }
 

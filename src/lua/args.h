@@ -18,12 +18,12 @@ uint32_t seep_args_count(lua_State *L, int argument, const char *function, uint3
 /* One option of a table that may be absent. */
 struct seep_option {
   const char *name;
-  enum { SEEP_OPTION_TEXT, SEEP_OPTION_COUNT, SEEP_OPTION_CHOICE } kind;
+  enum { SEEP_OPTION_TEXT, SEEP_OPTION_COUNT, SEEP_OPTION_CHOICE, SEEP_OPTION_SWITCH } kind;
   uint32_t least, most;              /* of a count; most 0: no limit */
   const char *const *choices;        /* of a choice, NULL at the end */
   /* What was given; as it stands when it was not. */
   const char *text;                  /* good while the table has it */
-  uint32_t number;                   /* a count, or the index of a choice */
+  uint32_t number;                   /* a count, the index of a choice, or of a switch 1 or 0 */
 };
 
 /* Reads a table of options, none of which may be unknown or of a wrong type. */

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "lua/args.h"
 #include "lua/functions.h"
+#include "lua/held.h"
 #include "lua/here.h"
 #include "model/names.h"
 #include "model/rounds.h"
@@ -221,13 +222,17 @@ static void print_number(FILE *out, uint64_t number, const char *one, const char
 }
 
 /* A buffer that grows is one block, replaced each time. */
-static void print_leak(const struct check *check, FILE *out, const struct seep_profile_row *row) {
+static void print_leak(const struct check *check, FILE *out, const struct seep_profile_row *row,
+                       const struct seep_held_list *held) {
   print_number(out, row->counters.live_bytes, "byte", "bytes");
   fputs(" in ", out);
   if (row->counters.live_count == 0) fputs("a growing block", out);
   else print_number(out, row->counters.live_count, "block", "blocks");
   fputs(" per round at ", out);
   print_stack(check, out, row);
+  if (held->count == 0) return;
+  fputs(", held by ", out);
+  print_escaped(out, held->items[0].path);
 }
 
 static void set_typical(struct check *check) {
@@ -240,7 +245,30 @@ static void set_typical(struct check *check) {
   }
 }
 
-/* Puts together what has one stack: for people the types do not matter. */
+/* What holds the first rows' memory, where that can be found out. */
+static void find_held(const struct seep_profile *profile, uint32_t count, struct seep_held_line lines[PLACES_TOLD]) {
+  for (uint32_t i = 0; i < count; i++) {
+    lines[i] = (struct seep_held_line){.file = profile->rows[i].file, .line = profile->rows[i].line};
+  }
+  if (count > 0) seep_held_ask(lines, count, NULL);
+}
+
+static void print_message(const struct check *check, const struct seep_profile *profile, FILE *out) {
+  struct seep_held_line lines[PLACES_TOLD];
+  uint32_t told = profile->row_count < PLACES_TOLD ? profile->row_count : PLACES_TOLD;
+  find_held(profile, told, lines);
+  fputs("check: leaks ", out);
+  for (uint32_t i = 0; i < told; i++) {
+    if (i > 0) fputs("\n  and ", out);
+    print_leak(check, out, &profile->rows[i], &lines[i].held);
+    seep_held_list_free(&lines[i].held);
+  }
+  if (told < profile->row_count) fprintf(out, "\n  and at %u more stacks", profile->row_count - told);
+  fprintf(out, "; over %u rounds", check->round_count);
+}
+
+/* Puts together what has one stack: for people the types do not matter. While it is recorded, so that the heap can
+ * be joined with it. */
 static void describe_leaks(void *argument) {
   struct check *check = argument;
   struct seep_profile profile;
@@ -253,14 +281,7 @@ static void describe_leaks(void *argument) {
   size_t size_bytes;
   FILE *out = open_memstream(&check->message, &size_bytes);
   if (out == NULL) seep_must_alloc(SIZE_MAX / 2);
-  fputs("check: leaks ", out);
-  uint32_t told = profile.row_count < PLACES_TOLD ? profile.row_count : PLACES_TOLD;
-  for (uint32_t i = 0; i < told; i++) {
-    if (i > 0) fputs("\n  and ", out);
-    print_leak(check, out, &profile.rows[i]);
-  }
-  if (told < profile.row_count) fprintf(out, "\n  and at %u more stacks", profile.row_count - told);
-  fprintf(out, "; over %u rounds", check->round_count);
+  print_message(check, &profile, out);
   seep_profile_free(&profile);
   if (fclose(out) != 0) seep_must_alloc(SIZE_MAX / 2);
 }
@@ -337,13 +358,13 @@ int seep_check(lua_State *L) {
   if (status != SEEP_OK) return cannot_check(L, &error);
   pause_compiler(check, L);
   status = run_rounds(check, L, 1, collector, &raised, &error);
+  if (status == SEEP_OK && !raised && check->finding.leaking_count > 0) {
+    status = seep_answer_guarded(describe_leaks, check, &error);
+  }
   restore(check, L);
   if (raised) {
     SEEP_ABANDONS_FRAMES();
     return lua_error(L);
-  }
-  if (status == SEEP_OK && check->finding.leaking_count > 0) {
-    status = seep_answer_guarded(describe_leaks, check, &error);
   }
   if (status != SEEP_OK) return cannot_check(L, &error);
   if (check->message != NULL) return seep_args_raise(L, check->message);

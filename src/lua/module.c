@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "lua/args.h"
 #include "lua/functions.h"
+#include "lua/held.h"
 #include "lua/push.h"
 #include "record/sampler.h"
 
@@ -336,22 +337,55 @@ static int since(lua_State *L) {
 
 /* -- leaks ------------------------------------------------------------------------------- */
 
+/* What holds the memory: of the claims alone unless it was asked for. */
+enum { HELD_NOT = 0, HELD_ASKED = 1, HELD_OF_CLAIMS = 2 };
+
+static enum seep_status join_heap(struct seep_session *session, uint32_t wish, uint32_t limit,
+                                  struct seep_findings *findings, struct seep_error *error) {
+  struct seep_held_line lines[SEEP_HELD_LINES_MAX];
+  uint32_t count = wish == HELD_ASKED ? findings->count : findings->leak_count;
+  if (limit != 0 && count > limit) count = limit;
+  if (count > SEEP_HELD_LINES_MAX) count = SEEP_HELD_LINES_MAX;
+  if (wish == HELD_NOT || count == 0) return SEEP_OK;
+  if (!session->recording) {
+    return seep_error_set(error, SEEP_E_USAGE, "what holds the memory can be asked while it is recorded alone");
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    lines[i] = (struct seep_held_line){.file = findings->rows[i].file, .line = findings->rows[i].line};
+  }
+  enum seep_status status = seep_held_ask(lines, count, error);
+  for (uint32_t i = 0; i < count; i++) findings->rows[i].held_by = lines[i].held;
+  return status;
+}
+
 /* Of the whole recording, also under `seepline run`: a verdict needs the past. */
+static enum seep_status judge_shown(lua_State *L, struct seep_session *session, struct seep_answer *answer,
+                                    struct seep_error *error) {
+  struct seep_profile_request request = {.path = session->shown_path, .by = SEEP_BY_STATE};
+  enum seep_status status = open_shown(session, L, answer, error);
+  if (status == SEEP_OK) status = seep_answer_profile(answer, &request, error);
+  if (status != SEEP_OK) return status;
+  if (!seep_profile_knows_blocks(answer->profile.mode)) {
+    return seep_error_set(error, SEEP_E_USAGE, "mode %s does not see what stays alive: verdicts need mode exact or sample",
+                          seep_profile_mode_name(answer->profile.mode));
+  }
+  return seep_answer_judge(answer, error);
+}
+
 static int leaks(lua_State *L) {
   struct seep_error error = {{0}};
-  struct seep_session *session = seep_session_of(L);
-  struct seep_profile_request request = {.path = session->shown_path, .by = SEEP_BY_STATE};
+  struct seep_option options[] = {{.name = "held_by", .kind = SEEP_OPTION_SWITCH, .number = HELD_OF_CLAIMS}};
   uint32_t limit = seep_args_count(L, 1, "leaks", 1, 0);
+  seep_args_options(L, 2, "leaks", options, SEEP_ARRAY_SIZE(options));
+  struct seep_session *session = seep_session_of(L);
   luaL_checkstack(L, 12, "no room for leaks");
   struct seep_answer *answer = new_answer(L, &error);
   if (answer == NULL) return seep_fail(L, &error);
-  enum seep_status status = open_shown(session, L, answer, &error);
-  if (status == SEEP_OK) status = seep_answer_profile(answer, &request, &error);
-  if (status == SEEP_OK && !seep_profile_knows_blocks(answer->profile.mode)) {
-    status = seep_error_set(&error, SEEP_E_USAGE, "mode %s does not see what stays alive: verdicts need mode exact or sample",
-                            seep_profile_mode_name(answer->profile.mode));
+  enum seep_status status = judge_shown(L, session, answer, &error);
+  if (status == SEEP_OK) {
+    status = join_heap(session, options[0].number, limit, &answer->findings, &error);
+    if (options[0].number == HELD_OF_CLAIMS) status = SEEP_OK; /* verdicts do not need it */
   }
-  if (status == SEEP_OK) status = seep_answer_judge(answer, &error);
   if (status == SEEP_OK) seep_push_findings(L, &answer->findings, limit);
   seep_answer_close(answer);
   return status == SEEP_OK ? 1 : seep_fail(L, &error);

@@ -119,6 +119,22 @@ void seep_push_rows(lua_State *L, const struct seep_profile *profile, uint32_t l
   }
 }
 
+/* "held_by", unless the list is empty. */
+static void set_held(lua_State *L, const struct seep_held_list *list) {
+  if (list->count == 0) return;
+  lua_createtable(L, (int)list->count, 0);
+  for (uint32_t i = 0; i < list->count; i++) {
+    lua_createtable(L, 0, 3);
+    set_text(L, "path", list->items[i].path);
+    set_integer(L, "count", list->items[i].count);
+    set_integer(L, "bytes", list->items[i].bytes);
+    if (list->items[i].are_parts) set_boolean(L, "buffers", true);
+    if (list->items[i].is_estimate) set_boolean(L, "estimate", true);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  lua_setfield(L, -2, "held_by");
+}
+
 static void push_finding(lua_State *L, const struct seep_finding *finding) {
   lua_createtable(L, 0, 16);
   set_text(L, "verdict", seep_verdict_name(finding->verdict));
@@ -139,6 +155,7 @@ static void push_finding(lua_State *L, const struct seep_finding *finding) {
   set_integer(L, "survivor_bytes", finding->survivor_bytes);
   set_integer(L, "survivor_bytes_per_epoch", (uint64_t)fmax(finding->survivor_bytes_per_epoch, 0));
   set_text(L, "evidence", finding->evidence);
+  set_held(L, &finding->held_by);
 }
 
 void seep_push_findings(lua_State *L, const struct seep_findings *findings, uint32_t limit) {

@@ -29,6 +29,11 @@
  * frozen copy. "<process number of the program>:<nanoseconds that it stood for the copy>" */
 #define SEEP_FROZEN_VARIABLE "SEEPLINE_FROZEN"
 
+/* The verb by which the Lua module asks what holds the objects that lines allocated: "held PID FILE:LINE…", PID being
+ * a frozen copy. For each path the answer has "<number of the line, from 0> <objects> <bytes> <sort> <path>" and a zero
+ * byte, those that hold most first. Sort: = or ~ (estimates), and o (objects) or b (buffers, which are parts of them). */
+#define SEEP_HELD_VERB "held"
+
 /* A number that fixes the points of mode sample, for tests. The user's own: it
  * stays in the environment. */
 #define SEEP_SEED_VARIABLE "SEEPLINE_SEED"

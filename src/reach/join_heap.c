@@ -120,6 +120,18 @@ static void set_sites(struct joiner *joiner, const uint32_t *rows) {
   }
 }
 
+/* Parts whose block is not known are left out. */
+static void set_part_sites(struct joiner *joiner) {
+  struct seep_array *all = &joiner->graph->parts;
+  struct seep_graph_part *parts = all->items;
+  size_t kept = 0;
+  for (size_t i = 0; i < all->count; i++) {
+    if (parts[i].site != 0) parts[i].site = site_of_row(joiner, parts[i].site);
+    if (parts[i].site != 0) parts[kept++] = parts[i];
+  }
+  all->count = kept;
+}
+
 void seep_join_graph(const struct seep_join *join, pid_t pid, const uint32_t *rows, struct seep_graph *graph,
                      uint64_t *run_id) {
   char path[PATH_MAX];
@@ -128,6 +140,7 @@ void seep_join_graph(const struct seep_join *join, pid_t pid, const uint32_t *ro
   struct joiner joiner = {.join = join, .reader = reader, .graph = graph};
   if (join->state < seep_reader_state_count(reader) && seep_graph_begin_sites(graph)) {
     set_sites(&joiner, rows);
+    set_part_sites(&joiner);
     *run_id = seep_reader_header(reader)->run_id;
   }
   seep_map_clear(&joiner.sites);

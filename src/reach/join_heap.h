@@ -17,7 +17,7 @@ uint32_t seep_join_object_row(struct seep_join *join, uint64_t address, uint8_t 
 /* The same for struct seep_image_reading, whose context is the join. */
 uint32_t seep_join_row_of(void *join, uint64_t address, uint8_t kind);
 
-/* Sets the sites of a graph from the rows of its nodes and the capture that `pid` maps (a copy that a fork made maps its
+/* Sets the sites of a graph and its parts from the rows of its nodes and the capture that `pid` maps (a copy that a fork made maps its
  * parent's), whose run is then in *run_id. A capture that cannot be read leaves the graph as it is. */
 void seep_join_graph(const struct seep_join *join, pid_t pid, const uint32_t *rows, struct seep_graph *graph,
                      uint64_t *run_id);

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -337,6 +338,45 @@ SEEP_EXPORT char *getenv(const char *name) {
   return next(name);
 }
 
+/* An interpreter takes interrupts while a chunk runs (lua.c, luajit.c docall): when it stops to, the chunk has just
+ * ended. Only its own thread does that. */
+static void note_interrupts(int number, bool by_default) {
+  if (number != SIGINT || !by_default || !preload.claimed || calibrating) return;
+  if (syscall(SYS_gettid) == getpid()) seep_process_note_end(NULL, SEEP_END_OF_CHUNK);
+}
+
+typedef void signal_handler(int);
+typedef signal_handler *signal_function(int number, signal_handler *handler);
+typedef int sigaction_function(int number, const struct sigaction *action, struct sigaction *before);
+static signal_function *next_signal, *next_sysv_signal;
+static sigaction_function *next_sigaction;
+
+/* Once, before there are threads: a signal handler may ask for them. */
+static void find_signal_functions(void) {
+  next_signal = (signal_function *)dlsym(RTLD_NEXT, "signal");
+  next_sysv_signal = (signal_function *)dlsym(RTLD_NEXT, "__sysv_signal");
+  next_sigaction = (sigaction_function *)dlsym(RTLD_NEXT, "sigaction");
+}
+
+SEEP_EXPORT signal_handler *signal(int number, signal_handler *handler) {
+  note_interrupts(number, handler == SIG_DFL);
+  if (next_signal == NULL) find_signal_functions();
+  return next_signal(number, handler);
+}
+
+/* What signal is in programs that are compiled for ISO C alone. */
+SEEP_EXPORT signal_handler *__sysv_signal(int number, signal_handler *handler) {
+  note_interrupts(number, handler == SIG_DFL);
+  if (next_sysv_signal == NULL) find_signal_functions();
+  return next_sysv_signal(number, handler);
+}
+
+SEEP_EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *before) {
+  note_interrupts(number, action != NULL && action->sa_handler == SIG_DFL);
+  if (next_sigaction == NULL) find_signal_functions();
+  return next_sigaction(number, action, before);
+}
+
 /* -- Lua in a shared library: what the host calls ----------------------------- */
 
 /* The function of that name in the library that the caller was linked with, or
@@ -413,15 +453,6 @@ SEEP_EXPORT lua_State *luaL_newstate(void) {
   return L;
 }
 
-/* What a recorder of allocators sees by itself, hooks must be told. */
-SEEP_EXPORT void lua_close(lua_State *L) {
-  void (*real)(lua_State *) = real_function("lua_close", __builtin_return_address(0));
-  if (by_hooks() && preload.build_count == 1 && preload.builds[0].usable && !calibrating) {
-    seep_hook_states_stop(&preload.builds[0].api, L, true);
-  }
-  real(L);
-}
-
 /* The global state of a thread, when one build of Lua is recorded here; else 0. */
 static uintptr_t global_of_thread(lua_State *L) {
   if (preload.build_count != 1 || !preload.builds[0].known) return 0;
@@ -431,6 +462,22 @@ static uintptr_t global_of_thread(lua_State *L) {
 static struct seep_recorder *recorder_of_thread(lua_State *L) {
   uintptr_t global = global_of_thread(L);
   return global == 0 ? NULL : seep_process_recorder_of(global);
+}
+
+/* What the host's last call has left. */
+static void note_close(lua_State *L) {
+  struct seep_recorder *recorder = calibrating || L == NULL ? NULL : recorder_of_thread(L);
+  if (recorder != NULL) seep_process_note_end(recorder, SEEP_END_OF_STATE);
+}
+
+/* What a recorder of allocators sees by itself, hooks must be told. */
+SEEP_EXPORT void lua_close(lua_State *L) {
+  void (*real)(lua_State *) = real_function("lua_close", __builtin_return_address(0));
+  if (by_hooks() && preload.build_count == 1 && preload.builds[0].usable && !calibrating) {
+    seep_hook_states_stop(&preload.builds[0].api, L, true);
+  }
+  if (!by_hooks()) note_close(L);
+  real(L);
 }
 
 static struct seep_vm_state *vm_state_of_thread(lua_State *L) {
@@ -542,6 +589,7 @@ static void watch_program(void *newstate) {
 
 __attribute__((constructor)) static void begin(void) {
   realloc_route = find_next_realloc();
+  find_signal_functions();
   preload.requested = read_request();
   if (!preload.requested) return;
   at_quick_exit(seep_process_finish);

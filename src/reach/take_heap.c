@@ -30,7 +30,16 @@ struct states {
   pid_t pid;         /* of a process; 0: a core */
   bool is_copy;      /* that stands still: what is torn stays so */
   uintptr_t anchor;  /* of a recorder in it (join_heap.h), or 0 */
+  struct seep_remains remains;  /* of the state that is looked at */
 };
+
+/* A state, with what the recorder knows of calls that have ended in it. */
+static const struct seep_heap_state *state_with_remains(struct states *states, uint32_t index) {
+  struct seep_heap_state *state = &states->found[index];
+  bool known = states->anchor != 0 && seep_join_remains(states->image, states->anchor, state->global, &states->remains);
+  state->remains = known ? &states->remains : NULL;
+  return state;
+}
 
 static bool take_candidate(void *context, uintptr_t address) {
   struct states *states = context;
@@ -122,16 +131,23 @@ static void no_ledger(struct seep_object_sink *sink, const char *name, int64_t b
   (void)sink, (void)name, (void)bytes;
 }
 
+static void no_part(struct seep_object_sink *sink, uint32_t number, uint64_t address, uint64_t size_bytes) {
+  struct idle_sink *idle = (struct idle_sink *)sink;
+  (void)number, (void)size_bytes;
+  if (idle->is_joined) seep_join_row(&idle->join, address);
+}
+
 /* Returns how much damage was met. */
 static uint64_t read_for_nothing(struct states *states) {
   struct idle_sink idle = {.sink = {.node = no_node, .edge = no_edge, .name = no_text, .string = no_text,
-                                    .shape = no_shape, .place = no_place, .local = no_local, .ledger = no_ledger}};
+                                    .shape = no_shape, .place = no_place, .local = no_local, .ledger = no_ledger,
+                                    .part = no_part}};
   uint64_t damage = 0;
   for (uint32_t i = 0; i < states->count; i++) {
     struct seep_heap_found found;
     idle.is_joined =
         states->anchor != 0 && seep_join_open(states->image, states->anchor, states->found[i].global, &idle.join);
-    if (seep_heap_read(states->image, &states->found[i], &idle.sink, &found, NULL) != SEEP_OK) damage++;
+    if (seep_heap_read(states->image, state_with_remains(states, i), &idle.sink, &found, NULL) != SEEP_OK) damage++;
     damage += found.damage_count;
   }
   return damage;
@@ -149,7 +165,7 @@ static void drop_graphs(struct seep_taken_heap *taken) {
 /* Adds the graph of a state, and who made its objects where that is recorded. */
 static enum seep_status read_graph(struct states *states, uint32_t index, const struct seep_releases *releases,
                                    struct seep_taken_heap *taken, struct seep_error *error) {
-  const struct seep_heap_state *state = &states->found[index];
+  const struct seep_heap_state *state = state_with_remains(states, index);
   struct seep_snapshot *snapshot = &taken->snapshot;
   struct seep_image_graph read;
   struct seep_join join;
@@ -163,7 +179,9 @@ static enum seep_status read_graph(struct states *states, uint32_t index, const 
   if (status != SEEP_OK) return status;
   if (is_joined) {
     seep_join_graph(&join, states->pid, read.rows, &read.graph, &snapshot->info.run_id);
+    if (join.samples != 0) snapshot->info.flags |= SEEP_SNAPSHOT_SAMPLED;
     seep_pages_unmap(read.rows, read.graph.node_count * sizeof *read.rows);
+    if (read.graph.site == NULL) seep_array_free(&read.graph.parts);
   }
   snapshot->graphs[snapshot->graph_count++] = read.graph;
   if (taken->damage == NULL) taken->damage = read.damage;

@@ -83,3 +83,27 @@ bool seep_epochs_changed(struct seep_recorder *recorder, uint64_t word, uint64_t
   recorder->estimate = estimate;
   return true;
 }
+
+struct seep_collections seep_epochs_seen(const struct seep_recorder *recorder) {
+  return (struct seep_collections){.ended = recorder->record->epoch_count + recorder->record->minor_count,
+                                   .sweeping = recorder->sweeping};
+}
+
+struct seep_collections seep_epochs_to_be_seen(const struct seep_recorder *recorder) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  struct seep_collections then = seep_epochs_seen(recorder);
+  uint64_t word = seep_vm_collector_word(&recorder->vm_state);
+  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + vm->estimate);
+  uint8_t phase = seep_vm_word_phase(word);
+  if (((word ^ recorder->collector_word) & vm->white_bits) != 0) {
+    then.ended += then.sweeping;
+    then.sweeping = true;
+  }
+  if (then.sweeping && (phase < vm->sweep_first || phase > vm->sweep_last)) {
+    then.ended++;
+    then.sweeping = false;
+  } else if (was_missed(recorder, word == recorder->collector_word, estimate, phase)) {
+    then.ended++;
+  }
+  return then;
+}

@@ -17,6 +17,15 @@
 /* What observe calls when the word or the estimate is another than at the last look. */
 SEEP_NOINLINE bool seep_epochs_changed(struct seep_recorder *recorder, uint64_t word, uint64_t vm_bytes);
 
+/* The collections that have ended, minor ones included, and whether one sweeps: as the last look has it, or as the next
+ * one will, from what the collector says now. May be called from a signal handler. */
+struct seep_collections {
+  uint64_t ended;
+  bool sweeping;
+};
+struct seep_collections seep_epochs_seen(const struct seep_recorder *recorder);
+struct seep_collections seep_epochs_to_be_seen(const struct seep_recorder *recorder);
+
 /* Looks at the collector; `vm_bytes` is the VM's count before the call at hand.
  * False when lua_close has begun: the recorder is no longer this state's. */
 SEEP_ALWAYS_INLINE bool seep_epochs_observe(struct seep_recorder *recorder, uint64_t vm_bytes) {

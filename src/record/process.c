@@ -77,11 +77,11 @@ enum seep_status seep_process_calibrate(const struct seep_lua_api *api, struct s
 
 /* -- The heap at the end ------------------------------------------------------- */
 
-/* The first process of a run, while it records exactly. (A forked child writes a file
+/* The first process of a run, while it records blocks. (A forked child writes a file
  * of another name.) */
 static bool is_to_be_frozen(void) {
   const struct seep_settings *settings = &process.settings;
-  return settings->heap_keeper != 0 && settings->mode == SEEP_MODE_EXACT && process.recording && process.created &&
+  return settings->heap_keeper != 0 && settings->mode <= SEEP_MODE_SAMPLE && process.recording && process.created &&
          getpid() == process.pid && strcmp(process.capture.path, settings->path) == 0;
 }
 
@@ -92,10 +92,28 @@ static bool records_other_than(const struct seep_recorder *one) {
   return false;
 }
 
+/* The only recorder that records, or NULL. */
+static const struct seep_recorder *only_recorder(void) {
+  const struct seep_recorder *first = process.recorder_count == 0 ? NULL : seep_thunk_recorders[0];
+  return first == NULL || first->phase != SEEP_PHASE_RECORDING || records_other_than(first) ? NULL : first;
+}
+
+void seep_process_note_end(const struct seep_recorder *recorder, enum seep_end end) {
+  int saved_errno = errno;
+  if (process.settings.heap_keeper == 0 || pthread_mutex_trylock(&process.lock) != 0) return;
+  if (end == SEEP_END_OF_CHUNK) recorder = only_recorder();
+  if (recorder != NULL && is_to_be_frozen()) seep_remains_note(recorder, end);
+  pthread_mutex_unlock(&process.lock);
+  errno = saved_errno;
+}
+
 /* Under the lock. */
 static void freeze(void) {
   struct seep_file_header *header = process.capture.header;
   if (!is_to_be_frozen()) return;
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    if (seep_thunk_recorders[i]->phase == SEEP_PHASE_RECORDING) seep_remains_check(seep_thunk_recorders[i]);
+  }
   seep_frozen_make(process.settings.heap_keeper, &process.frozen);
   header->freeze_ns = process.frozen.pause_ns;
   header->freeze_error = (uint32_t)process.frozen.failure;
@@ -188,7 +206,7 @@ static struct seep_recorder *add_recorder(seep_allocator *original) {
   recorder->abandoned = true; /* until it is somebody's */
   seep_thunk_recorders[index] = recorder;
   process.recorder_count = index + 1;
-  if (index == 0) seep_join_cast_anchor(seep_thunk_recorders);
+  if (index == 0) seep_join_cast_anchor(seep_thunk_recorders, seep_remains_notes);
   return recorder;
 }
 

@@ -14,6 +14,7 @@
 #define SEEP_PROCESS_H
 
 #include "record/recorder.h"
+#include "record/remains_notes.h"
 #include "vm/calibrate.h"
 
 enum { SEEP_FRESH_STATES = 64 };
@@ -69,6 +70,11 @@ void seep_process_note_unrecorded(const char *reason);
  * lock in any case, and returns the capture, or NULL when nothing is recorded. */
 struct seep_capture *seep_process_lock(void);
 void seep_process_unlock(void);
+
+/* A call of the only state that is recorded has just ended, or, with SEEP_END_OF_STATE, the state of `recorder` (else
+ * NULL) is about to be closed: for the heap at the end, what the call has left is noted (remains_notes.h). Does nothing when
+ * another thread is in here, or no heap is wanted; may be called from a signal handler. */
+void seep_process_note_end(const struct seep_recorder *recorder, enum seep_end end);
 
 /* -- For states that start and stop by themselves (the Lua module) -- */
 

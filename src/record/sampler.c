@@ -53,7 +53,7 @@ static void count_in_filter(struct seep_sampler *sampler, uintptr_t block, int c
 /* -- The table --------------------------------------------------------------- */
 
 static size_t home_of(const struct seep_sampler *sampler, uintptr_t block) {
-  return seep_mix64(block) & (sampler->capacity - 1);
+  return seep_sampler_home(block, sampler->capacity);
 }
 
 /* The entry of the block, or the empty one where it belongs. */

@@ -65,6 +65,11 @@ bool seep_sampler_put(struct seep_sampler *sampler, uintptr_t block, uint32_t ro
 /* The entry of a sampled block, or NULL. Good until the next put or take. */
 const struct seep_sample *seep_sampler_find(const struct seep_sampler *sampler, uintptr_t block);
 
+/* Where the entry of a block is looked for first, and then behind that, up to an empty one. */
+SEEP_ALWAYS_INLINE size_t seep_sampler_home(uintptr_t block, size_t capacity) {
+  return seep_mix64(block) & (capacity - 1);
+}
+
 /* Takes a block out that seep_sampler_find has found. */
 void seep_sampler_take(struct seep_sampler *sampler, const struct seep_sample *sample);
 

@@ -81,6 +81,7 @@ static void print_taken(const struct seep_snapshot_info *info, FILE *out) {
   fprintf(out, ", pid %u, %s", info->pid, when);
   if ((info->flags & SEEP_SNAPSHOT_FROM_CORE) != 0) fputs(", from a core file", out);
   else fprintf(out, ", stopped for %.1f ms", (double)info->pause_ns / 1e6);
+  if ((info->flags & SEEP_SNAPSHOT_SAMPLED) != 0) fputs(", lines of sampled objects alone", out);
 }
 
 void seep_report_heap_heading(const struct seep_heap_report *report, FILE *out) {
@@ -92,13 +93,30 @@ void seep_report_heap_heading(const struct seep_heap_report *report, FILE *out) 
 
 /* -- Sections --------------------------------------------------------------------------- */
 
-static void print_totals(const struct seep_graph *graph, FILE *out) {
+/* Of the garbage, what variables of a call that has ended held to its end. */
+static void print_held_to_end(const struct seep_heap_view *view, FILE *out) {
+  const struct seep_graph *graph = view->graph;
+  uint64_t held_bytes = 0, count = 0;
+  char bytes[16], objects[32];
+  for (uint32_t node = 1; node < graph->node_count; node++) {
+    if ((graph->flags[node] & SEEP_NODE_UNREACHABLE) == 0 || view->paths.via[node] == SEEP_VIA_NONE) continue;
+    held_bytes += seep_graph_size(graph, node);
+    count++;
+  }
+  if (count == 0) return;
+  fprintf(out, ", of which local variables of a call held %s in %s until it ended", bytes_text(held_bytes, bytes),
+          count_text(count, objects));
+}
+
+static void print_totals(const struct seep_heap_view *view, FILE *out) {
+  const struct seep_graph *graph = view->graph;
   char bytes[16], objects[32], references[32];
   fprintf(out, "%s in %s objects with %s references", bytes_text(seep_graph_bytes(graph), bytes),
           count_text(graph->node_count - 1, objects), count_text(graph->edge_count, references));
   if (graph->unreachable_count > 0) {
     fprintf(out, "; %s in %s unreachable ones (garbage that the collector has not freed yet)",
             bytes_text(graph->unreachable_bytes, bytes), count_text(graph->unreachable_count, objects));
+    print_held_to_end(view, out);
   }
   if (graph->pending_count > 0) {
     fprintf(out, "; %s in %s held only until a finalizer has run", bytes_text(graph->pending_bytes, bytes),
@@ -256,7 +274,7 @@ static void print_ledger(const struct seep_graph *graph, FILE *out) {
 static void print_state(const struct seep_heap_report *report, const struct seep_heap_view *view, FILE *out) {
   struct seep_array dominators;
   if (!seep_heap_dominators(view, &dominators)) abort();
-  print_totals(view->graph, out);
+  print_totals(view, out);
   print_types(view->graph, out);
   print_gatherings(report, view, &dominators, out);
   print_dominators(report, view, &dominators, out);

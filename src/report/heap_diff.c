@@ -58,14 +58,16 @@ struct line_growth {
   struct seep_array growths;
 };
 
-static void lines_of(const struct seep_heap_view *view, struct seep_array *out) {
+/* Not of a sampled recording: its lines are known of some objects alone. */
+static void lines_of(const struct seep_snapshot_info *info, const struct seep_heap_view *view, struct seep_array *out) {
   *out = (struct seep_array){0};
+  if ((info->flags & SEEP_SNAPSHOT_SAMPLED) != 0) return;
   if (view != NULL && !seep_growth_lines(view, out)) abort();
 }
 
 static void build_lines(const struct pair *pair, struct line_growth *out) {
-  lines_of(pair->before, &out->before);
-  lines_of(pair->after, &out->after);
+  lines_of(pair->before_report->info, pair->before, &out->before);
+  lines_of(pair->after_report->info, pair->after, &out->after);
   if (!seep_growth_by_line(&out->before, &out->after, &out->growths)) abort();
 }
 

@@ -112,6 +112,7 @@ void seep_heap_json_head(json_t *root, const struct seep_heap_report *report) {
   seep_json_put(root, "pid", seep_json_integer(info->pid));
   seep_json_put_owned(root, "command", seep_heap_command_text(info));
   seep_json_put(root, "taken", seep_json_time(info->taken_wall_ns));
+  if ((info->flags & SEEP_SNAPSHOT_SAMPLED) != 0) seep_json_put(root, "sampled", json_true());
   if ((info->flags & SEEP_SNAPSHOT_FROM_CORE) == 0)
     seep_json_put(root, "pause_ms", json_real((double)(info->pause_ns / 1000u) / 1e3));
 }

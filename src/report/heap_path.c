@@ -94,6 +94,10 @@ static void print_one(const struct seep_heap_report *report, const struct seep_h
   print_object(report, view, node, out);
   if ((flags & SEEP_NODE_UNREACHABLE) != 0) {
     fputs("nothing holds it: it is garbage that the collector has not freed yet\n", out);
+    if (view->paths.via[node] == SEEP_VIA_NONE) return;
+    fputs("what held it to the end of a call:\n  ", out);
+    seep_print_owned(out, seep_path_text(&view->paths, node, report->namer));
+    fputc('\n', out);
     return;
   }
   if ((flags & SEEP_NODE_PENDING) != 0) fputs("only a finalizer that is still to be called keeps it:\n", out);

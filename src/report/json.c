@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "report/json_parts.h"
-#include "report/report.h"
+#include "report/parts.h"
 
 json_t *seep_json_integer(uint64_t value) { return json_integer((json_int_t)value); }
 
@@ -21,6 +21,8 @@ void seep_json_put_held(json_t *object, const struct seep_held_list *list) {
     seep_json_put(held, "path", json_string(list->items[i].path));
     seep_json_put(held, "count", seep_json_integer(list->items[i].count));
     seep_json_put(held, "bytes", seep_json_integer(list->items[i].bytes));
+    if (list->items[i].are_parts) seep_json_put(held, "buffers", json_true());
+    if (list->items[i].is_estimate) seep_json_put(held, "estimate", json_true());
     if (json_array_append_new(array, held) != 0) abort();
   }
   if (list->count > 0) seep_json_put(object, "held_by", array);
@@ -164,16 +166,6 @@ static json_t *row_object(const struct seep_profile *profile, const struct seep_
   return object;
 }
 
-/* Of all that the line made, whatever the row's stack and type. */
-static void put_holders(json_t *object, const struct seep_profile *profile, const struct seep_profile_row *row,
-                        const struct seep_holding *holding) {
-  struct seep_held_list list;
-  if (holding == NULL || row->file == NULL || profile->by == SEEP_BY_FUNCTION || profile->by == SEEP_BY_TYPE) return;
-  holding->find(holding->data, row->file, row->line, &list);
-  seep_json_put_held(object, &list);
-  seep_held_list_free(&list);
-}
-
 json_t *seep_json_time(uint64_t wall_ns) {
   char text[32];
   time_t seconds = (time_t)(wall_ns / 1000000000u);
@@ -229,8 +221,11 @@ bool seep_report_json(const struct seep_profile *profile, const struct seep_hold
   uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
   for (uint32_t i = 0; done && i < count; i++) {
     if (i > 0) fputc(',', out);
+    struct seep_held_list held;
     json_t *object = row_object(profile, &profile->rows[i]);
-    put_holders(object, profile, &profile->rows[i], holding);
+    seep_find_held(profile, &profile->rows[i], holding, &held);
+    seep_json_put_held(object, &held);
+    seep_held_list_free(&held);
     done = seep_json_write(object, out);
   }
   return done && fputs("]}\n", out) != EOF && fflush(out) == 0;

@@ -32,19 +32,6 @@ static void print_separating(const struct seep_finding *finding, FILE *out) {
   fputs("; other calls do not grow\n", out);
 }
 
-/* At most `limit` of what holds it, each on a line that begins with `indent`. */
-static void print_held(const struct seep_finding *finding, uint32_t limit, const char *indent, FILE *out) {
-  for (uint32_t i = 0; i < finding->held_by.count && i < limit; i++) {
-    const struct seep_held *held = &finding->held_by.items[i];
-    fprintf(out, "%sheld by ", indent);
-    seep_print_escaped(out, held->path);
-    fputs(": ", out);
-    seep_print_count(out, held->count, "object, ", "objects, ");
-    seep_print_size(out, held->bytes);
-    fputc('\n', out);
-  }
-}
-
 static void print_claim(const struct seep_finding *finding, FILE *out) {
   fputs("LEAK          ", out);
   print_place(finding, out);
@@ -53,7 +40,7 @@ static void print_claim(const struct seep_finding *finding, FILE *out) {
   fprintf(out, "; confidence %.2f\n", finding->confidence);
   print_separating(finding, out);
   fprintf(out, "              %s\n", finding->evidence);
-  print_held(finding, finding->held_by.count, "              ", out);
+  seep_print_held(&finding->held_by, finding->held_by.count, "              ", out);
   seep_print_callers(finding->frames, finding->frame_count, finding->file, out);
 }
 
@@ -109,7 +96,7 @@ void seep_report_leaks_summary(const struct seep_profile *profile, const struct 
       seep_print_caller(finding->caller, finding->file, out);
     }
     fprintf(out, "\n      %s\n", finding->evidence);
-    print_held(finding, 1, "      ", out);
+    seep_print_held(&finding->held_by, 1, "      ", out);
   }
   if (findings->leak_count <= SUMMARY_CLAIMS) return;
   fputs("and ", out);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "model/profile.h"
+#include "report/report.h"
 
 void seep_print_escaped(FILE *out, const char *text);
 void seep_print_size(FILE *out, uint64_t size_bytes);
@@ -15,6 +15,13 @@ void seep_print_program(const struct seep_profile *profile, FILE *out);
 
 /* "32 full collections, 4 minor ones" */
 void seep_print_collections(const struct seep_profile *profile, FILE *out);
+
+/* What a row's line and type hold on to, if that is known; the list is empty otherwise, and to be freed in any case. */
+void seep_find_held(const struct seep_profile *profile, const struct seep_profile_row *row,
+                    const struct seep_holding *holding, struct seep_held_list *out);
+
+/* At most `limit` of what holds something, each on a line that begins with `indent`. */
+void seep_print_held(const struct seep_held_list *held, uint32_t limit, const char *indent, FILE *out);
 
 /* "Server:join :158", with the file where it is not `file_before` (may be NULL). */
 void seep_print_caller(const struct seep_profile_frame *frame, const char *file_before, FILE *out);

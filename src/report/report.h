@@ -7,14 +7,21 @@
 
 #include "verdict/verdict.h"
 
-/* The table for people, with a heading and the ledger. */
-void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE *out);
-
-/* Whoever knows what holds the memory that a line allocated. */
+/* Whoever knows what holds the memory that a line allocated: all of it, or the objects of one type. */
+struct seep_held_question {
+  const char *file;
+  uint32_t line;
+  int type;   /* enum seep_type, or SEEP_HELD_ANY_TYPE */
+};
+enum { SEEP_HELD_ANY_TYPE = -1 };
 struct seep_holding {
-  void (*find)(void *data, const char *file, uint32_t line, struct seep_held_list *out); /* out: to be freed */
+  void (*find)(void *data, const struct seep_held_question *question, struct seep_held_list *out); /* out: to be freed */
   void *data;
 };
+
+/* The table for people, with a heading and the ledger; `holding` may be NULL. */
+void seep_report_table(const struct seep_profile *profile, const struct seep_holding *holding, uint32_t limit,
+                       FILE *out);
 
 /* `show --json`, schema 1 (DESIGN.md); `holding` may be NULL. False when writing failed. */
 bool seep_report_json(const struct seep_profile *profile, const struct seep_holding *holding, uint32_t limit,

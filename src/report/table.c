@@ -277,6 +277,28 @@ void seep_print_callers(const struct seep_profile_frame *const *frames, uint32_t
   if (told > 0) fputc('\n', out);
 }
 
+/* -- What holds it ------------------------------------------------------------- */
+
+void seep_find_held(const struct seep_profile *profile, const struct seep_profile_row *row,
+                    const struct seep_holding *holding, struct seep_held_list *out) {
+  bool by_line = profile->by != SEEP_BY_FUNCTION && profile->by != SEEP_BY_TYPE;
+  struct seep_held_question question = {.file = row->file, .line = row->line, .type = row->type};
+  *out = (struct seep_held_list){0};
+  if (holding != NULL && row->file != NULL && by_line) holding->find(holding->data, &question, out);
+}
+
+void seep_print_held(const struct seep_held_list *held, uint32_t limit, const char *indent, FILE *out) {
+  for (uint32_t i = 0; i < held->count && i < limit; i++) {
+    fprintf(out, "%sheld by ", indent);
+    seep_print_escaped(out, held->items[i].path);
+    fputs(held->items[i].is_estimate ? ": about " : ": ", out);
+    bool are_parts = held->items[i].are_parts;
+    seep_print_count(out, held->items[i].count, are_parts ? "buffer, " : "object, ", are_parts ? "buffers, " : "objects, ");
+    seep_print_size(out, held->items[i].bytes);
+    fputc('\n', out);
+  }
+}
+
 /* -- Columns: what a mode knows ------------------------------------------------- */
 
 static void print_blocks(const struct seep_profile *profile, const struct seep_profile_row *row, FILE *out) {
@@ -317,7 +339,9 @@ static void print_heading(const struct seep_profile *profile, FILE *out) {
   fprintf(out, "%-*s  %s\n", PLACE_COLUMNS, "LINE", "FUNCTION");
 }
 
-static void print_row(const struct seep_profile *profile, const struct seep_profile_row *row, FILE *out) {
+static void print_row(const struct seep_profile *profile, const struct seep_profile_row *row,
+                      const struct seep_holding *holding, FILE *out) {
+  struct seep_held_list held;
   if (is_by_hooks(profile)) {
     print_gains(profile, row, out);
   } else {
@@ -331,6 +355,9 @@ static void print_row(const struct seep_profile *profile, const struct seep_prof
   seep_print_escaped(out, row->function == NULL ? "" : row->function);
   fputc('\n', out);
   seep_print_callers(row->frames, row->frame_count, row->file, out);
+  seep_find_held(profile, row, holding, &held);
+  seep_print_held(&held, held.count, "              ", out);
+  seep_held_list_free(&held);
 }
 
 static bool any_inexact(const struct seep_profile *profile, uint32_t count) {
@@ -363,12 +390,13 @@ static void print_saved(const struct seep_profile *profile, FILE *out) {
   }
 }
 
-void seep_report_table(const struct seep_profile *profile, uint32_t limit, FILE *out) {
+void seep_report_table(const struct seep_profile *profile, const struct seep_holding *holding, uint32_t limit,
+                       FILE *out) {
   seep_print_program(profile, out);
   if (is_by_hooks(profile)) print_hook_totals(profile, out); else print_totals(profile, out);
   uint32_t count = limit != 0 && limit < profile->row_count ? limit : profile->row_count;
   if (count > 0) print_heading(profile, out);
-  for (uint32_t i = 0; i < count; i++) print_row(profile, &profile->rows[i], out);
+  for (uint32_t i = 0; i < count; i++) print_row(profile, &profile->rows[i], holding, out);
   fputc('\n', out);
   if (count < profile->row_count) {
     seep_print_count(out, profile->row_count - count, "more row", "more rows");

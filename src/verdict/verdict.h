@@ -19,6 +19,8 @@
 struct seep_held {
   char *path;
   uint64_t count, bytes;
+  bool is_estimate;    /* from the objects that were sampled */
+  bool are_parts;      /* of the objects behind the path: a table's array, a thread's stack */
 };
 
 /* To be freed item by item (path) and as a whole. */

@@ -241,3 +241,15 @@ void seep_walk_pointer_key(struct seep_walk *walk, const char *what, uint64_t po
   snprintf(text, sizeof text, "%s: %#llx", what, (unsigned long long)pointer);
   seep_walk_text_key(walk, text, entry);
 }
+
+/* -- Remains --------------------------------------------------------------------- */
+
+const char *seep_walk_remains(const struct seep_walk *walk, uintptr_t address, size_t word_count) {
+  const struct seep_remains *remains = walk->state->remains;
+  uintptr_t end = remains->stack + remains->word_count * sizeof *remains->words;
+  if (remains->word_count > SEEP_REMAINS_WORDS || address < remains->stack || address % sizeof *remains->words != 0 ||
+      address > end || (end - address) / sizeof *remains->words < word_count) {
+    return NULL;
+  }
+  return (const char *)(remains->words + (address - remains->stack) / sizeof *remains->words);
+}

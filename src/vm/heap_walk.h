@@ -52,6 +52,7 @@ struct seep_walk {
   struct seep_map type_names;       /* metatable to text, from the registry */
   struct seep_map seen_upvalues;    /* 5.3: upvalues that several closures share */
   uintptr_t mode_name, gc_name;     /* the strings "__mode" and "__gc" */
+  uintptr_t ended_pc, ended_proto;  /* PUC: where the call of state->remains stood, and the prototype that it is in */
   struct seep_cached_number names[SEEP_NAME_CACHE];
   struct seep_cached_number places[SEEP_PLACE_CACHE];
   struct seep_meta_facts metas[SEEP_META_CACHE];
@@ -97,6 +98,13 @@ uint32_t seep_walk_text(struct seep_walk *walk, const char *text);
 SEEP_ALWAYS_INLINE void seep_walk_edge(struct seep_walk *walk, uint32_t from, uintptr_t target, uint8_t kind,
                                        uint64_t name) {
   if (target != 0) walk->sink->edge(walk->sink, from, target, kind, name);
+}
+
+/* The words at `address` among what is left of a call; NULL where they were not taken. */
+const char *seep_walk_remains(const struct seep_walk *walk, uintptr_t address, size_t word_count);
+
+SEEP_ALWAYS_INLINE void seep_walk_part(struct seep_walk *walk, uint32_t number, uintptr_t address, uint64_t size_bytes) {
+  if (walk->sink->part != NULL && size_bytes != 0) walk->sink->part(walk->sink, number, address, size_bytes);
 }
 
 /* The place in a cache for an address. */

@@ -586,6 +586,18 @@ static bool anchors_hold(const struct seep_vm_state *state, bool running) {
                    sizeof c_frame);
 }
 
+/* At the bottom of a stack stands a dummy frame (lj_state.c stack_init). */
+static bool take_remains(const struct seep_vm_state *state, bool at_bottom, struct seep_remains *out) {
+  const struct seep_image *image = &seep_image_self_checked;
+  uintptr_t base = seep_load_pointer(image, state->main_thread + L_BASE);
+  uintptr_t stack = seep_load_pointer(image, state->main_thread + L_STACK);
+  if (stack == 0 || base < stack + 16 || (at_bottom && base != stack + 16)) return false;
+  seep_vm_take_words(base - 16, out);
+  out->global = state->global;
+  out->is_late = at_bottom;
+  return true;
+}
+
 static uint64_t c_key_of(uintptr_t object, uintptr_t function) {
   (void)function;
   return c_key(object);
@@ -596,6 +608,7 @@ static const struct seep_vm_ops ops = {
     .walk = walk,
     .leaf = leaf,
     .threads = find_threads,
+    .take_remains = take_remains,
     .frame_function = frame_function,
     .function_of = function_behind,
     .describe = describe,

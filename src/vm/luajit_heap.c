@@ -190,6 +190,9 @@ static void read_table(struct seep_walk *walk, uintptr_t address, const char *ta
   uint8_t flags = weakness.keys || weakness.values ? SEEP_NODE_WEAK_TABLE : 0;
   uint32_t number =
       seep_walk_object(walk, address, SEEP_NODE_TABLE, bytes, walk->sink->shape(walk->sink, &shape), flags);
+  uint64_t array_bytes = (int8_t)seep_at_u8(table, refs->tab_colo) > 0 ? 0 : (uint64_t)slots * LJ_SLOT_BYTES;
+  seep_walk_part(walk, number, seep_lj_ref(refs, table, refs->tab_array), array_bytes);
+  seep_walk_part(walk, number, seep_lj_ref(refs, table, refs->tab_node), (uint64_t)node_count * LJ_NODE_BYTES);
   seep_walk_edge(walk, number, metatable, SEEP_EDGE_METATABLE, 0);
   read_array(walk, number, weakness, array, slots);
   read_nodes(walk, number, weakness, nodes, node_count);
@@ -585,6 +588,7 @@ enum seep_status seep_lj_heap_read(struct seep_image *image, const struct seep_h
   if (ring != NULL) read_list(walk, seep_lj_ref(refs, ring, LJ_O_NEXT), seep_lj_ref(refs, ring, LJ_O_NEXT), true);
   read_strings(walk, global);
   read_ledger(walk, global);
+  seep_lj_read_remains(walk);
   seep_walk_close(walk);
   return SEEP_OK;
 }

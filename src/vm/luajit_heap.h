@@ -108,6 +108,8 @@ enum seep_status seep_lj_heap_read(struct seep_image *image, const struct seep_h
 
 /* Threads, prototypes, traces and the compiler's own memory. luajit_heap_code.c */
 void seep_lj_read_thread(struct seep_walk *walk, uintptr_t address, const char *thread);
+/* What variables of a call that has ended held (state->remains). */
+void seep_lj_read_remains(struct seep_walk *walk);
 void seep_lj_read_proto(struct seep_walk *walk, uintptr_t address, const char *proto);
 void seep_lj_read_trace(struct seep_walk *walk, uintptr_t address, const char *trace);
 void seep_lj_read_compiler(struct seep_walk *walk);

@@ -130,9 +130,16 @@ static uint32_t read_number(const char **at, const char *end) {
   return value;
 }
 
+/* The variables that are asked for: those that live at a pc, and at least to `end`. */
+struct place {
+  uint32_t pc, end;
+};
+
 /* lj_debug.c debug_varname: for each variable its name (or a small number for what the loops make), the distance of its
- * begin to the last one's, and how long it lives. The n-th that lives at pc is in slot n. */
-static void name_locals(struct seep_walk *walk, const char *at, const char *end, uint32_t pc, struct frame *frame) {
+ * begin to the last one's, and how long it lives. The n-th that lives at pc is in slot n; so is the n-th of those that
+ * last longest. */
+static void name_locals(struct seep_walk *walk, const char *at, const char *end, struct place place,
+                        struct frame *frame) {
   static const char *const internal[] = {"", "(for index)", "(for limit)", "(for step)", "(for generator)",
                                          "(for state)", "(for control)"};
   uint32_t begin = 0;
@@ -152,9 +159,9 @@ static void name_locals(struct seep_walk *walk, const char *at, const char *end,
       at = stop + 1;
     }
     begin += read_number(&at, end);
-    if (begin > pc) return;
+    if (begin > place.pc) return;
     uint32_t length = read_number(&at, end);
-    if (pc >= begin + length) continue;
+    if (place.pc >= begin + length || begin + length < place.end) continue;
     struct seep_graph_local local = {.name = walk->sink->name(walk->sink, name, size), .place = frame->place};
     frame->locals[frame->local_count++] = walk->sink->local(walk->sink, &local);
   }
@@ -178,7 +185,8 @@ static void describe_frame(struct seep_walk *walk, uintptr_t function, uintptr_t
   if (names < address || names >= address + size) return;
   const char *whole = seep_image_view(walk->image, address, size);
   if (whole == NULL) return;
-  name_locals(walk, whole + (names - address), whole + size, (uint32_t)((pc - code) / 4 - 1), frame);
+  struct place place = {.pc = (uint32_t)((pc - code) / 4 - 1)};
+  name_locals(walk, whole + (names - address), whole + size, place, frame);
 }
 
 /* -- Stacks ---------------------------------------------------------------------------------- */
@@ -315,10 +323,101 @@ void seep_lj_read_thread(struct seep_walk *walk, uintptr_t address, const char *
   uint32_t place = whole ? innermost_place(walk, thread, &stack) : 0;
   uint32_t number = seep_walk_object(walk, address, SEEP_NODE_THREAD, bytes, place, 0);
   seep_walk_edge(walk, number, seep_lj_ref(refs, thread, refs->l_env), SEEP_EDGE_ENVIRONMENT, 0);
+  seep_walk_part(walk, number, stack.begin, slots * LJ_SLOT_BYTES);
   read_open_upvalues(walk, number, thread);
   if (whole) {
     read_stack(walk, number, thread, &stack);
   } else {
     seep_walk_damage(walk, "a thread's top");
+  }
+}
+
+/* -- What ended calls leave behind ------------------------------------------------------------ */
+
+/* A call that has ended: its function's code, and where its variables begin. */
+struct ended {
+  uintptr_t base, proto, code;
+  const char *header;        /* of the prototype */
+  uint32_t size;             /* instructions */
+  const uint64_t *words;     /* from base on */
+  uint32_t word_count;
+};
+
+/* How many of the words are in the stack that they are from; 0 when it has moved since. */
+static uint32_t count_in_stack(struct seep_walk *walk) {
+  const struct seep_luajit_heap *layout = walk->layout;
+  const struct seep_luajit_refs *refs = layout->refs;
+  const struct seep_remains *remains = walk->state->remains;
+  const char *thread = seep_image_view(walk->image, walk->state->main_thread, layout->thread_bytes);
+  if (thread == NULL || remains->word_count > SEEP_REMAINS_WORDS) return 0;
+  uintptr_t begin = seep_lj_ref(refs, thread, refs->l_stack);
+  uint64_t bytes = (uint64_t)seep_at_u32(thread, refs->l_stacksize) * LJ_SLOT_BYTES;
+  if (remains->stack < begin || remains->stack - begin >= bytes) return 0;
+  uint64_t words = (begin + bytes - remains->stack) / 8;
+  return words < remains->word_count ? (uint32_t)words : remains->word_count;
+}
+
+/* lj_frame.h, vm_*.dasc BC_IFUNCV: a function with variable arguments, as main chunks are, runs in a second frame above
+ * them, with a copy of the function and the distance between the frames. The first one in the words is the outermost.
+ * (Builds without GC64 are not recorded, so nothing is noted of them: they have both in one word.) */
+static bool find_ended(struct seep_walk *walk, struct ended *out) {
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  const struct seep_remains *remains = walk->state->remains;
+  if (refs->bytes != 8) return false;
+  uint32_t count = count_in_stack(walk);
+  for (uint32_t i = 0; i + 1 < count; i++) {
+    uint64_t function = remains->words[i], link = remains->words[i + 1], distance = link & ~7ULL;
+    if (seep_lj_type(refs, function) != LJ_FUNC || (link & 7) != FRAME_VARG || distance > (uint64_t)i * 8) continue;
+    if (remains->is_late && remains->words[i - distance / 8] != function) continue;
+    const char *object = seep_image_view(walk->image, seep_lj_pointer(refs, function), refs->func_l_upvalues);
+    if (object == NULL || seep_at_u8(object, refs->o_type) != LJ_FUNC || seep_at_u8(object, refs->func_ffid) != 0) continue;
+    out->code = seep_lj_ref(refs, object, refs->func_pc);
+    out->proto = out->code - refs->proto_bytes;
+    out->base = remains->stack + (uintptr_t)(i + 2) * 8;
+    out->header = seep_lj_view_proto(walk, out->proto);
+    if (out->header == NULL) continue;
+    out->size = seep_at_u32(out->header, refs->proto_sizebc);
+    out->words = remains->words + i + 2;
+    out->word_count = count - i - 2;
+    return true;
+  }
+  return false;
+}
+
+/* Where it stood at least: the calls that it made have left the pcs behind them in their frames, and before its first
+ * return it has not ended. (Opcodes are those of builds without the instructions that 2026 added.) */
+static uint32_t known_place(struct seep_walk *walk, const struct ended *ended) {
+  enum { OP_RETM = 73, OP_RET1 = 76, DISPATCHED = 243 };
+  const struct seep_luajit_heap *layout = walk->layout;
+  uint32_t known = 0, first;
+  const char *code = seep_image_view(walk->image, ended->code, (size_t)ended->size * 4);
+  if (code == NULL) return 0;
+  for (uint32_t i = 0; i < ended->word_count; i++) {
+    uintptr_t distance = (uintptr_t)ended->words[i] - ended->code;
+    bool is_pc = distance < (uintptr_t)ended->size * 4 && distance % 4 == 0;
+    if (is_pc && distance / 4 > known) known = (uint32_t)(distance / 4);
+  }
+  if (layout->dispatch_count != DISPATCHED) return known;
+  for (first = 1; first + 1 < ended->size; first++) {
+    uint8_t opcode = seep_at_u8(code, (size_t)first * 4);
+    if (opcode >= OP_RETM && opcode <= OP_RET1) break;
+  }
+  return first > known ? first : known;
+}
+
+void seep_lj_read_remains(struct seep_walk *walk) {
+  struct ended ended;
+  if (walk->state->remains == NULL || !find_ended(walk, &ended)) return;
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
+  uintptr_t names = seep_lj_ref(refs, ended.header, refs->proto_varinfo);
+  uintptr_t size = seep_at_u32(ended.header, refs->proto_size);
+  const char *whole = seep_image_view(walk->image, ended.proto, size);
+  if (whole == NULL || names < ended.proto || names >= ended.proto + size) return;
+  struct frame frame = {.base = ended.base, .place = seep_lj_place(walk, ended.proto)};
+  struct place lasting = {.pc = known_place(walk, &ended), .end = ended.size};
+  name_locals(walk, whole + (names - ended.proto), whole + size, lasting, &frame);
+  for (uint32_t i = 0; i < frame.local_count; i++) {
+    uintptr_t object = i < ended.word_count ? seep_lj_object(refs, ended.words[i]) : 0;
+    seep_walk_edge(walk, SEEP_ROOT_NUMBER, object, SEEP_EDGE_ENDED_LOCAL | SEEP_EDGE_WEAK, frame.locals[i]);
   }
 }

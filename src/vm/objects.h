@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "vm/image.h"
+#include "vm/remains.h"
 
 /* What an object is, and what a sink's `info` means for it. */
 enum seep_node_kind {
@@ -72,6 +73,7 @@ enum seep_edge_kind {
   SEEP_EDGE_PART, /* an object to a part of its own that is a node (a VM structure); name: none */
   SEEP_EDGE_OTHER, /* name: text, what it is ("memory error message", "C type metatable") */
   SEEP_EDGE_EPHEMERON_VALUE, /* key to value, made by the builder from an ephemeron entry; name: node of the table */
+  SEEP_EDGE_ENDED_LOCAL, /* root to what a variable held until its call ended (remains.h); always WEAK; name: number of a local */
   SEEP_EDGE_KIND_COUNT
 };
 
@@ -122,6 +124,9 @@ struct seep_object_sink {
   uint32_t (*place)(struct seep_object_sink *sink, const struct seep_graph_place *place);
   uint32_t (*local)(struct seep_object_sink *sink, const struct seep_graph_local *local);
   void (*ledger)(struct seep_object_sink *sink, const char *name, int64_t bytes);
+  /* A block of its own that is a part of object `number` (its size is in the object's): a table's array or hash part, a
+   * thread's stack. NULL: nobody wants to know. */
+  void (*part)(struct seep_object_sink *sink, uint32_t number, uint64_t address, uint64_t size_bytes);
 };
 #define SEEP_ROOT_NUMBER 0u
 
@@ -133,6 +138,7 @@ struct seep_heap_state {
   const struct seep_heap_vm *vm;
   uintptr_t main_thread, global;
   uintptr_t running;        /* the thread whose API function is running, if it is known; else 0 */
+  const struct seep_remains *remains;  /* of this state, if any are known; else NULL */
 };
 
 /* What a reading found besides objects. */

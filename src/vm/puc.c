@@ -108,6 +108,25 @@ bool seep_puc_stack_holds(const struct seep_puc_layout *layout, const struct see
   return true;
 }
 
+/* Call infos stay where they are when a call has ended: in the array (5.1) or in the list, until a collection. */
+bool seep_puc_take_remains(const struct seep_vm_state *state, bool at_bottom, struct seep_remains *out) {
+  const struct seep_puc_layout *layout = state->vm->layout;
+  const struct seep_image *image = &seep_image_self_checked;
+  bool in_array = layout->ci_next == 0;
+  uintptr_t ci = seep_load_pointer(image, state->main_thread + layout->L_ci);
+  uintptr_t base_ci = state->main_thread + layout->L_base_ci;
+  if (in_array) base_ci = seep_load_pointer(image, base_ci);
+  uintptr_t ended = in_array ? ci + layout->ci_size : seep_load_pointer(image, ci + layout->ci_next);
+  if (ci == 0 || ended == 0) return false;
+  /* 5.1 empties only a part of what is not in use (lgc.c traversestack), and the host may have collected since. */
+  if (at_bottom && (in_array || ci != base_ci)) return false;
+  if (!seep_load(image, ended, out->call_info, layout->ci_size)) return false;
+  seep_vm_take_words(seep_load_pointer(image, ci + layout->ci_func), out);
+  out->global = state->global;
+  out->is_late = at_bottom;
+  return true;
+}
+
 void seep_puc_unsaved_code(const struct seep_vm_state *state, uint64_t key, uintptr_t ci,
                            struct seep_unsaved_code *out) {
   const struct seep_puc_layout *layout = state->vm->layout;

@@ -320,6 +320,7 @@ enum seep_status seep_puc_heap_read(struct seep_image *image, const struct seep_
   walk->gc_name = seep_at_pointer(global, layout->g_tmname + SEEP_PUC_TM_GC * sizeof(uintptr_t));
   uintptr_t registry = seep_puc_object_in(layout, global + layout->g_registry);
   seep_puc_read_registry(walk, registry);
+  seep_puc_begin_remains(walk);
   read_roots(walk, thread, global);
   read_list(walk, &(struct list){.head = seep_at_pointer(global, layout->g_objects)});
   if (layout->g_finobj != 0) {
@@ -333,6 +334,7 @@ enum seep_status seep_puc_heap_read(struct seep_image *image, const struct seep_
   }
   read_string_table(walk, global);
   read_ledger(walk, global);
+  seep_puc_read_remains(walk);
   seep_walk_close(walk);
   return SEEP_OK;
 }

@@ -125,6 +125,9 @@ void seep_puc_read_table(struct seep_walk *walk, uintptr_t address, const char *
 /* Threads and prototypes. puc_heap_code.c */
 void seep_puc_read_thread(struct seep_walk *walk, uintptr_t address, const char *thread);
 void seep_puc_read_proto(struct seep_walk *walk, uintptr_t address, const char *proto);
+/* What variables of a call that has ended held (state->remains, of this state); after all prototypes. */
+void seep_puc_begin_remains(struct seep_walk *walk);
+void seep_puc_read_remains(struct seep_walk *walk);
 /* seep_heap_vm.read of all PUC versions. puc_heap.c */
 enum seep_status seep_puc_heap_read(struct seep_image *image, const struct seep_heap_state *state,
                                     struct seep_object_sink *sink, struct seep_heap_found *out,

@@ -46,10 +46,17 @@ static void read_constants(struct seep_walk *walk, uint32_t number, const char *
   }
 }
 
+/* Whether a saved pc, which points behind an instruction, is this function's. */
+static bool is_in_code(const struct seep_puc_heap *layout, const char *proto, uintptr_t pc) {
+  uintptr_t code = seep_at_pointer(proto, layout->p_code);
+  return pc > code && pc - code <= (uintptr_t)seep_at_u32(proto, layout->p_sizecode) * 4;
+}
+
 void seep_puc_read_proto(struct seep_walk *walk, uintptr_t address, const char *proto) {
   const struct seep_puc_heap *layout = walk->layout;
   uint64_t bytes = proto_bytes(layout, proto);
   if (!seep_walk_claim(walk, bytes)) return;
+  if (is_in_code(layout, proto, walk->ended_pc)) walk->ended_proto = address;
   uint32_t number = seep_walk_object(walk, address, SEEP_NODE_PROTO, bytes, seep_puc_place(walk, address), 0);
   uint32_t count;
   const char *items = view_array(walk, proto, layout->p_k, layout->p_sizek, SEEP_PUC_SLOT_BYTES, &count);
@@ -268,8 +275,108 @@ void seep_puc_read_thread(struct seep_walk *walk, uintptr_t address, const char 
     const char *globals = thread + layout->L_gt;
     seep_walk_edge(walk, number, seep_puc_object_in(layout, globals), SEEP_EDGE_ENVIRONMENT, 0);
   }
+  seep_walk_part(walk, number, stack.begin, slots * SEEP_PUC_SLOT_BYTES);
   read_open_upvalues(walk, number, thread);
   if (slots == 0) return;
   stack.top = end_of_values(walk, thread, stack.begin, slots);
   read_stack(walk, number, thread, address, &stack);
+}
+
+/* -- What ended calls leave behind ------------------------------------------------------- */
+
+/* 5.1 does not keep the pc at which a call ended, but that of the last call from there, if there was one. What was
+ * declared by then, or before the first return, and lives to the end of the code was there when it ended. (lparser.c
+ * close_func: such variables end before the last return.) */
+static void name_lasting(struct seep_walk *walk, const char *proto, uintptr_t saved_pc, struct frame *frame) {
+  enum { OP_RETURN = 30, OPCODE = 0x3f };
+  const struct seep_puc_heap *layout = walk->layout;
+  uint32_t count, size = seep_at_u32(proto, layout->p_sizecode), first = 0;
+  uintptr_t code_at = seep_at_pointer(proto, layout->p_code);
+  const char *code = size > INT32_MAX ? NULL : seep_image_view(walk->image, code_at, (size_t)size * 4);
+  const char *variables = view_array(walk, proto, layout->p_locvars, layout->p_sizelocvars, 16, &count);
+  if (code == NULL) return;
+  while (first + 1 < size && (seep_at_u32(code, (size_t)first * 4) & OPCODE) != OP_RETURN) first++;
+  uint32_t known = is_in_code(layout, proto, saved_pc) ? (uint32_t)((saved_pc - code_at) / 4) : 0;
+  if (known < first) known = first;
+  for (uint32_t i = 0; i < count && frame->local_count < LOCALS_MAX; i++) {
+    const char *variable = variables + (size_t)i * 16;
+    if (seep_at_u32(variable, 8) > known || seep_at_u32(variable, 12) + 1 < size) continue;
+    struct seep_graph_local local = {.name = seep_puc_name(walk, seep_at_pointer(variable, 0)), .place = frame->place};
+    frame->locals[frame->local_count++] = walk->sink->local(walk->sink, &local);
+  }
+}
+
+static bool is_lua_function(const struct seep_puc_heap *layout, const char *slot) {
+  uint8_t tag = slot == NULL ? 0 : (uint8_t)slot[8];
+  return seep_puc_type(tag) == SEEP_PUC_FUNCTION && seep_puc_is_object(layout, tag);
+}
+
+/* Where the variables of the ended call begin. 5.4 copies a function with variable arguments above them (ltm.c
+ * luaT_adjustvarargs), and turns its call info back to the first copy when it returns, but not when it fails. (Results
+ * and errors are written over the first copy.) */
+static uintptr_t base_of_ended(struct seep_walk *walk, const char *ci, const char *proto) {
+  enum { EXTRA_ARGUMENTS = 44, EXTRA_MAX = 4096, PARAMETERS = 10, IS_VARARG = 11 };
+  const struct seep_puc_heap *layout = walk->layout;
+  uintptr_t slot = seep_at_pointer(ci, layout->ci_func);
+  if (layout->ci_base != 0 || layout->version == 51) return seep_at_pointer(ci, layout->ci_base);
+  uint32_t extra = seep_at_u32(ci, EXTRA_ARGUMENTS);
+  if (!seep_at_u8(proto, IS_VARARG) || extra > EXTRA_MAX) return slot + SEEP_PUC_SLOT_BYTES;
+  uintptr_t copy = slot + ((uintptr_t)extra + 1 + seep_at_u8(proto, PARAMETERS)) * SEEP_PUC_SLOT_BYTES;
+  const char *here = seep_walk_remains(walk, slot, 2), *there = seep_walk_remains(walk, copy, 2);
+  bool has_failed = is_lua_function(layout, here) &&
+                    (!is_lua_function(layout, there) || seep_at_pointer(here, 0) != seep_at_pointer(there, 0));
+  return (has_failed ? slot : copy) + SEEP_PUC_SLOT_BYTES;
+}
+
+void seep_puc_begin_remains(struct seep_walk *walk) {
+  const struct seep_puc_heap *layout = walk->layout;
+  const struct seep_remains *remains = walk->state->remains;
+  if (remains == NULL || layout->version == 51 || !runs_lua(layout, remains->call_info)) return;
+  walk->ended_pc = seep_at_pointer(remains->call_info, layout->ci_savedpc);
+}
+
+/* The prototype of the call that has ended: the one that its pc is in; on 5.1 its function's, unless results were
+ * written over that. */
+static const char *ended_proto(struct seep_walk *walk, const char *ci, uintptr_t *address) {
+  const struct seep_puc_heap *layout = walk->layout;
+  const char *slot = seep_walk_remains(walk, seep_at_pointer(ci, layout->ci_func), 2);
+  bool in_slot = slot != NULL && lua_proto(walk, ci, slot, address) != NULL;
+  if (layout->version == 51 || walk->state->remains->is_late) {
+    if (!in_slot || (walk->ended_proto != 0 && *address != walk->ended_proto)) return NULL;
+  } else {
+    *address = walk->ended_proto;
+  }
+  return *address == 0 ? NULL : seep_image_view(walk->image, *address, layout->proto_bytes);
+}
+
+/* The end of the stack that the words are from; 0 when it has moved since. */
+static uintptr_t end_of_stack(struct seep_walk *walk) {
+  const struct seep_puc_heap *layout = walk->layout;
+  size_t thread_bytes = (size_t)(layout->thread_bytes - layout->thread_before);
+  const char *thread = seep_image_view(walk->image, walk->state->main_thread, thread_bytes);
+  if (thread == NULL) return 0;
+  uintptr_t begin = seep_at_pointer(thread, layout->L_stack), words = walk->state->remains->stack;
+  uint64_t bytes = stack_slots(layout, thread) * SEEP_PUC_SLOT_BYTES;
+  return words >= begin && words - begin < bytes ? begin + bytes : 0;
+}
+
+void seep_puc_read_remains(struct seep_walk *walk) {
+  const struct seep_puc_heap *layout = walk->layout;
+  if (walk->state->remains == NULL) return;
+  const char *ci = walk->state->remains->call_info;
+  uintptr_t address = 0, saved_pc = seep_at_pointer(ci, layout->ci_savedpc), end = end_of_stack(walk);
+  const char *proto = ended_proto(walk, ci, &address);
+  if (proto == NULL) return;
+  struct frame frame = {.base = base_of_ended(walk, ci, proto), .place = seep_puc_place(walk, address)};
+  if (layout->version == 51) {
+    name_lasting(walk, proto, saved_pc, &frame);
+  } else {
+    name_locals(walk, proto, (uint32_t)((saved_pc - seep_at_pointer(proto, layout->p_code)) / 4 - 1), &frame);
+  }
+  for (uint32_t i = 0; i < frame.local_count; i++) {
+    uintptr_t at = frame.base + (uintptr_t)i * SEEP_PUC_SLOT_BYTES;
+    const char *slot = at < end ? seep_walk_remains(walk, at, 2) : NULL;
+    uintptr_t object = slot == NULL ? 0 : seep_puc_object_in(layout, slot);
+    seep_walk_edge(walk, SEEP_ROOT_NUMBER, object, SEEP_EDGE_ENDED_LOCAL | SEEP_EDGE_WEAK, frame.locals[i]);
+  }
 }

@@ -184,6 +184,8 @@ void seep_puc_read_table(struct seep_walk *walk, uintptr_t address, const char *
   }
   uint32_t number = seep_walk_object(walk, address, SEEP_NODE_TABLE, layout->table_bytes + parts,
                                      walk->sink->shape(walk->sink, &shape), flags);
+  seep_walk_part(walk, number, seep_at_pointer(table, layout->t_array), (uint64_t)slots * SEEP_PUC_SLOT_BYTES);
+  seep_walk_part(walk, number, seep_at_pointer(table, layout->t_node), (uint64_t)node_count * layout->node_bytes);
   seep_walk_edge(walk, number, metatable, SEEP_EDGE_METATABLE, 0);
   read_array(walk, number, weakness, array, slots);
   read_nodes(walk, number, weakness, nodes, node_count);

@@ -75,3 +75,14 @@ uintptr_t seep_vm_find_state(const struct seep_vm *vm, uintptr_t begin, size_t s
   }
   return 0;
 }
+
+void seep_vm_take_words(uintptr_t stack, struct seep_remains *out) {
+  enum { WORDS_AT_ONCE = 32 };
+  out->stack = stack;
+  out->word_count = 0;
+  while (out->word_count < SEEP_REMAINS_WORDS &&
+         seep_load(&seep_image_self_checked, stack + out->word_count * sizeof *out->words,
+                   out->words + out->word_count, WORDS_AT_ONCE * sizeof *out->words)) {
+    out->word_count += WORDS_AT_ONCE;
+  }
+}

@@ -19,6 +19,7 @@
 
 #include "base/base.h"
 #include "vm/image.h"
+#include "vm/remains.h"
 
 /* Types of blocks, in the words of DESIGN.md. Stored in captures: append only. */
 enum seep_type {
@@ -179,6 +180,11 @@ struct seep_vm_ops {
    * one runs. Returns how many; 0 never. */
   uint32_t (*threads)(const struct seep_vm_state *state, uintptr_t threads[SEEP_THREADS_MAX]);
 
+  /* Takes what the call that ended last below the main thread's innermost frame has left behind (remains.h). With
+   * `at_bottom` only if the thread runs nothing. False when there is nothing of the kind. Reads through the kernel: may
+   * be called at any moment, even from a signal handler. */
+  bool (*take_remains)(const struct seep_vm_state *state, bool at_bottom, struct seep_remains *out);
+
   /* What a frame of a thread runs, the frame named as a hook's lua_Debug has it
    * (lua_api.h): the key of a C function; or 0 and a Lua function's prototype. */
   uint64_t (*frame_function)(const struct seep_vm *vm, uintptr_t thread, uintptr_t frame, uintptr_t *function);
@@ -318,6 +324,9 @@ uintptr_t seep_vm_find_state(const struct seep_vm *vm, uintptr_t begin, size_t s
 
 /* Whether a complete state of this build begins at `main_thread`; same care. */
 bool seep_vm_is_state(const struct seep_vm *vm, uintptr_t main_thread);
+
+/* For vm_ops.take_remains: the words of a stack from `stack` on, as many as there are and fit. */
+void seep_vm_take_words(uintptr_t stack, struct seep_remains *out);
 
 /* Keeps track of lua_resume called by a host: `thread` runs from begin to end,
  * on top of what ran. Begin returns what end takes. */

@@ -113,6 +113,35 @@ static void undo_changes(const struct change *changes, uint32_t count) {
   while (count-- > 0) memcpy(changes[count].at, &changes[count].was, sizeof changes[count].was);
 }
 
+/* -- Remains -------------------------------------------------------------------------------- */
+
+/* What a main thread points to, or what that points to: stacks and call infos are among it. */
+static const char *anything_of(uintptr_t thread, size_t size_bytes, uintptr_t *address) {
+  enum { THREAD_WORDS = 24 };
+  for (int depth = 0; depth < 2; depth++) {
+    const uint64_t *word = seep_image_view(&core.image, thread + below(THREAD_WORDS) * 8, 8);
+    if (word == NULL) break;
+    *address = thread = (uintptr_t)*word & ~7ULL;
+    if (below(2) == 0) break;
+  }
+  return seep_image_view(&core.image, *address, size_bytes);
+}
+
+/* What an ended call has left, more or less: in every second round. */
+static const struct seep_remains *some_remains(const struct seep_heap_state *state) {
+  static struct seep_remains remains;
+  uintptr_t at = 0;
+  remains.word_count = (uint32_t)below(SEEP_REMAINS_WORDS + 1);
+  const char *words = anything_of(state->main_thread, remains.word_count * sizeof *remains.words, &remains.stack);
+  const char *call_info = anything_of(state->main_thread, sizeof remains.call_info, &at);
+  if (below(2) == 0 || words == NULL || call_info == NULL) return NULL;
+  memcpy(remains.words, words, remains.word_count * sizeof *remains.words);
+  memcpy(remains.call_info, call_info, sizeof remains.call_info);
+  remains.global = state->global;
+  remains.is_late = below(2) == 0;
+  return &remains;
+}
+
 /* -- Promises --------------------------------------------------------------------------------- */
 
 static const char *broken_promise(const struct seep_graph *graph) {
@@ -137,6 +166,7 @@ static const char *read_states(void) {
   for (uint32_t i = 0; i < state_count; i++) {
     struct seep_image_graph read;
     struct seep_error error = {{0}};
+    states[i].remains = some_remains(&states[i]);
     if (seep_image_graph_read(&core.image, &states[i], &(struct seep_image_reading){.name = "state"}, &read, &error) !=
         SEEP_OK) {
       if (error.text[0] == '\0') return "a failure without a message";

@@ -57,6 +57,16 @@ sub test_ways {
         is(scalar(grep { $_->{count} < $least || $_->{count} > 4000 } @{$leak->{held_by}}), 0, 'and how much');
         my ($site) = grep { ($_->{file} // '') eq $LEAKING && $_->{line} == 4 } @{decode_json(seepline('show', $capture, '--json')->{out})->{sites}};
         is_deeply(holders($site), \@PATHS, 'so does show, for each line');
+        my ($buffers) = grep { ($_->{file} // '') eq $LEAKING && $_->{line} == 4 && $_->{type} eq 'buffer' }
+            @{decode_json(seepline('show', $capture, '--json')->{out})->{sites}};
+        is_deeply([map { [$_->{path}, $_->{count} > 3990 ? 'all' : $_->{count}, $_->{buffers}] } @{$buffers->{held_by}}],
+            [[$PATHS[0], 'all', JSON::PP::true], ['_G.app.listeners', 1, JSON::PP::true]], 'buffers are where their tables are');
+        my $sum = 0;
+        $sum += $_->{bytes} for @{$buffers->{held_by}};
+        # … that of the object that is freed first may be missing.
+        ok($sum <= $buffers->{live_bytes} && $sum > $buffers->{live_bytes} - 200, 'to the byte') or diag "$sum $buffers->{live_bytes}";
+        like(seepline('show', $capture)->{out}, qr/end\.lua:4 .*\n\s+called from .*\n\s+held by \Q$PATHS[0]\E: [34],\d{3} objects, /,
+            'for people, too');
         is_deeply([copies_of($capture)], [], 'no copy is left');
         my $info = decode_json(seepline('heap', $heap, '--json')->{out});
         is($info->{pid}, decode_json(seepline('show', $capture, '--json', '-n', 1)->{out})->{pid}, 'it is of the program');

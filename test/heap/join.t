@@ -61,14 +61,52 @@ sub test_holders {
     return;
 }
 
+# The objects of a row's own type alone: the tables are held by one path, the strings in them by another.
+sub test_rows {
+    my (@words) = @_;
+    my $answer = answer('show', @words, '--json');
+    my ($tables) = grep { $_->{line} == 4 && $_->{type} eq 'table' } @{$answer->{sites}};
+    is_deeply([map { [@$_{qw(path count)}] } @{$tables->{held_by} // []}],
+        [['_G.app.listeners[*]', 4000], ['_G.app.listeners[*].data', 4000]], "show @words[1 .. $#words]: what holds a row's tables");
+    my ($whole) = grep { $_->{type} && $_->{type} eq 'table' } @{answer('show', @words, '--by', 'type', '--json')->{sites}};
+    ok(!$whole->{held_by}, 'a type has no place');
+    return;
+}
+
 sub test_failures {
     my ($capture, $foreign) = @_;
     my $result = seepline('leaks', $capture, '--held-by');
     is($result->{status}, 1, 'the heap of a program that has ended');
     like($result->{err}, qr/does not run any more/, 'cannot be read');
-    $result = seepline('leaks', $capture, '--heap', $foreign);
-    is($result->{status}, 1, 'a snapshot of another recording');
-    like($result->{err}, qr/knows nothing of this recording/, 'is refused');
+    for my $verb (qw(leaks show)) {
+        $result = seepline($verb, $capture, '--heap', $foreign);
+        is($result->{status}, 1, "$verb: a snapshot of another recording");
+        like($result->{err}, qr/knows nothing of this recording/, 'is refused');
+    }
+    return;
+}
+
+# Of 4,000 tables in each place one in ten is sampled: 400, give or take 20.
+sub test_sampled {
+    my ($vm, $base) = @_;
+    my @interpreter = $vm =~ /luajit/ ? ($vm, '-joff') : ($vm);
+    my ($capture, $heap) = ("$base-sampled.seep", "$base-sampled.heap.seep");
+    my $result = seepline('run', '--mode', 'sample', '--interval', 512, '-o', $capture, '--', @interpreter,
+        root() . '/test/heap/end.lua', 'close', { env => { SEEPLINE_SEED => 7 } });
+    my @paths = ('_G.app.listeners[*]', '_G.app.listeners[*].data');
+    like($result->{err}, qr/^\s+held by \Q$paths[0]\E: about [34],\d{3} objects, \S+ KiB$/m, 'the summary gives an estimate');
+    my ($leak) = grep { $_->{line} == 4 && $_->{verdict} eq 'leak' } @{answer('leaks', $capture, '--json')->{verdicts}};
+    my %held = map { $_->{path} => $_ } @{$leak->{held_by} // []};
+    for my $path (@paths) {
+        my $count = $held{$path}{count} // 0;
+        ok($count > 2800 && $count < 5200 && $held{$path}{estimate}, "$path: about 4,000") or diag $count;
+        my $bytes = ($held{$path}{bytes} // 0) / ($count || 1);
+        ok($bytes > 55 && $bytes < 200, 'of their size') or diag $bytes;
+    }
+    ok(answer('heap', $heap, '--json')->{sampled}, 'the snapshot says that not all lines are known');
+    my $made = answer('path', $heap, 'end.lua:4', '--json', '-n', 1);
+    ok($made->{found} > 400 && $made->{found} < 1200, 'the sampled ones know theirs') or diag $made->{found};
+    is_deeply(answer('diff', $heap, $heap, '--json')->{lines}, [], 'of lines nothing is compared');
     return;
 }
 
@@ -87,6 +125,7 @@ for my $vm (vms()) {
         is(seepline('snapshot', $running, '-o', "$base-a.heap")->{status}, 0, 'a snapshot');
         test_lines("$base-a.heap");
         test_holders(answer('leaks', $running, '--held-by', '--json'));
+        test_rows($running, '--held-by');
         print {$to} "\n";
         $to->flush;
         ok(wait_for("$base.more"), 'it grows') or return;
@@ -97,8 +136,10 @@ for my $vm (vms()) {
         waitpid $pid, 0;
         is($?, 0, 'it ends well');
         test_holders(answer('leaks', $capture, '--heap', "$base-a.heap", '--json')) if $vm !~ /luajit/;
+        test_rows($capture, '--heap', "$base-a.heap");
         test_failures($capture, $foreign) if $foreign;
         $foreign = "$base-a.heap";
+        test_sampled($vm, $base);
     };
 }
 

@@ -55,8 +55,11 @@ sub test_innocent {
     is_deeply(\@lines, [map { "$_: fine" } sort keys %innocent], 'no false alarm');
 }
 
+# What holds the memory, where it is known: a buffer has no holder of its own.
+my $held = qr/(?:, held by [^;]+?)?/;
+
 my @leaks = (
-    [listener => <<'LUA', qr/^listener: leaks\.lua:4: check: leaks \d+ bytes in [12] blocks? per round at leaks\.lua:11 \(on\), called from leaks\.lua:15; over 8 rounds$/],
+    [listener => <<'LUA', qr/^listener: leaks\.lua:4: check: leaks \d+ bytes in [12] blocks? per round at leaks\.lua:11 \(on\), called from leaks\.lua:15, held by main thread → local 'listeners' of main chunk \(leaks\.lua\)\[\*\]; over 8 rounds$/],
 local listeners = {}
 local function on(f)
   listeners[#listeners + 1] = { f }
@@ -66,25 +69,25 @@ try("listener", function()
   on(f)
 end)
 LUA
-    [three => <<'LUA', qr/^three: leaks\.lua:4: check: leaks \d+ bytes in 3 blocks per round at leaks\.lua:11; over 8 rounds$/],
+    [three => <<'LUA', qr/^three: leaks\.lua:4: check: leaks \d+ bytes in 3 blocks per round at leaks\.lua:11$held; over 8 rounds$/],
 local list, n = {}, 0
 try("three", function()
   for i = 1, 3 do n = n + 1 list[n] = setmetatable({}, nil) end
 end)
 LUA
-    [entries => <<'LUA', qr/^entries: leaks\.lua:4: check: leaks \d+ bytes in a growing block per round at leaks\.lua:10; over 8 rounds$/],
+    [entries => <<'LUA', qr/^entries: leaks\.lua:4: check: leaks \d+ bytes in a growing block per round at leaks\.lua:10$held; over 8 rounds$/],
 local flags = {}
 try("entries", function() for i = 1, 7 do flags[#flags + 1] = true end end)
 LUA
-    [keys => <<'LUA', qr/^keys: leaks\.lua:4: check: leaks \d+ bytes in a growing block per round at leaks\.lua:10; over 20 rounds$/],
+    [keys => <<'LUA', qr/^keys: leaks\.lua:4: check: leaks \d+ bytes in a growing block per round at leaks\.lua:10$held; over 20 rounds$/],
 local map, n = {}, 0.5
 try("keys", function() n = n + 1 map[n] = true end, { rounds = 20 })
 LUA
-    [closures => <<'LUA', qr/^closures: leaks\.lua:4: check: leaks \d+ bytes in \d blocks per round at leaks\.lua:10; over 8 rounds$/],
+    [closures => <<'LUA', qr/^closures: leaks\.lua:4: check: leaks \d+ bytes in \d blocks per round at leaks\.lua:10$held; over 8 rounds$/],
 local chain
 try("closures", function() local before = chain chain = function() return before end end)
 LUA
-    [strings => <<'LUA', qr/^strings: leaks\.lua:4: check: leaks \d+ bytes in 1 block per round at leaks\.lua:10; over 8 rounds$/],
+    [strings => <<'LUA', qr/^strings: leaks\.lua:4: check: leaks \d+ bytes in 1 block per round at leaks\.lua:10$held; over 8 rounds$/],
 local names, n = {}, 0
 try("strings", function() n = n + 1 names[n] = "a rather long name for a string " .. n end)
 LUA
@@ -95,14 +98,14 @@ try("coroutines", function()
   kept[#kept + 1] = co coroutine.resume(co)
 end)
 LUA
-    [registry => <<'LUA', qr/^registry: leaks\.lua:4: check: leaks \d+ bytes in \d+ blocks per round at leaks\.lua:9 \(make\), called from leaks\.lua:11 \(inner\) ← leaks\.lua:12 \(outer\) ← leaks\.lua:13 \/.*; over 8 rounds$/],
+    [registry => <<'LUA', qr/^registry: leaks\.lua:4: check: leaks \d+ bytes in \d+ blocks per round at leaks\.lua:9 \(make\), called from leaks\.lua:11 \(inner\) ← leaks\.lua:12 \(outer\) ← leaks\.lua:13$held \/.*; over 8 rounds$/],
 local function make(owner) return { owner = owner } end
 local all = {}
 local function inner(x) local t = make(x) all[t] = true return t end
 local function outer() local t = inner(5) return t end
 try("registry", function() local t = outer() end)
 LUA
-    [two => <<'LUA', qr{^two: leaks\.lua:4: check: leaks \d+ bytes in \d blocks? per round at leaks\.lua:13 / +and \d+ bytes in \d blocks? per round at leaks\.lua:12; over 8 rounds$}],
+    [two => <<'LUA', qr{^two: leaks\.lua:4: check: leaks \d+ bytes in \d blocks? per round at leaks\.lua:13$held / +and \d+ bytes in \d blocks? per round at leaks\.lua:12$held; over 8 rounds$}],
 local list = {}
 try("two",
   function()
@@ -120,6 +123,15 @@ sub test_leaks {
         is(scalar(@lines), 1, $name);
         like($lines[0], $wanted, 'line, stack and numbers');
     }
+}
+
+# Without the command there is no holder, and nothing else changes.
+sub test_no_command {
+    my ($vm) = @_;
+    my $result = run_lua($vm, "$head\n$leaks[0][1]", name => 'leaks.lua', env => { TMPDIR => $folder, SEEPLINE_COMMAND => '/nonexistent/seepline' });
+    like($result->{out}, qr/called from leaks\.lua:15; over 8 rounds$/, 'no command: no holder');
+    is($result->{err}, '', 'and no complaint');
+    return;
 }
 
 # The numbers are those of the objects.
@@ -142,8 +154,8 @@ end
 print(pcall(seepline.check, function() first() second() end))
 LUA
     my $size = shift @lines;
-    like($lines[0], qr/leaks $size bytes in 1 block per round at \S+:9 \(first\), called from \S+:14$/, 'a table of each line');
-    like($lines[1], qr/^  and $size bytes in 1 block per round at \S+:12 \(second\), called from \S+:14; over 8 rounds$/, 'and of the other');
+    like($lines[0], qr/leaks $size bytes in 1 block per round at \S+:9 \(first\), called from \S+:14, held by main thread → local 'list' of main chunk \(\S+\)\[\*\]$/, 'a table of each line');
+    like($lines[1], qr/^  and $size bytes in 1 block per round at \S+:12 \(second\), called from \S+:14, held by main thread → local 'list' of main chunk \(\S+\)\[\*\]; over 8 rounds$/, 'and of the other');
 }
 
 # Collector, recording, errors: all is put back.
@@ -197,7 +209,7 @@ LUA
     splice @lines, 0, scalar @wanted;
     like(shift @lines, qr/attempt to yield/, 'a function that yields is told so');
     is(shift @lines, "true\ttrue", 'while something is recorded already');
-    like(shift @lines, qr/^false\t.*check: leaks \d+ bytes in 1 block per round at restored\.lua:\d+; over 8 rounds/, 'there it finds leaks as well');
+    like(shift @lines, qr/^false\t.*check: leaks \d+ bytes in 1 block per round at restored\.lua:\d+$held; over 8 rounds/, 'there it finds leaks as well');
     is(shift @lines, "true\t$folder/restored.seep", 'and the recording goes on');
     is(shift @lines, "$folder/restored.seep", 'until it is stopped');
     is(shift @lines, 'true', 'what can be called is a function');
@@ -211,7 +223,7 @@ sub test_under_run {
     spew("$folder/under.lua", "$head local list = {}\ntry('leak', function()\n list[#list + 1] = {}\nend)\n try('none', function() end)");
     my $result = execute([seepline_path(), 'run', '--no-summary', '-o', "$folder/under.seep", $vm, 'under.lua'],
         cwd => $folder, env => { %{module_environment($vm)}, TMPDIR => $folder });
-    like($result->{out}, qr/^leak: under\.lua:4: check: leaks \d+ bytes in 1 block per round at under\.lua:10; over 8 rounds\nnone: fine\n$/, 'found');
+    like($result->{out}, qr/^leak: under\.lua:4: check: leaks \d+ bytes in 1 block per round at under\.lua:10$held; over 8 rounds\nnone: fine\n$/, 'found');
     ok(show_json("$folder/under.seep")->{complete}, "and run's capture is whole");
 }
 
@@ -244,7 +256,7 @@ sub test_busted {
 
 for my $vm (vms()) {
     subtest "$vm: $_->[0]" => sub { $_->[1]->($vm) }
-        for ['innocent', \&test_innocent], ['leaks', \&test_leaks], ['numbers', \&test_numbers],
+        for ['innocent', \&test_innocent], ['leaks', \&test_leaks], ['no command', \&test_no_command], ['numbers', \&test_numbers],
             ['restored', \&test_restored], ['under run', \&test_under_run], ['bad world', \&test_bad_world],
             ['busted', \&test_busted];
 }

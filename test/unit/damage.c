@@ -148,7 +148,7 @@ static void report(const struct seep_reader *reader, uint32_t number) {
                                          .sort = (enum seep_sort)(number % 5), .since = number % 7 == 0 ? mark : NULL};
   seep_profile_build_request(&request, &profile);
   seep_mark_free(mark);
-  if (number % 3 == 0) seep_report_table(&profile, 30, nowhere);
+  if (number % 3 == 0) seep_report_table(&profile, NULL, 30, nowhere);
   else seep_report_json(&profile, NULL, 0, nowhere);
   if (profile.by == SEEP_BY_STATE) judge(&profile, number % 2 == 0, nowhere);
   seep_profile_free(&profile);

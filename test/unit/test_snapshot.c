@@ -52,6 +52,31 @@ static void make_graph(struct unit_random *random, uint32_t objects, struct seep
   assert_int_equal(seep_graph_builder_finish(&builder, &marks, 123456, graph, NULL), SEEP_OK);
 }
 
+/* As a recorded process has it: a site for every third object, and a part for every fifth. */
+static void add_sites(struct seep_graph *graph) {
+  uint32_t site;
+  assert_true(seep_graph_begin_sites(graph));
+  assert_true(seep_graph_add_site(graph, (struct seep_graph_site){.state = 1, .row = 2, .line = 3}, "app.lua", 7, &site));
+  for (uint32_t node = 1; node < graph->node_count; node++) {
+    if (node % 3 == 0) graph->site[node] = site;
+    if (node % 5 != 0) continue;
+    struct seep_graph_part *part = seep_array_push(&graph->parts, sizeof *part);
+    assert_non_null(part);
+    *part = (struct seep_graph_part){.address = address_of(node), .size_bytes = node * 16ULL, .node = node, .site = site};
+  }
+}
+
+static void assert_same_sites(const struct seep_graph *a, const struct seep_graph *b) {
+  const struct seep_graph_part *parts = a->parts.items, *others = b->parts.items;
+  assert_int_equal(a->sites.count, b->sites.count);
+  assert_int_equal(a->parts.count, b->parts.count);
+  if (a->site != NULL) assert_memory_equal(a->site, b->site, a->node_count * sizeof *a->site);
+  for (size_t i = 0; i < a->parts.count; i++) {
+    assert_true(parts[i].size_bytes == others[i].size_bytes && others[i].address == 0);
+    assert_true(parts[i].node == others[i].node && parts[i].site == others[i].site);
+  }
+}
+
 static void write_graphs(const struct seep_graph *graphs, uint32_t count) {
   struct seep_snapshot_info info = {
       .pid = 4711, .taken_wall_ns = 5, .pause_ns = 7, .run_id = 9, .command_bytes = 8, .command = "lua\0app"};
@@ -93,6 +118,7 @@ static void what_is_written_comes_back(void **unused) {
     struct stat status;
     make_graph(&random, objects, &graphs[0]);
     make_graph(&random, 5, &graphs[1]);
+    add_sites(&graphs[0]);
     write_graphs(graphs, 2);
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
@@ -104,6 +130,7 @@ static void what_is_written_comes_back(void **unused) {
     assert_true(snapshot.info.pause_ns == 7 && snapshot.info.run_id == 9);
     for (int i = 0; i < 2; i++) {
       assert_same(&graphs[i], &snapshot.graphs[i]);
+      assert_same_sites(&graphs[i], &snapshot.graphs[i]);
       seep_graph_free(&graphs[i]);
     }
     seep_snapshot_free(&snapshot);
@@ -143,6 +170,7 @@ static void write_sample(uint32_t objects) {
   struct unit_random random = {8};
   struct seep_graph graph;
   make_graph(&random, objects, &graph);
+  add_sites(&graph);
   write_graphs(&graph, 1);
   seep_graph_free(&graph);
 }

@@ -1,0 +1,25 @@
+/* What a call that has ended leaves in a stack: words, taken as they lie there, by the process itself, and made sense
+ * of by whoever reads an image of it later (objects.h).
+ *
+ * Model: an interpreter calls the main chunk, and goes on when it has ended. At that moment the variables of the main
+ * chunk still stand in the part of the stack that is not in use any more, and the call info behind the current one is
+ * still the main chunk's (LuaJIT has none: its frames are in the stack). Soon after, finalizers or the host's own calls
+ * write over them. What they hold was alive when the call ended: while it ran, every collection went through them or
+ * emptied them (lgc.c traversestack and traversethread, lj_gc.c gc_traverse_thread). */
+#ifndef SEEP_REMAINS_H
+#define SEEP_REMAINS_H
+
+#include "base/base.h"
+
+enum { SEEP_REMAINS_WORDS = 768, SEEP_REMAINS_CALL_INFO_BYTES = 96 };
+
+struct seep_remains {
+  uintptr_t global;       /* of which state; 0: there are none */
+  bool is_late;           /* the caller may have used its stack since: then the function's slot has been written over first */
+  uintptr_t stack;        /* address of the first word: the function of the frame that goes on */
+  uint32_t word_count;
+  uint64_t words[SEEP_REMAINS_WORDS];
+  _Alignas(8) char call_info[SEEP_REMAINS_CALL_INFO_BYTES];  /* PUC: of the call that has ended */
+};
+
+#endif

@@ -1,0 +1,154 @@
+#!/usr/bin/env perl
+# What only local variables of the main chunk held is garbage when the program has ended, and yet the snapshot of the end
+# knows who held it: on every VM, in whatever way the chunk ends; and never a variable that did not.
+
+use strict;
+use warnings;
+use utf8;
+use Test::More;
+use File::Basename qw(basename);
+use FindBin;
+use Encode qw(decode_utf8 encode_utf8);
+use JSON::PP qw(decode_json);
+use lib "$FindBin::Bin/../lib";
+use SeepTest qw(root vms seepline scratch spew execute lua_version);
+
+binmode $_, ':utf8' for Test::More->builder->output, Test::More->builder->failure_output;
+
+my $SCRIPT = root() . '/test/heap/ended.lua';
+my $ENDED = "ended main chunk ($SCRIPT) → local";
+my $RUNNING = 'main thread → local';
+
+# LuaJIT charges what a compiled trace allocates to the line on which the trace begins.
+sub interpreter { return $_[0] =~ /luajit/ ? ($_[0], '-joff') : ($_[0]) }
+
+# 5.1, 5.2 and LuaJIT collect when a chunk has failed, and 5.3 throws its call infos away.
+sub is_known_after_error { return lua_version($_[0]) eq '5.4' }
+
+sub run_script {
+    my ($vm, $way, @more) = @_;
+    my $capture = scratch() . '/' . basename($vm) . "-$way.seep";
+    my $result = seepline('run', '-o', $capture, '--', interpreter($vm), $SCRIPT, $way, @more);
+    return ($result, $capture, $capture =~ s/\.seep$/.heap.seep/r);
+}
+
+sub held_paths {
+    my ($capture) = @_;
+    my ($leak) = grep { $_->{line} == 8 && $_->{verdict} eq 'leak' }
+        @{decode_json(seepline('leaks', $capture, '--json')->{out})->{verdicts}};
+    return [map { $_->{path} } @{$leak->{held_by} // []}];
+}
+
+# The path to the table that a string stands in.
+sub path_of {
+    my ($heap, $content) = @_;
+    my $result = seepline('path', $heap, encode_utf8(qq("$content")), '--json');
+    return '' if $result->{status} != 0;
+    my $object = decode_json($result->{out})->{objects}[0];
+    is($object->{reachable}, $object->{path} =~ /^ended/ ? JSON::PP::false : JSON::PP::true, "$content: reachable or not")
+        if $object->{path} ne '(unreachable)';
+    return $object->{path};
+}
+
+sub test_end {
+    my ($vm, @more) = @_;
+    my ($result, $capture, $heap) = run_script($vm, 'end', @more);
+    is($result->{status}, 0, 'it ends');
+    like(decode_utf8($result->{err}), qr/^\s+held by \Q$ENDED 'kept'[*]\E: [34],\d{3} objects/m, 'the summary knows the variable');
+    is_deeply(held_paths($capture), ["$ENDED 'kept'[*]", "$ENDED 'kept'[*].data"], 'so does leaks');
+    is(path_of($heap, 'held by named'), "$ENDED 'named'.first[1]", 'each variable has its own name');
+    is(path_of($heap, 'held by late'), "$ENDED 'late'[1][1]", 'those that came last');
+    is(path_of($heap, 'held by a global'), '_G.shared[1]', 'what is held has a path of its own');
+    ok(path_of($heap, 'of a block') !~ /^ended/, 'a variable that was gone by then holds nothing');
+    my $info = decode_json(seepline('heap', $heap, '--json')->{out});
+    cmp_ok($info->{unreachable_count}, '>', 8000, 'and all that is garbage');
+    is($info->{graph_bytes}, $info->{state_bytes}, 'to the byte');
+    my $text = decode_utf8(seepline('path', $heap, encode_utf8("$ENDED 'kept'[7].data"))->{out});
+    like($text, qr/^nothing holds it: .*\nwhat held it to the end of a call:\n  \Q$ENDED 'kept'[7].data\E$/m, 'path says both');
+    like(decode_utf8(seepline('heap', $heap)->{out}), qr/of which local variables of a call held \S+ [KM]iB in 8,\d{3} until it ended$/m,
+        'heap says how much');
+    return;
+}
+
+sub test_ways {
+    my ($vm) = @_;
+    my ($result, $capture, $heap) = run_script($vm, 'early');
+    is_deeply(held_paths($capture), ["$ENDED 'kept'[*]", "$ENDED 'kept'[*].data"], 'a return in the middle');
+    ($result, $capture, $heap) = run_script($vm, 'return');
+    # 5.1 writes results over the function that they come from, and nothing else tells which it was.
+    my $known = lua_version($vm) ne '5.1' || $vm =~ /jit/;
+    is_deeply(held_paths($capture), $known ? ["$ENDED 'kept'[*]", "$ENDED 'kept'[*].data"] : [], 'a chunk that returns values');
+    ($result, $capture, $heap) = run_script($vm, 'error');
+    is($result->{status}, 1, 'an error');
+    is_deeply(held_paths($capture), is_known_after_error($vm) ? ["$ENDED 'kept'[*]", "$ENDED 'kept'[*].data"] : [], 'what it leaves');
+    is(path_of($heap, 'held by late'), "$ENDED 'late'[1][1]", 'by the variables of that moment') if is_known_after_error($vm);
+    ($result, $capture, $heap) = run_script($vm, 'exit');
+    is_deeply(held_paths($capture), [map { "$RUNNING 'kept' of main chunk ($SCRIPT)$_" } '[*]', '[*].data'],
+        'os.exit: the chunk has not ended');
+    return;
+}
+
+# A collection by a finalizer frees it, and its addresses are used again: nothing is said of them.
+sub test_collected {
+    my ($vm) = @_;
+    my ($result, $capture, $heap) = run_script($vm, 'finalizers');
+    is($result->{status}, 0, 'it ends');
+    my $paths = join ' ', map { $_->{path} } @{decode_json(seepline('heap', $heap, '--json')->{out})->{groups}};
+    if (lua_version($vm) eq '5.4') { like($paths, qr/ended main chunk/, '5.4 is copied before finalizers run') }
+    else { unlike($paths, qr/ended main chunk/, 'what was collected meanwhile is not guessed') }
+    return;
+}
+
+# A host with a shared liblua calls lua_close: what its last call left.
+my $HOST = <<'C';
+typedef struct lua_State lua_State;
+lua_State *luaL_newstate(void);
+void luaL_openlibs(lua_State *);
+int luaL_loadfile(lua_State *, const char *), luaL_loadfilex(lua_State *, const char *, const char *);
+int lua_pcall(lua_State *, int, int, int), lua_pcallk(lua_State *, int, int, int, long, void *);
+void lua_close(lua_State *);
+const char *lua_pushstring(lua_State *, const char *);
+int main(int argc, char **argv) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  if (LOAD(L, argv[1]) != 0 || RUN(L) != 0) return 1;
+  for (int i = 2; i < argc; i++) lua_pushstring(L, argv[i]);
+  lua_close(L);
+  return 0;
+}
+C
+
+sub test_host {
+    my ($library) = @_;
+    chomp(my $flags = `pkg-config --cflags --libs $library 2>/dev/null`);
+    return plan skip_all => "no $library to compile against" if !$flags;
+    my $old = $library =~ /5\.1|jit/;
+    my @macros = $old ? ('LOAD(L,f)=luaL_loadfile(L,f)', 'RUN(L)=lua_pcall(L,0,0,0)')
+                      : ('LOAD(L,f)=luaL_loadfilex(L,f,0)', 'RUN(L)=lua_pcallk(L,0,0,0,0,0)');
+    my $host = scratch() . "/closes-$library";
+    spew("$host.c", $HOST);
+    system("gcc @{[map { qq('-D$_') } @macros]} -o $host $host.c $flags") == 0 or return fail('it compiles');
+    my $result = seepline('run', '-o', "$host.seep", '--', $host, $SCRIPT);
+    is($result->{status}, 0, 'it ends');
+    my @paths = @{held_paths("$host.seep")};
+    # 5.1 does not empty what is not in use of a stack, so what lies there may be of any age.
+    if ($library eq 'lua5.1') { is_deeply(\@paths, [], 'nothing is known') }
+    else { is($paths[0], "$ENDED 'kept'[*]", 'the variable is known') }
+    seepline('run', '-o', "$host.seep", '--', $host, $SCRIPT, 1 .. 5);
+    is_deeply(held_paths("$host.seep"), [], 'not when the host has used the stack since');
+    return;
+}
+
+for my $vm (vms()) {
+    subtest "$vm: end"             => sub { test_end($vm) };
+    subtest "$vm: with arguments"  => sub { test_end($vm, 1 .. 40) };
+    subtest "$vm: ways to end"     => sub { test_ways($vm) };
+    subtest "$vm: collected since" => sub { test_collected($vm) };
+}
+if (!$ENV{LUA}) {
+    for my $library (qw(lua5.1 lua5.2 lua5.3 lua5.4 luajit)) {
+        subtest "$library: a host" => sub { test_host($library) };
+    }
+}
+
+done_testing();
