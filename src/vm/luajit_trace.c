@@ -1,6 +1,8 @@
 /* See luajit_trace.h. */
 #include "vm/luajit_trace.h"
 
+#include "vm/luajit_path.h"
+
 /* GCtrace: offsets in bytes. */
 enum {
   TRACE_TYPE = 9, TRACE_NSNAP = 10, TRACE_NINS = 12, TRACE_IR = 32, TRACE_NK = 40, TRACE_NSNAPMAP = 44, TRACE_SNAP = 48,
@@ -19,7 +21,7 @@ struct cached {
 };
 
 /* Which kind of IR instruction calls a C function, learned where the two were in step. */
-enum { LEARNED = 32 };
+enum { LEARNED = 64, LEARNED_NOTHING = 0xffffffff };
 struct learned { uintptr_t callee; uint32_t kind; };
 
 struct scratch {
@@ -187,8 +189,17 @@ static void learn(struct scratch *scratch, const struct callees *kinds, const st
   }
   for (uint32_t i = 0; i < kinds->count; i++) {
     uintptr_t callee = (uintptr_t)calls->at[i].what;
-    scratch->learned[seep_mix64(callee) % LEARNED] = (struct learned){callee, (uint32_t)kinds->at[i].what};
+    struct learned *learned = &scratch->learned[seep_mix64(callee) % LEARNED];
+    bool is_contrary = learned->callee == callee && learned->kind != (uint32_t)kinds->at[i].what;
+    *learned = (struct learned){callee, is_contrary ? LEARNED_NOTHING : (uint32_t)kinds->at[i].what};
   }
+}
+
+static uint32_t times(const struct callees *callees, uint64_t what) {
+  for (uint32_t i = 0; i < callees->count; i++) {
+    if (callees->at[i].what == what) return callees->at[i].calls;
+  }
+  return 0;
 }
 
 /* The kind that was learned for `callee`, if the part has any of it; else 0. */
@@ -222,7 +233,7 @@ static uint32_t kind_of_callee(const struct callees *kinds, const struct callees
 
 /* The IR instruction of `part` whose call returns to `code_offset`; 0: unknown. */
 static uint32_t calling_ref(struct scratch *scratch, const struct seep_luajit_trace *trace, const struct part *part,
-                            uint32_t code_offset) {
+                            uint32_t code_offset, bool *is_sure) {
   enum { CALL_BYTES = 5 };
   struct callees kinds = {0}, calls = {0};
   uintptr_t callee = code_offset < CALL_BYTES ? 0 : callee_before(trace->code + code_offset);
@@ -234,6 +245,7 @@ static uint32_t calling_ref(struct scratch *scratch, const struct seep_luajit_tr
   if (callee != 0 && is_collector_call(trace, code_offset)) return 0;
   learn(scratch, &kinds, &calls);
   uint32_t wanted = learned_kind(scratch, &kinds, callee);
+  *is_sure = wanted != 0 && times(&kinds, wanted) == times(&calls, callee);
   if (wanted == 0) wanted = kind_of_callee(&kinds, &calls, callee);
   uint32_t last = 0;
   for (uint32_t ref = part->first; wanted != 0 && ref < part->end; ref++) {
@@ -296,6 +308,7 @@ struct search {
   struct seep_luajit_trace trace;
   struct seep_luajit_wanted wanted;
   struct seep_luajit_levels levels;
+  bool is_proven;
 };
 
 /* Goes on in the trace from which a side trace branches off, when that is where
@@ -375,13 +388,43 @@ static bool find_bytecode(struct search *search, uint32_t ref) {
   return false;
 }
 
+/* Where a piece begins or ends: at a snapshot, or behind the last one where the loop does. */
+static bool take_point(const struct search *search, uint32_t number, struct seep_luajit_levels *out) {
+  struct seep_luajit_snapshot snapshot;
+  if (number == search->trace.snap_count) number = 0;
+  return seep_luajit_snapshot(&search->trace, number, &snapshot) &&
+         seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, out);
+}
+
+static bool has_returned(const struct seep_luajit_trace *trace, uint32_t ref) {
+  for (uint32_t at = REF_FIRST; at < ref; at++) {
+    if (seep_luajit_ir(trace, at).op == SEEP_IR_RETF) return true;
+  }
+  return false;
+}
+
+/* Proves where `ref` comes from. */
+static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_levels *out) {
+  struct seep_luajit_piece piece = {.trace = &search->trace};
+  struct part part;
+  uint32_t number = snapshot_before(&search->trace, UINT32_MAX, ref);
+  if (!read_part(&search->trace, number, &part) || ref < part.first || has_returned(&search->trace, ref)) return false;
+  piece.first = part.first;
+  piece.end = part.end;
+  if (!take_point(search, number, &piece.from) || !take_point(search, number + 1, &piece.to)) return false;
+  return seep_luajit_prove(search->state->vm, search->run->traces, search->run->trace_count, &piece, ref, out);
+}
+
 static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset) {
   struct part part;
   if (!read_trace(trace, &search->trace)) return false;
   uint32_t number = snapshot_before(&search->trace, code_offset - 1, UINT32_MAX);
   if (!read_part(&search->trace, number, &part)) return false;
-  uint32_t ref = calling_ref(search->state->scratch, &search->trace, &part, code_offset);
+  bool is_sure = false;
+  uint32_t ref = calling_ref(search->state->scratch, &search->trace, &part, code_offset, &is_sure);
   if (ref == 0) return take_snapshot(search, number);
+  search->is_proven = is_sure && prove(search, ref, &search->levels);
+  if (search->is_proven) return true;
   struct seep_luajit_trace own = search->trace;
   want(&own, ref, &search->wanted);
   ref = first_copy(&own, ref, &search->wanted);
@@ -397,10 +440,10 @@ static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset
 
 /* A caller's pc is behind its call, as a key has it; the innermost one's is at its
  * instruction. */
-static void take_frames(const struct seep_luajit_levels *levels, struct seep_trace_place *out) {
+static void take_frames(const struct seep_luajit_levels *levels, bool is_proven, struct seep_trace_place *out) {
   for (uint32_t i = 0; i < levels->count; i++) {
     const struct seep_luajit_level *level = &levels->at[levels->count - 1 - i];
-    out->keys[i] = i == 0 ? (level->pc + 4) | SEEP_KEY_INEXACT : level->pc;
+    out->keys[i] = i == 0 ? (level->pc + 4) | (is_proven ? 0 : SEEP_KEY_INEXACT) : level->pc;
     out->protos[i] = level->proto;
   }
   out->count = levels->count;
@@ -411,7 +454,7 @@ static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct s
   struct search search = {.state = state, .run = run};
   cached->place.count = 0;
   if (look_up(&search, cached->trace, (uint32_t)(cached->return_address - cached->code))) {
-    take_frames(&search.levels, &cached->place);
+    take_frames(&search.levels, search.is_proven, &cached->place);
   }
 }
 

@@ -1,0 +1,585 @@
+/* See luajit_path.h. */
+#include "vm/luajit_path.h"
+
+#include <string.h>
+
+#include "vm/luajit_bytecode.h"
+#include "vm/luajit_callees.h"
+
+enum { TABLES_MAX = 64, WAYS_MAX = 24, STEPS_MAX = 4096, LENGTH_MAX = 512, MADE_MAX = 24, TURNS_MAX = 32 };
+
+/* A way as far as it was gone. What it has met is kept beside it: ways share their beginnings. */
+struct way {
+  struct seep_luajit_levels levels;
+  uint32_t tables;           /* of the piece's that were made */
+  uint32_t made;             /* instructions met that may have made what is wanted */
+  uint32_t turns;            /* places where it may have gone round */
+  uint32_t length;
+};
+
+struct search {
+  const struct seep_vm *vm;
+  const struct seep_luajit_piece *piece;
+  uintptr_t traces;
+  uint32_t trace_count;
+  struct seep_luajit_callees callees;
+
+  struct seep_luajit_ir wanted;
+  bool is_table;             /* TNEW or TDUP */
+  uint32_t tables_before;    /* tables of the piece before it */
+  uint32_t like_before, like_count;  /* of those of its kind between the same tables: its number, and how many */
+  uint32_t table_count;
+  struct { struct seep_luajit_ir ir; uintptr_t template; } tables[TABLES_MAX];
+
+  uint32_t way_count, steps;
+  struct way ways[WAYS_MAX];
+  struct { uint64_t place; struct seep_luajit_levels levels; } made[MADE_MAX];
+  uint64_t turns[TURNS_MAX];
+
+  bool goes_round, has_failed, has_found;
+  uint64_t found_place;
+  struct seep_luajit_levels found;
+};
+
+/* -- Places ---------------------------------------------------------------------- */
+
+/* The line of a level: of its instruction, of a caller that of its call. */
+static uint64_t line_of(const struct seep_luajit_level *level, bool is_caller) {
+  uint32_t number = (uint32_t)((level->pc - seep_bc_first(level->proto)) / 4);
+  return seep_luajit_line(level->proto, is_caller ? number - 1 : number);
+}
+
+uint64_t seep_luajit_place_of(const struct seep_luajit_levels *levels) {
+  uint64_t place = levels->count;
+  for (uint32_t i = 0; i < levels->count; i++) {
+    place = seep_mix64(place * 31 + levels->at[i].proto);
+    place = seep_mix64(place * 31 + line_of(&levels->at[i], i + 1 < levels->count));
+  }
+  return place;
+}
+
+static bool is_same_point(const struct seep_luajit_levels *one, const struct seep_luajit_levels *other) {
+  if (one->count != other->count) return false;
+  for (uint32_t i = 0; i < one->count; i++) {
+    if (one->at[i].pc != other->at[i].pc) return false;
+  }
+  return true;
+}
+
+/* -- The piece -------------------------------------------------------------------- */
+
+static bool is_table(uint8_t op) { return op == SEEP_IR_TNEW || op == SEEP_IR_TDUP; }
+
+/* Whether two are of a kind of which an instruction of the bytecode makes one at most, and
+ * would be made by the same ones. */
+static bool is_like(const struct seep_luajit_trace *trace, struct seep_luajit_ir one, struct seep_luajit_ir other) {
+  if (one.op != other.op) return false;
+  if (one.op == SEEP_IR_NEWREF) return seep_luajit_object(trace, one.op2) == seep_luajit_object(trace, other.op2);
+  return one.op == SEEP_IR_BUFSTR || one.op == SEEP_IR_SNEW || one.op == SEEP_IR_XSNEW;
+}
+
+static bool note_table(struct search *search, struct seep_luajit_ir ir) {
+  if (search->table_count == TABLES_MAX) return false;
+  search->tables[search->table_count].ir = ir;
+  search->tables[search->table_count++].template =
+      ir.op == SEEP_IR_TDUP ? seep_luajit_object(search->piece->trace, ir.op1) : 0;
+  return true;
+}
+
+/* What the piece makes, and where `ref` is among it. */
+static bool read_piece(struct search *search, uint32_t ref) {
+  const struct seep_luajit_trace *trace = search->piece->trace;
+  bool is_behind = false;
+  search->wanted = seep_luajit_ir(trace, ref);
+  search->is_table = is_table(search->wanted.op);
+  for (uint32_t at = search->piece->first; at < search->piece->end; at++) {
+    struct seep_luajit_ir ir = seep_luajit_ir(trace, at);
+    if (at == ref) {
+      search->tables_before = search->table_count;
+      search->like_before = search->like_count;
+    }
+    if (is_like(trace, ir, search->wanted) && !is_behind) search->like_count++;
+    if (!is_table(ir.op)) continue;
+    if (at < ref) search->like_count = 0;
+    if (at > ref) is_behind = true;
+    if (!note_table(search, ir)) return false;
+  }
+  return true;
+}
+
+/* -- Ways -------------------------------------------------------------------------- */
+
+static struct seep_luajit_level *innermost(struct way *way) { return &way->levels.at[way->levels.count - 1]; }
+
+static void give_up(struct search *search) { search->has_failed = true; }
+
+/* Notes that the instruction at hand may have made what is wanted. */
+static void may_have_made(struct search *search, struct way *way) {
+  if (search->is_table || way->tables != search->tables_before) return;
+  if (way->made == MADE_MAX) {
+    give_up(search);
+    return;
+  }
+  search->made[way->made].place = seep_luajit_place_of(&way->levels);
+  search->made[way->made++].levels = way->levels;
+}
+
+/* A table is made: that must be the piece's next. */
+static bool make_table(struct search *search, struct way *way, uint32_t ins) {
+  if (way->tables == search->table_count) return false;
+  struct seep_luajit_ir ir = search->tables[way->tables].ir;
+  if (seep_bc_op(ins) == BC_TNEW) {
+    uint32_t array = ins >> 16 & 0x7ff; /* lj_record.c rec_tnew */
+    if (ir.op != SEEP_IR_TNEW || (array == 0x7ff ? 0x801 : array) != ir.op1 || ins >> 27 != ir.op2) return false;
+  } else {
+    uintptr_t template = seep_luajit_proto_constant(innermost(way)->proto, seep_bc_d(ins));
+    if (ir.op != SEEP_IR_TDUP || template != search->tables[way->tables].template) return false;
+  }
+  if (search->is_table && way->tables == search->tables_before && way->made < MADE_MAX) {
+    search->made[way->made].place = seep_luajit_place_of(&way->levels);
+    search->made[way->made++].levels = way->levels;
+  }
+  way->tables++;
+  return true;
+}
+
+/* Takes another way at a fork: it is gone later. */
+static struct way *fork_way(struct search *search, const struct way *way) {
+  if (search->way_count == WAYS_MAX) {
+    give_up(search);
+    return NULL;
+  }
+  search->ways[search->way_count] = *way;
+  return &search->ways[search->way_count++];
+}
+
+/* A way goes on at `pc` of the innermost function. False: it has been there with as many tables. */
+static bool turn(struct search *search, struct way *way, uintptr_t pc) {
+  bool is_back = pc <= innermost(way)->pc;
+  innermost(way)->pc = pc;
+  if (!is_back) return true;
+  uint64_t mark = way->tables;
+  for (uint32_t i = 0; i < way->levels.count; i++) mark = seep_mix64(mark * 31 + way->levels.at[i].pc);
+  for (uint32_t i = 0; i < way->turns; i++) {
+    if (search->turns[i] == mark) {
+      search->goes_round = true;
+      return false;
+    }
+  }
+  if (way->turns == TURNS_MAX) {
+    give_up(search);
+    return false;
+  }
+  search->turns[way->turns++] = mark;
+  return true;
+}
+
+/* A way that fits: what it has met comes into question. */
+static void accept(struct search *search, const struct way *way) {
+  uint32_t first = 0, last = way->made;
+  if (way->tables != search->table_count || way->made == 0) return;
+  bool is_counted = search->like_count != 0 && !search->callees.has_metamethods;
+  if (is_counted && way->made < search->like_count) return;
+  if (is_counted && !search->goes_round) {
+    first = search->like_before;
+    last = first + 1 + way->made - search->like_count;
+  }
+  for (uint32_t i = first; i < last; i++) {
+    if (search->has_found && search->made[i].place != search->found_place) give_up(search);
+    search->has_found = true;
+    search->found_place = search->made[i].place;
+    search->found = search->made[i].levels;
+  }
+}
+
+/* -- Which function is called -------------------------------------------------------- */
+
+static bool writes_slot(uint32_t ins, uint32_t slot) {
+  uint8_t op = seep_bc_op(ins);
+  uint32_t a = seep_bc_a(ins);
+  if ((op >= BC_CALLM && op <= BC_CALL) || op == BC_VARG) return slot >= a; /* one or many, and what is above is gone */
+  if (op == BC_ITERC || op == BC_ITERN) return slot >= a - 3;
+  if (op == BC_KNIL) return slot >= a && slot <= seep_bc_d(ins);
+  if (op >= BC_FORI && op <= BC_JITERL) return slot >= a;
+  bool is_other = (op >= BC_ISTC && op <= BC_ISFC) || (op >= BC_MOV && op <= BC_UGET) ||
+                  (op >= BC_FNEW && op <= BC_TGETR && op != BC_GSET);
+  return is_other && a == slot;
+}
+
+/* The instruction that stood where a loop was compiled: its trace keeps it (lj_trace.c trace_stop). */
+static uint32_t original(const struct search *search, uint32_t ins) {
+  enum { TRACE_STARTINS = 80, GCT_TRACE = 9 };
+  uint8_t op = seep_bc_op(ins);
+  if (op != BC_JFORL && op != BC_JITERL) return ins;
+  uint32_t number = seep_bc_d(ins);
+  if (number >= search->trace_count) return 0;
+  uintptr_t trace = seep_load_pointer(&seep_image_self_checked, search->traces + number * (uintptr_t)8);
+  if (seep_load_u8(&seep_image_self_checked, trace + SEEP_OBJECT_TYPE) != GCT_TRACE) return 0;
+  return seep_load_u32(&seep_image_self_checked, trace + TRACE_STARTINS);
+}
+
+/* Where the instruction at `pc` may jump to; 0: nowhere. */
+static uintptr_t jump_at(const struct search *search, uintptr_t pc) {
+  uint32_t ins = original(search, seep_bc_at(pc));
+  uint8_t op = seep_bc_op(ins);
+  bool jumps = op == BC_JMP || op == BC_UCLO || op == BC_ISNEXT || (op >= BC_FORI && op <= BC_IITERL);
+  return jumps ? seep_bc_target(pc, ins) : 0;
+}
+
+/* Whether something elsewhere jumps to behind `from` and not beyond `pc`: then what is at `from` need
+ * not have been done. */
+static bool is_jumped_into(const struct search *search, uintptr_t proto, uintptr_t from, uintptr_t pc) {
+  for (uintptr_t at = seep_bc_first(proto) + 4; at < seep_bc_end(proto); at += 4) {
+    uintptr_t target = jump_at(search, at);
+    if (target > from && target <= pc && (at < from || at > pc)) return true;
+  }
+  return false;
+}
+
+/* The instruction before `pc` that certainly put there what `slot` has; 0: not certain. */
+static uintptr_t writer_of(const struct search *search, uintptr_t proto, uintptr_t pc, uint32_t slot) {
+  enum { BACK_MAX = 128 };
+  for (uintptr_t at = pc - 4; at > seep_bc_first(proto) && pc - at < BACK_MAX * 4u; at -= 4) {
+    if (!writes_slot(seep_bc_at(at), slot)) continue;
+    return is_jumped_into(search, proto, at, pc) ? 0 : at;
+  }
+  return 0;
+}
+
+/* The value of an upvalue that is never assigned to; 0: unknown. */
+static uint64_t fixed_upvalue(const struct seep_luajit_level *level, uint32_t number) {
+  enum { IMMUTABLE = 0x4000 };
+  const struct seep_image *image = &seep_image_self_checked;
+  if (level->closure == 0 || number >= seep_load_u8(image, level->proto + SEEP_PROTO_SIZEUV)) return 0;
+  uintptr_t numbers = seep_load_pointer(image, level->proto + SEEP_PROTO_UV);
+  if ((seep_load_u16(image, numbers + number * (uintptr_t)2) & IMMUTABLE) == 0) return 0;
+  uintptr_t cell = seep_load_pointer(image, level->closure + SEEP_FUNCTION_UVPTR + number * (uintptr_t)8);
+  return seep_load_u64(image, seep_load_pointer(image, cell + SEEP_UPVALUE_V));
+}
+
+/* Whether `slot` of the function in which a root trace runs is never written in the loop that holds
+ * both its start and `level`: then it is in memory, as it was before. */
+static bool is_settled(const struct search *search, const struct seep_luajit_level *level, uint32_t slot) {
+  struct seep_luajit_ir base = seep_luajit_ir(search->piece->trace, SEEP_IR_BIAS);
+  struct seep_luajit_snapshot start;
+  uintptr_t first = UINTPTR_MAX, last = 0;
+  for (uintptr_t at = level->pc; at < seep_bc_end(level->proto); at += 4) {
+    uintptr_t target = jump_at(search, at);
+    if (target == 0 || target > level->pc || at < level->pc) continue;
+    if (target < first) first = target;
+    last = at;
+  }
+  if (base.op1 != 0 || !seep_luajit_snapshot(search->piece->trace, 0, &start)) return false;
+  if (start.pc < first || start.pc > last) return false;
+  for (uintptr_t at = first; at <= last; at += 4) {
+    if (writes_slot(seep_bc_at(at), slot)) return false;
+  }
+  return true;
+}
+
+/* What is known of a function that is called. */
+struct called {
+  uintptr_t object;          /* certainly this one; 0: unknown */
+  uint64_t key;              /* or one that was found under this name; 0: unknown */
+};
+
+static struct called called_in(const struct search *search, const struct seep_luajit_level *level, bool is_outermost, uint32_t slot) {
+  enum { MOVES_MAX = 3 };
+  struct called called = {0};
+  uint64_t value = 0;
+  uintptr_t pc = level->pc;
+  for (uint32_t i = 0; i < MOVES_MAX; i++) {
+    uintptr_t writer = writer_of(search, level->proto, pc, slot);
+    uint32_t ins = writer == 0 ? 0 : seep_bc_at(writer);
+    if (writer != 0 && seep_bc_op(ins) == BC_MOV) {
+      pc = writer;
+      slot = seep_bc_d(ins);
+      continue;
+    }
+    if (writer != 0 && seep_bc_op(ins) == BC_UGET) value = fixed_upvalue(level, seep_bc_d(ins));
+    if (writer != 0 && seep_bc_op(ins) == BC_GGET) called.key = seep_luajit_proto_constant(level->proto, seep_bc_d(ins));
+    if (writer != 0 && seep_bc_op(ins) == BC_TGETS) called.key = seep_luajit_proto_constant(level->proto, seep_bc_c(ins));
+    bool is_in_memory = is_outermost && level->base != 0 && value == 0 && called.key == 0 && is_settled(search, level, slot);
+    if (is_in_memory) value = seep_load_u64(&seep_image_self_checked, level->base + slot * (uintptr_t)8);
+    break;
+  }
+  if (value >> 47 == SEEP_TAG_FUNCTION) called.object = SEEP_GC_POINTER(value);
+  return called;
+}
+
+/* Whether a callee may be what is called. One whose origin is unknown may be anything, unless others
+ * were found under the very name. */
+static bool may_be(const struct seep_luajit_callee *callee, const struct called *called, bool has_named) {
+  if (called->key == 0 || seep_luajit_string_is(callee->key, "__call")) return true;
+  return has_named ? callee->key == called->key : callee->key == 0;
+}
+
+/* The callees that may be called: bits. */
+static uint32_t callees_called(const struct search *search, struct called called) {
+  uint32_t found = 0;
+  bool has_named = false;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    if (called.key != 0 && search->callees.at[i].key == called.key) has_named = true;
+  }
+  if (called.object != 0) { /* a closure of a prototype that the trace checks for */
+    uintptr_t code = seep_load_pointer(&seep_image_self_checked, called.object + SEEP_FUNCTION_PC);
+    for (uint32_t i = 0; i < search->callees.count; i++) {
+      const struct seep_luajit_callee *callee = &search->callees.at[i];
+      if (callee->object == called.object || (callee->code != 0 && callee->code == code)) return 1u << i;
+    }
+    called.object = 0;
+  }
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    if (may_be(&search->callees.at[i], &called, has_named)) found |= 1u << i;
+  }
+  return found;
+}
+
+/* -- What builtins make --------------------------------------------------------------- */
+
+/* What a builtin may make in a trace: bits. CALLS: it may run a function, which is not followed. */
+enum { MAKES_TEXT = 1, MAKES_PART = 2, MAKES_NUMBER = 4, MAKES_KEY = 8, MAKES_CDATA = 16, MAKES_TABLE = 32, CALLS = 64,
+       MAKES_ANY = 63 };
+
+static const struct { const char *name; uint8_t makes; } builtins[] = {
+    {"string.format", MAKES_TEXT | MAKES_NUMBER | CALLS}, {"string.rep", MAKES_TEXT | MAKES_NUMBER},
+    {"string.lower", MAKES_TEXT | MAKES_NUMBER}, {"string.upper", MAKES_TEXT | MAKES_NUMBER},
+    {"string.reverse", MAKES_TEXT | MAKES_NUMBER}, {"string.sub", MAKES_PART | MAKES_NUMBER},
+    {"string.char", MAKES_TEXT | MAKES_NUMBER}, {"string.", MAKES_NUMBER}, {"io.", MAKES_NUMBER | MAKES_TEXT},
+    {"table.concat", MAKES_TEXT | MAKES_NUMBER}, {"tostring", MAKES_NUMBER | MAKES_PART | CALLS},
+    {"table.insert", MAKES_KEY}, {"rawset", MAKES_KEY}, {"table.new", MAKES_TABLE}, {"pcall", CALLS | MAKES_ANY},
+    {"xpcall", CALLS | MAKES_ANY}, {"ffi.", MAKES_ANY & ~MAKES_TABLE}, {"bit.", MAKES_CDATA | MAKES_NUMBER},
+    {"math.", 0}, {"type", 0}, {"next", 0}, {"pairs", 0}, {"ipairs", 0}, {"select", 0}, {"setmetatable", 0},
+    {"getmetatable", 0}, {"rawget", 0}, {"rawequal", 0}, {"rawlen", 0}, {"assert", 0}, {"unpack", 0},
+    {"tonumber", MAKES_CDATA}, {"table.remove", 0}, {"table.", MAKES_KEY | MAKES_TEXT}};
+
+static uint8_t made_by(const struct seep_vm *vm, uint8_t ffid) {
+  const char *name = seep_vm_c_name(vm, SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid);
+  for (uint32_t i = 0; name != NULL && i < SEEP_ARRAY_SIZE(builtins); i++) {
+    size_t bytes = strlen(builtins[i].name);
+    bool is_library = builtins[i].name[bytes - 1] == '.';
+    if (strncmp(name, builtins[i].name, bytes) == 0 && (is_library || name[bytes] == '\0')) return builtins[i].makes;
+  }
+  return MAKES_ANY;
+}
+
+/* Which of these bits an IR instruction is. */
+static uint8_t bits_of(uint8_t op) {
+  switch (op) {
+    case SEEP_IR_BUFSTR: return MAKES_TEXT;
+    case SEEP_IR_SNEW: return MAKES_PART;
+    case SEEP_IR_XSNEW: case SEEP_IR_CNEW: case SEEP_IR_CNEWI: return MAKES_CDATA;
+    case SEEP_IR_TOSTR: return MAKES_NUMBER;
+    case SEEP_IR_NEWREF: return MAKES_KEY;
+    case SEEP_IR_TNEW: case SEEP_IR_TDUP: return MAKES_TABLE;
+    default: return MAKES_ANY;
+  }
+}
+
+/* A builtin runs, one of those in `which`. False: it cannot be followed. */
+static bool run_builtin(struct search *search, struct way *way, uint32_t which) {
+  uint8_t makes = 0;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    const struct seep_luajit_callee *callee = &search->callees.at[i];
+    if ((which >> i & 1) && callee->code == 0) makes |= made_by(search->vm, callee->ffid);
+  }
+  for (uint32_t i = 0; (makes & CALLS) && i < search->callees.count; i++) {
+    bool is_pcall = (makes & MAKES_TABLE) != 0;
+    if (is_pcall || seep_luajit_string_is(search->callees.at[i].key, "__tostring")) return false;
+  }
+  if ((makes & MAKES_TABLE) && search->table_count != 0) return false;
+  if (makes & bits_of(search->wanted.op)) may_have_made(search, way);
+  return true;
+}
+
+/* -- What instructions make -------------------------------------------------------------- */
+
+static bool is_arithmetic(uint8_t op) { return op >= BC_UNM && op <= BC_POW; }
+static bool is_get(uint8_t op) { return op == BC_GGET || (op >= BC_TGETV && op <= BC_TGETR); }
+static bool is_set(uint8_t op) { return op == BC_GSET || (op >= BC_TSETV && op <= BC_TSETR); }
+
+/* A key that is set: the IR's constant, if it is a constant. */
+static bool may_set(const struct search *search, const struct seep_luajit_level *level, uint32_t ins) {
+  uint8_t op = seep_bc_op(ins);
+  uintptr_t key = seep_luajit_object(search->piece->trace, search->wanted.op2);
+  if (op == BC_GSET) return seep_luajit_proto_constant(level->proto, seep_bc_d(ins)) == key;
+  if (op == BC_TSETS) return seep_luajit_proto_constant(level->proto, seep_bc_c(ins)) == key;
+  return is_set(op);
+}
+
+/* Whether an instruction that is no call may have made what is wanted (no table). */
+static bool may_make(const struct search *search, const struct seep_luajit_level *level, uint32_t ins) {
+  uint8_t op = seep_bc_op(ins);
+  switch (search->wanted.op) {
+    case SEEP_IR_SNEW: return false;
+    case SEEP_IR_BUFSTR: case SEEP_IR_TOSTR: case SEEP_IR_BUFPUT: return op == BC_CAT;
+    case SEEP_IR_NEWREF: return may_set(search, level, ins);
+    case SEEP_IR_XSNEW: case SEEP_IR_CNEW: case SEEP_IR_CNEWI:
+      return op <= BC_ISNEP || is_arithmetic(op) || op == BC_CAT || (is_get(op) && op != BC_GGET) || is_set(op);
+    default: return op == BC_CAT || is_arithmetic(op) || is_get(op) || is_set(op) || op == BC_VARG;
+  }
+}
+
+/* -- Steps --------------------------------------------------------------------------- */
+
+/* Goes on in a function that is called from the instruction at hand. */
+static bool enter(struct search *search, struct way *way, uint32_t number, bool is_tail) {
+  const struct seep_luajit_callee *callee = &search->callees.at[number];
+  bool is_closure = callee->code != callee->object + SEEP_PROTO_BYTES;
+  innermost(way)->pc += 4;
+  if (!is_tail && way->levels.count == SEEP_TRACE_FRAMES_MAX) return false;
+  if (!is_tail) way->levels.count++;
+  *innermost(way) = (struct seep_luajit_level){.pc = callee->code, .proto = callee->code - SEEP_PROTO_BYTES,
+                                               .closure = is_closure ? callee->object : 0};
+  return true;
+}
+
+static bool is_lua(const struct search *search, uint32_t number) { return search->callees.at[number].code != 0; }
+
+/* Whether `number` is in `which`, and not the same function as one before. */
+static bool is_chosen(const struct search *search, uint32_t which, uint32_t number) {
+  if (!(which >> number & 1) || !is_lua(search, number)) return false;
+  for (uint32_t i = 0; i < number; i++) {
+    if ((which >> i & 1) && search->callees.at[i].code == search->callees.at[number].code) return false;
+  }
+  return true;
+}
+
+/* Takes a way of its own into each Lua function of `which`. */
+static void enter_each(struct search *search, const struct way *way, uint32_t which, bool is_tail) {
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    if (!is_chosen(search, which, i)) continue;
+    struct way *other = fork_way(search, way);
+    if (other != NULL && !enter(search, other, i, is_tail)) search->way_count--;
+  }
+}
+
+static bool has_builtin(const struct search *search, uint32_t which) {
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    if ((which >> i & 1) && !is_lua(search, i)) return true;
+  }
+  return false;
+}
+
+static bool step_call(struct search *search, struct way *way, uint32_t ins) {
+  uint8_t op = seep_bc_op(ins);
+  bool is_tail = op == BC_CALLT || op == BC_CALLMT;
+  bool is_iterator = op == BC_ITERC || op == BC_ITERN;
+  struct called called = {0};
+  if (!is_iterator) called = called_in(search, innermost(way), way->levels.count == 1, seep_bc_a(ins));
+  uint32_t which = callees_called(search, called);
+  enter_each(search, way, which, is_tail);
+  if (!is_iterator && !has_builtin(search, which)) return false;
+  if (!is_iterator && !run_builtin(search, way, which)) {
+    give_up(search);
+    return false;
+  }
+  if (is_tail) { /* a builtin's results are those of the function */
+    if (way->levels.count == 1) return false;
+    way->levels.count--;
+    return true;
+  }
+  innermost(way)->pc += 4;
+  return true;
+}
+
+/* The names of metamethods that an instruction may call. */
+static bool is_metamethod_of(uint8_t op, uint64_t key) {
+  static const char *const of_arithmetic[] = {"__add", "__sub", "__mul", "__div", "__mod", "__pow", "__unm", "__len"};
+  if (is_get(op)) return seep_luajit_string_is(key, "__index");
+  if (is_set(op)) return seep_luajit_string_is(key, "__newindex");
+  if (op == BC_CAT) return seep_luajit_string_is(key, "__concat");
+  for (uint32_t i = 0; is_arithmetic(op) && i < SEEP_ARRAY_SIZE(of_arithmetic); i++) {
+    if (seep_luajit_string_is(key, of_arithmetic[i])) return true;
+  }
+  return false;
+}
+
+/* An instruction may call a metamethod instead of what it does. */
+static void step_metamethods(struct search *search, const struct way *way, uint8_t op) {
+  uint32_t which = 0;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    if (is_metamethod_of(op, search->callees.at[i].key)) which |= 1u << i;
+  }
+  enter_each(search, way, which, false);
+}
+
+/* Comparisons, which may call __eq and such, are not followed into them. */
+static bool has_comparisons(const struct search *search) {
+  static const char *const names[] = {"__eq", "__lt", "__le"};
+  for (uint32_t i = 0; i < search->callees.count * SEEP_ARRAY_SIZE(names); i++) {
+    if (seep_luajit_string_is(search->callees.at[i / 3].key, names[i % 3])) return true;
+  }
+  return false;
+}
+
+/* Goes on at two places. */
+static bool step_fork(struct search *search, struct way *way, uintptr_t one, uintptr_t other) {
+  struct way *forked = fork_way(search, way);
+  if (forked != NULL && !turn(search, forked, other)) search->way_count--;
+  return turn(search, way, one);
+}
+
+static bool step_loop(struct search *search, struct way *way, uint32_t ins) {
+  uintptr_t pc = innermost(way)->pc;
+  uintptr_t target = seep_bc_target(pc, original(search, ins));
+  if (!seep_bc_is_inside(innermost(way)->proto, target)) {
+    give_up(search);
+    return false;
+  }
+  return step_fork(search, way, pc + 4, target);
+}
+
+static bool step_plain(struct search *search, struct way *way, uint32_t ins) {
+  uint8_t op = seep_bc_op(ins);
+  if ((op == BC_TNEW || op == BC_TDUP) && !make_table(search, way, ins)) return false;
+  if (op == BC_FNEW) return false; /* not compiled */
+  if (may_make(search, innermost(way), ins)) may_have_made(search, way);
+  if (search->callees.has_metamethods) step_metamethods(search, way, op);
+  bool jumps_on = op == BC_JMP || op == BC_UCLO || op == BC_ISNEXT;
+  return turn(search, way, jumps_on ? seep_bc_target(innermost(way)->pc, ins) : innermost(way)->pc + 4);
+}
+
+/* One instruction. False: the way ends here. */
+static bool step(struct search *search, struct way *way) {
+  uintptr_t pc = innermost(way)->pc;
+  uint32_t ins = seep_bc_at(pc);
+  uint8_t op = seep_bc_op(ins);
+  if (op <= BC_ISF) {
+    if (may_make(search, innermost(way), ins)) may_have_made(search, way);
+    return step_fork(search, way, pc + 8, seep_bc_target(pc + 4, seep_bc_at(pc + 4)));
+  }
+  if (op >= BC_CALLM && op <= BC_ITERN) return step_call(search, way, ins);
+  if (op >= BC_RETM && op <= BC_RET1) {
+    if (way->levels.count == 1) return false;
+    way->levels.count--;
+    return true;
+  }
+  if (op >= BC_FORI && op <= BC_JITERL) return step_loop(search, way, ins);
+  return step_plain(search, way, ins);
+}
+
+/* Goes one way to its end. */
+static void go(struct search *search, struct way way) {
+  while (!search->has_failed) {
+    if (search->steps++ == STEPS_MAX || way.length++ == LENGTH_MAX) {
+      give_up(search);
+      return;
+    }
+    if (!seep_bc_is_inside(innermost(&way)->proto, innermost(&way)->pc)) return;
+    if (!step(search, &way)) return;
+    if (is_same_point(&way.levels, &search->piece->to)) accept(search, &way);
+  }
+}
+
+bool seep_luajit_prove(const struct seep_vm *vm, uintptr_t traces, uint32_t trace_count,
+                       const struct seep_luajit_piece *piece, uint32_t ref, struct seep_luajit_levels *out) {
+  struct search search = {.vm = vm, .piece = piece, .traces = traces, .trace_count = trace_count};
+  if (!seep_luajit_callees_of(piece->trace, &search.callees) || !read_piece(&search, ref)) return false;
+  if (search.callees.has_metamethods && has_comparisons(&search)) return false;
+  search.ways[search.way_count++].levels = piece->from;
+  while (search.way_count > 0 && !search.has_failed) go(&search, search.ways[--search.way_count]);
+  if (search.has_failed || !search.has_found) return false;
+  *out = search.found;
+  return true;
+}
