@@ -290,6 +290,14 @@ static const struct seep_trace_place *trace_frames(const struct seep_vm_state *s
   return start->protos[0] == 0 ? NULL : start;
 }
 
+/* Whether a trace is being left: what it had put off is made now (lj_snap.c lj_snap_restore), in
+ * the name of no instruction. */
+SEEP_ALWAYS_INLINE bool leaves_trace(const struct seep_vm_state *state) {
+  enum { VMST_EXIT = 3 };
+  const struct layout *layout = state->vm->layout;
+  return seep_load_u32(NULL, state->global + layout->g_vmstate) == ~(uint32_t)VMST_EXIT;
+}
+
 static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bool running,
                          bool *in_trace) {
   const struct layout *layout = state->vm->layout;
@@ -340,6 +348,7 @@ static uint32_t walk_thread(const struct seep_vm_state *state, uintptr_t thread,
   struct walker walker;
   start(&walker, thread, base_of(state, thread, running, &in_trace));
   uint64_t marks = running ? 0 : SEEP_KEY_RESUMER;
+  if (running && SEEP_UNLIKELY(leaves_trace(state))) marks = SEEP_KEY_INEXACT;
   if (running) stack->leaf_frame = walker.frame;
   struct seep_trace_place start_of_trace;
   const struct seep_trace_place *place = in_trace ? trace_frames(state, &walker, &start_of_trace) : NULL;

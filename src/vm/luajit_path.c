@@ -15,6 +15,7 @@ struct way {
   uint32_t made;             /* instructions met that may have made what is wanted */
   uint32_t turns;            /* places where it may have gone round */
   uint32_t length;
+  bool has_looped;           /* by a numeric loop: nothing with a guard is made on it any more */
 };
 
 struct search {
@@ -26,6 +27,7 @@ struct search {
 
   struct seep_luajit_ir wanted;
   bool is_table;             /* TNEW or TDUP */
+  bool is_guard;             /* it is one, so that snapshots on either side of it stay apart */
   uint32_t tables_before;    /* tables of the piece before it */
   uint32_t like_before, like_count;  /* of those of its kind between the same tables: its number, and how many */
   uint32_t table_count;
@@ -88,10 +90,12 @@ static bool note_table(struct search *search, struct seep_luajit_ir ir) {
 
 /* What the piece makes, and where `ref` is among it. */
 static bool read_piece(struct search *search, uint32_t ref) {
+  enum { GUARD = 0x80 };
   const struct seep_luajit_trace *trace = search->piece->trace;
   bool is_behind = false;
   search->wanted = seep_luajit_ir(trace, ref);
   search->is_table = is_table(search->wanted.op);
+  search->is_guard = (search->wanted.type & GUARD) != 0;
   for (uint32_t at = search->piece->first; at < search->piece->end; at++) {
     struct seep_luajit_ir ir = seep_luajit_ir(trace, at);
     if (at == ref) {
@@ -116,6 +120,7 @@ static void give_up(struct search *search) { search->has_failed = true; }
 /* Notes that the instruction at hand may have made what is wanted. */
 static void may_have_made(struct search *search, struct way *way) {
   if (search->is_table || way->tables != search->tables_before) return;
+  if (way->has_looped && search->is_guard) return;
   if (way->made == MADE_MAX) {
     give_up(search);
     return;
@@ -126,7 +131,7 @@ static void may_have_made(struct search *search, struct way *way) {
 
 /* A table is made: that must be the piece's next. */
 static bool make_table(struct search *search, struct way *way, uint32_t ins) {
-  if (way->tables == search->table_count) return false;
+  if (way->tables == search->table_count || way->has_looped) return false;
   struct seep_luajit_ir ir = search->tables[way->tables].ir;
   if (seep_bc_op(ins) == BC_TNEW) {
     uint32_t array = ins >> 16 & 0x7ff; /* lj_record.c rec_tnew */
@@ -349,7 +354,9 @@ static const struct { const char *name; uint8_t makes; } builtins[] = {
     {"table.concat", MAKES_TEXT | MAKES_NUMBER}, {"tostring", MAKES_NUMBER | MAKES_PART | CALLS},
     {"table.insert", MAKES_KEY}, {"rawset", MAKES_KEY}, {"table.new", MAKES_TABLE}, {"pcall", CALLS | MAKES_ANY},
     {"xpcall", CALLS | MAKES_ANY}, {"ffi.", MAKES_ANY & ~MAKES_TABLE}, {"bit.", MAKES_CDATA | MAKES_NUMBER},
-    {"math.", 0}, {"type", 0}, {"next", 0}, {"pairs", 0}, {"ipairs", 0}, {"select", 0}, {"setmetatable", 0},
+    {"coroutine.", 0}, {"os.", 0},
+    {"debug.", 0}, {"jit.", 0}, {"print", 0}, {"error", 0}, {"load", 0}, {"loadstring", 0}, {"collectgarbage", 0},
+    {"require", 0}, {"ipairs iterator", 0}, {"math.", 0}, {"type", 0}, {"next", 0}, {"pairs", 0}, {"ipairs", 0}, {"select", 0}, {"setmetatable", 0},
     {"getmetatable", 0}, {"rawget", 0}, {"rawequal", 0}, {"rawlen", 0}, {"assert", 0}, {"unpack", 0},
     {"tonumber", MAKES_CDATA}, {"table.remove", 0}, {"table.", MAKES_KEY | MAKES_TEXT}};
 
@@ -527,6 +534,8 @@ static bool step_loop(struct search *search, struct way *way, uint32_t ins) {
     give_up(search);
     return false;
   }
+  /* lj_record.c rec_for takes a snapshot, which lj_snap_add lets go only when no guard comes before the next. */
+  if (seep_bc_op(ins) <= BC_JFORL) way->has_looped = true;
   return step_fork(search, way, pc + 4, target);
 }
 
@@ -562,13 +571,13 @@ static bool step(struct search *search, struct way *way) {
 /* Goes one way to its end. */
 static void go(struct search *search, struct way way) {
   while (!search->has_failed) {
+    if (way.length > 0 && is_same_point(&way.levels, &search->piece->to)) accept(search, &way);
     if (search->steps++ == STEPS_MAX || way.length++ == LENGTH_MAX) {
       give_up(search);
       return;
     }
     if (!seep_bc_is_inside(innermost(&way)->proto, innermost(&way)->pc)) return;
     if (!step(search, &way)) return;
-    if (is_same_point(&way.levels, &search->piece->to)) accept(search, &way);
   }
 }
 

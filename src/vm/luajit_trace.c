@@ -396,23 +396,57 @@ static bool take_point(const struct search *search, uint32_t number, struct seep
          seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, out);
 }
 
-static bool has_returned(const struct seep_luajit_trace *trace, uint32_t ref) {
-  for (uint32_t at = REF_FIRST; at < ref; at++) {
+/* Whether the trace returns to a lower frame between two instructions. */
+static bool returns_between(const struct seep_luajit_trace *trace, uint32_t first, uint32_t end) {
+  for (uint32_t at = first; at < end; at++) {
     if (seep_luajit_ir(trace, at).op == SEEP_IR_RETF) return true;
   }
   return false;
 }
 
-/* Proves where `ref` comes from. */
+/* Proves where `ref`, which is not before the first snapshot, comes from. */
 static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_levels *out) {
-  struct seep_luajit_piece piece = {.trace = &search->trace};
+  const struct seep_luajit_trace *trace = &search->trace;
+  struct seep_luajit_piece piece = {.trace = trace};
+  struct seep_luajit_snapshot snapshot;
   struct part part;
-  uint32_t number = snapshot_before(&search->trace, UINT32_MAX, ref);
-  if (!read_part(&search->trace, number, &part) || ref < part.first || has_returned(&search->trace, ref)) return false;
-  piece.first = part.first;
+  uint32_t number = snapshot_before(trace, UINT32_MAX, ref);
+  if (!read_part(trace, number, &part) || !seep_luajit_snapshot(trace, number, &snapshot)) return false;
+  piece.first = snapshot.ref;
   piece.end = part.end;
+  if (ref < piece.first || ref >= piece.end || returns_between(trace, piece.first, piece.end)) return false;
   if (!take_point(search, number, &piece.from) || !take_point(search, number + 1, &piece.to)) return false;
+  if (returns_between(trace, REF_FIRST, piece.first)) piece.from.at[0].base = piece.to.at[0].base = 0;
   return seep_luajit_prove(search->state->vm, search->run->traces, search->run->trace_count, &piece, ref, out);
+}
+
+/* Proves where something comes from that a side trace makes at its start because its parent has put
+ * it off (lj_snap.c lj_snap_replay): all those of the parent that are like it come into question. */
+static bool prove_in_parent(struct search *search, uint32_t ref, struct seep_luajit_levels *out) {
+  enum { SUNK = 0xfd };
+  struct search parent = {.state = search->state, .run = search->run};
+  struct seep_luajit_wanted wanted;
+  struct seep_luajit_snapshot first, exit;
+  struct seep_luajit_ir base = seep_luajit_ir(&search->trace, SEEP_IR_BIAS); /* IR_BASE: parent, exit */
+  bool has_found = false;
+  if (!read_trace(trace_at(search->run, base.op1), &parent.trace)) return false;
+  if (!seep_luajit_snapshot(&parent.trace, base.op2, &exit)) return false;
+  if (!seep_luajit_snapshot(&parent.trace, 0, &first)) return false;
+  want(&search->trace, ref, &wanted);
+  for (uint32_t at = REF_FIRST; at < exit.ref; at++) {
+    struct seep_luajit_levels found;
+    if (seep_luajit_ir(&parent.trace, at).reg != SUNK || !is_like(&parent.trace, at, &wanted)) continue;
+    if (at < first.ref || !prove(&parent, at, &found)) return false;
+    if (has_found && seep_luajit_place_of(&found) != seep_luajit_place_of(out)) return false;
+    *out = found;
+    has_found = true;
+  }
+  return has_found;
+}
+
+static bool is_in_head(const struct search *search, uint32_t ref) {
+  struct seep_luajit_snapshot first;
+  return seep_luajit_snapshot(&search->trace, 0, &first) && ref < first.ref;
 }
 
 static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset) {
@@ -423,7 +457,8 @@ static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset
   bool is_sure = false;
   uint32_t ref = calling_ref(search->state->scratch, &search->trace, &part, code_offset, &is_sure);
   if (ref == 0) return take_snapshot(search, number);
-  search->is_proven = is_sure && prove(search, ref, &search->levels);
+  search->is_proven = is_sure && (is_in_head(search, ref) ? prove_in_parent(search, ref, &search->levels)
+                                                          : prove(search, ref, &search->levels));
   if (search->is_proven) return true;
   struct seep_luajit_trace own = search->trace;
   want(&own, ref, &search->wanted);
