@@ -93,6 +93,13 @@ static uintptr_t compared_with(const struct seep_luajit_trace *trace, struct see
   return constant - SEEP_PROTO_BYTES;
 }
 
+static bool is_noted(const struct seep_luajit_callees *callees, struct seep_luajit_callee callee) {
+  for (uint32_t i = 0; i < callees->count; i++) {
+    if (callees->at[i].object == callee.object && callees->at[i].key == callee.key) return true;
+  }
+  return false;
+}
+
 /* Notes under which names the callees are found: the first in its own entry, others in new ones. */
 static void collect_names(const struct seep_luajit_trace *trace, struct seep_luajit_callees *out) {
   bool is_named[SEEP_CALLEES_MAX] = {false};
@@ -106,10 +113,11 @@ static void collect_names(const struct seep_luajit_trace *trace, struct seep_lua
       if (out->at[i].object != object) continue;
       struct seep_luajit_callee callee = out->at[i];
       callee.key = field_of(trace, value);
+      callee.guard = ref;
       if (!is_named[i]) {
         is_named[i] = true;
         out->at[i] = callee;
-      } else if (callee.key != out->at[i].key) {
+      } else if (!is_noted(out, callee)) {
         add(out, callee);
       }
     }

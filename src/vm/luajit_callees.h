@@ -18,6 +18,7 @@ struct seep_luajit_callee {
   uintptr_t object;          /* a function; or a prototype, of which any closure may be called */
   uintptr_t code;            /* of a Lua function: its first instruction; 0: a builtin */
   uint64_t key;              /* the name (a string object) of the field it came from; 0: unknown */
+  uint32_t guard;            /* the first instruction that compares with it; 0: none does */
   uint8_t ffid;              /* of a builtin: its number */
 };
 

@@ -6,7 +6,7 @@
 #include "vm/luajit_bytecode.h"
 #include "vm/luajit_callees.h"
 
-enum { TABLES_MAX = 64, WAYS_MAX = 24, STEPS_MAX = 4096, LENGTH_MAX = 512, MADE_MAX = 24, TURNS_MAX = 32 };
+enum { TABLES_MAX = 64, WAYS_MAX = 128, STEPS_MAX = 4096, LENGTH_MAX = 512, MADE_MAX = 32, TURNS_MAX = 32 };
 
 /* A way as far as it was gone. What it has met is kept beside it: ways share their beginnings. */
 struct way {
@@ -15,19 +15,21 @@ struct way {
   uint32_t made;             /* instructions met that may have made what is wanted */
   uint32_t turns;            /* places where it may have gone round */
   uint32_t length;
+  uint32_t met;              /* callees that were called: bits */
+  bool has_compared;         /* values, so that a function that is compared with need not be called */
   bool has_looped;           /* by a numeric loop: nothing with a guard is made on it any more */
 };
 
 struct search {
-  const struct seep_vm *vm;
   const struct seep_luajit_piece *piece;
-  uintptr_t traces;
-  uint32_t trace_count;
   struct seep_luajit_callees callees;
+  uint32_t required;         /* callees that the piece compares with: bits */
+  uint32_t guard_tables[SEEP_CALLEES_MAX];  /* … and how many tables it makes before it does */
 
   struct seep_luajit_ir wanted;
   bool is_table;             /* TNEW or TDUP */
   bool is_guard;             /* it is one, so that snapshots on either side of it stay apart */
+  bool is_joined_in_parts;   /* a string, and one concatenation may make several */
   uint32_t tables_before;    /* tables of the piece before it */
   uint32_t like_before, like_count;  /* of those of its kind between the same tables: its number, and how many */
   uint32_t table_count;
@@ -42,6 +44,7 @@ struct search {
   uint64_t found_place;
   struct seep_luajit_levels found;
 };
+_Static_assert(sizeof(struct search) <= SEEP_LUAJIT_SEARCH_BYTES, "the memory is large enough");
 
 /* -- Places ---------------------------------------------------------------------- */
 
@@ -86,6 +89,26 @@ static bool note_table(struct search *search, struct seep_luajit_ir ir) {
   search->tables[search->table_count++].template =
       ir.op == SEEP_IR_TDUP ? seep_luajit_object(search->piece->trace, ir.op1) : 0;
   return true;
+}
+
+/* Which callees the piece compares with. */
+static void read_guards(struct search *search) {
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    uint32_t guard = search->callees.at[i].guard;
+    if (guard < search->piece->first || guard >= search->piece->end) continue;
+    if (search->callees.at[i].code != 0) search->required |= 1u << i;
+    for (uint32_t at = search->piece->first; at < guard; at++) {
+      if (is_table(seep_luajit_ir(search->piece->trace, at).op)) search->guard_tables[i]++;
+    }
+  }
+}
+
+/* Whether concatenations may call a metamethod: then each may make several strings. */
+static bool joins_in_parts(const struct search *search) {
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    if (seep_luajit_string_is(search->callees.at[i].key, "__concat")) return true;
+  }
+  return false;
 }
 
 /* What the piece makes, and where `ref` is among it. */
@@ -183,7 +206,8 @@ static bool turn(struct search *search, struct way *way, uintptr_t pc) {
 static void accept(struct search *search, const struct way *way) {
   uint32_t first = 0, last = way->made;
   if (way->tables != search->table_count || way->made == 0) return;
-  bool is_counted = search->like_count != 0 && !search->callees.has_metamethods;
+  if (!way->has_compared && (search->required & ~way->met) != 0) return;
+  bool is_counted = search->like_count != 0 && !search->is_joined_in_parts;
   if (is_counted && way->made < search->like_count) return;
   if (is_counted && !search->goes_round) {
     first = search->like_before;
@@ -217,8 +241,8 @@ static uint32_t original(const struct search *search, uint32_t ins) {
   uint8_t op = seep_bc_op(ins);
   if (op != BC_JFORL && op != BC_JITERL) return ins;
   uint32_t number = seep_bc_d(ins);
-  if (number >= search->trace_count) return 0;
-  uintptr_t trace = seep_load_pointer(&seep_image_self_checked, search->traces + number * (uintptr_t)8);
+  if (number >= search->piece->trace_count) return 0;
+  uintptr_t trace = seep_load_pointer(&seep_image_self_checked, search->piece->traces + number * (uintptr_t)8);
   if (seep_load_u8(&seep_image_self_checked, trace + SEEP_OBJECT_TYPE) != GCT_TRACE) return 0;
   return seep_load_u32(&seep_image_self_checked, trace + TRACE_STARTINS);
 }
@@ -330,9 +354,9 @@ static uint32_t callees_called(const struct search *search, struct called called
     uintptr_t code = seep_load_pointer(&seep_image_self_checked, called.object + SEEP_FUNCTION_PC);
     for (uint32_t i = 0; i < search->callees.count; i++) {
       const struct seep_luajit_callee *callee = &search->callees.at[i];
-      if (callee->object == called.object || (callee->code != 0 && callee->code == code)) return 1u << i;
+      if (callee->object == called.object || (callee->code != 0 && callee->code == code)) found |= 1u << i;
     }
-    called.object = 0;
+    if (found != 0) return found;
   }
   for (uint32_t i = 0; i < search->callees.count; i++) {
     if (may_be(&search->callees.at[i], &called, has_named)) found |= 1u << i;
@@ -388,7 +412,7 @@ static bool run_builtin(struct search *search, struct way *way, uint32_t which) 
   uint8_t makes = 0;
   for (uint32_t i = 0; i < search->callees.count; i++) {
     const struct seep_luajit_callee *callee = &search->callees.at[i];
-    if ((which >> i & 1) && callee->code == 0) makes |= made_by(search->vm, callee->ffid);
+    if ((which >> i & 1) && callee->code == 0 && callee->guard < search->piece->end) makes |= made_by(search->piece->vm, callee->ffid);
   }
   for (uint32_t i = 0; (makes & CALLS) && i < search->callees.count; i++) {
     bool is_pcall = (makes & MAKES_TABLE) != 0;
@@ -443,27 +467,40 @@ static bool enter(struct search *search, struct way *way, uint32_t number, bool 
 
 static bool is_lua(const struct search *search, uint32_t number) { return search->callees.at[number].code != 0; }
 
-/* Whether `number` is in `which`, and not the same function as one before. */
-static bool is_chosen(const struct search *search, uint32_t which, uint32_t number) {
-  if (!(which >> number & 1) || !is_lua(search, number)) return false;
-  for (uint32_t i = 0; i < number; i++) {
-    if ((which >> i & 1) && search->callees.at[i].code == search->callees.at[number].code) return false;
+/* Whether a callee may be called now. The trace compares before the first call: not later than it, and
+ * not before tables that it makes later. */
+static bool is_due(const struct search *search, const struct way *way, uint32_t number) {
+  uint32_t guard = search->callees.at[number].guard;
+  if (guard >= search->piece->end) return false;
+  if (guard < search->piece->first || (way->met >> number & 1) || way->has_compared) return true;
+  return way->tables == search->guard_tables[number];
+}
+
+/* Which of `which` are the same function as `number`, and are due: bits. */
+static uint32_t same_due(const struct search *search, const struct way *way, uint32_t which, uint32_t number) {
+  uint32_t same = 0;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    bool is_same = (which >> i & 1) && search->callees.at[i].code == search->callees.at[number].code;
+    if (is_same && is_due(search, way, i)) same |= 1u << i;
   }
-  return true;
+  return same;
 }
 
 /* Takes a way of its own into each Lua function of `which`. */
 static void enter_each(struct search *search, const struct way *way, uint32_t which, bool is_tail) {
   for (uint32_t i = 0; i < search->callees.count; i++) {
-    if (!is_chosen(search, which, i)) continue;
+    uint32_t same = (which >> i & 1) && is_lua(search, i) ? same_due(search, way, which, i) : 0;
+    if (same == 0 || (same & ((1u << i) - 1)) != 0) continue;
     struct way *other = fork_way(search, way);
-    if (other != NULL && !enter(search, other, i, is_tail)) search->way_count--;
+    if (other == NULL) return;
+    other->met |= same;
+    if (!enter(search, other, i, is_tail)) search->way_count--;
   }
 }
 
 static bool has_builtin(const struct search *search, uint32_t which) {
   for (uint32_t i = 0; i < search->callees.count; i++) {
-    if ((which >> i & 1) && !is_lua(search, i)) return true;
+    if ((which >> i & 1) && !is_lua(search, i) && search->callees.at[i].guard < search->piece->end) return true;
   }
   return false;
 }
@@ -555,6 +592,7 @@ static bool step(struct search *search, struct way *way) {
   uint32_t ins = seep_bc_at(pc);
   uint8_t op = seep_bc_op(ins);
   if (op <= BC_ISF) {
+    if (op <= BC_ISNEP) way->has_compared |= op == BC_ISEQV || op == BC_ISNEV;
     if (may_make(search, innermost(way), ins)) may_have_made(search, way);
     return step_fork(search, way, pc + 8, seep_bc_target(pc + 4, seep_bc_at(pc + 4)));
   }
@@ -581,14 +619,18 @@ static void go(struct search *search, struct way way) {
   }
 }
 
-bool seep_luajit_prove(const struct seep_vm *vm, uintptr_t traces, uint32_t trace_count,
-                       const struct seep_luajit_piece *piece, uint32_t ref, struct seep_luajit_levels *out) {
-  struct search search = {.vm = vm, .piece = piece, .traces = traces, .trace_count = trace_count};
-  if (!seep_luajit_callees_of(piece->trace, &search.callees) || !read_piece(&search, ref)) return false;
-  if (search.callees.has_metamethods && has_comparisons(&search)) return false;
-  search.ways[search.way_count++].levels = piece->from;
-  while (search.way_count > 0 && !search.has_failed) go(&search, search.ways[--search.way_count]);
-  if (search.has_failed || !search.has_found) return false;
-  *out = search.found;
+bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void *memory,
+                       struct seep_luajit_levels *out) {
+  struct search *search = memory;
+  memset(search, 0, sizeof *search);
+  search->piece = piece;
+  if (!seep_luajit_callees_of(piece->trace, &search->callees) || !read_piece(search, ref)) return false;
+  if (search->callees.has_metamethods && has_comparisons(search)) return false;
+  read_guards(search);
+  search->is_joined_in_parts = search->wanted.op == SEEP_IR_BUFSTR && joins_in_parts(search);
+  search->ways[search->way_count++].levels = piece->from;
+  while (search->way_count > 0 && !search->has_failed) go(search, search->ways[--search->way_count]);
+  if (search->has_failed || !search->has_found) return false;
+  *out = search->found;
   return true;
 }

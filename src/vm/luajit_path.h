@@ -25,15 +25,21 @@
 
 /* A piece of a trace: its IR from `first` to before `end`, and where it begins and ends. */
 struct seep_luajit_piece {
+  const struct seep_vm *vm;
+  uintptr_t traces;          /* J->trace and its size, for loops that were compiled since */
+  uint32_t trace_count;
   const struct seep_luajit_trace *trace;
   uint32_t first, end;
   struct seep_luajit_levels from, to;
 };
 
-/* Finds where instruction `ref` of a piece comes from. `traces` are J->trace and its size, for
- * loops that were compiled since. False: not proven, `out` is anything. */
-bool seep_luajit_prove(const struct seep_vm *vm, uintptr_t traces, uint32_t trace_count,
-                       const struct seep_luajit_piece *piece, uint32_t ref, struct seep_luajit_levels *out);
+/* Memory for a search, of which nothing is kept. */
+enum { SEEP_LUAJIT_SEARCH_BYTES = 80 << 10 };
+
+/* Finds where instruction `ref` of a piece comes from, in SEEP_LUAJIT_SEARCH_BYTES of `memory`. False:
+ * not proven, `out` is anything. */
+bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void *memory,
+                       struct seep_luajit_levels *out);
 
 /* A number for the line and the calls at `levels`: equal ones are the same to a person. */
 uint64_t seep_luajit_place_of(const struct seep_luajit_levels *levels);

@@ -10,7 +10,7 @@ enum {
   TRACE_SPADJUST = 102, SNAP_BYTES = 12, GCT_TRACE = 9,
 };
 
-enum { CACHE = 1024, REF_FIRST = SEEP_IR_BIAS + 1 };
+enum { CACHE = 512, REF_FIRST = SEEP_IR_BIAS + 1 };
 
 /* What was looked up, by return address. A trace may be flushed and another take
  * its place, and code may go: then one of the other fields differs. */
@@ -27,6 +27,7 @@ struct learned { uintptr_t callee; uint32_t kind; };
 struct scratch {
   struct cached cached[CACHE];
   struct learned learned[LEARNED];
+  _Alignas(8) uint8_t search[SEEP_LUAJIT_SEARCH_BYTES];
 };
 _Static_assert(sizeof(struct scratch) <= SEEP_VM_SCRATCH_BYTES, "the scratch is large enough");
 
@@ -407,7 +408,8 @@ static bool returns_between(const struct seep_luajit_trace *trace, uint32_t firs
 /* Proves where `ref`, which is not before the first snapshot, comes from. */
 static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_levels *out) {
   const struct seep_luajit_trace *trace = &search->trace;
-  struct seep_luajit_piece piece = {.trace = trace};
+  struct seep_luajit_piece piece = {.vm = search->state->vm, .traces = search->run->traces,
+                                    .trace_count = search->run->trace_count, .trace = trace};
   struct seep_luajit_snapshot snapshot;
   struct part part;
   uint32_t number = snapshot_before(trace, UINT32_MAX, ref);
@@ -417,7 +419,7 @@ static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_
   if (ref < piece.first || ref >= piece.end || returns_between(trace, piece.first, piece.end)) return false;
   if (!take_point(search, number, &piece.from) || !take_point(search, number + 1, &piece.to)) return false;
   if (returns_between(trace, REF_FIRST, piece.first)) piece.from.at[0].base = piece.to.at[0].base = 0;
-  return seep_luajit_prove(search->state->vm, search->run->traces, search->run->trace_count, &piece, ref, out);
+  return seep_luajit_prove(&piece, ref, ((struct scratch *)search->state->scratch)->search, out);
 }
 
 /* Proves where something comes from that a side trace makes at its start because its parent has put
