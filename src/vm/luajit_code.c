@@ -16,7 +16,7 @@ enum { TAG_STRING = 0x1fffb, TAG_FUNCTION = 0x1fff7, TAG_TABLE = 0x1fff4 };
 #define TABLE_VALUE(pointer) ((uint64_t)TAG_TABLE << 47 | (pointer))
 
 /* lj_frame.h: a frame's link, with its type in the low bits (all of the two lowest 0: a Lua function's pc). */
-enum { LINK_IS_LUA = 3, LINK_TYPE = 7, LINK_CONT = 2, LINK_VARG = 3 };
+enum { LINK_IS_LUA = 3, LINK_TYPE = 7, LINK_CONT = 2, LINK_VARG = 3, LINK_PCALL = 6 };
 
 enum { ENTRY_FRAME = 0x010000, ENTRY_CONT = 0x020000 }; /* SNAP_FRAME, SNAP_CONT */
 
@@ -182,6 +182,13 @@ static bool add_level(struct seep_luajit_levels *levels, uintptr_t pc, uintptr_t
   return proto != 0;
 }
 
+/* A builtin that has called a function: its frame is not one of Lua's. */
+static bool add_builtin(struct seep_luajit_levels *levels, uintptr_t function) {
+  if (levels->count == SEEP_TRACE_FRAMES_MAX || load_u8(function + OBJECT_TYPE) != GCT_FUNC) return false;
+  levels->at[levels->count++] = (struct seep_luajit_level){.ffid = load_u8(function + FUNCTION_FFID)};
+  return levels->at[levels->count - 1].ffid != 0;
+}
+
 /* Frame slots come in rising order, and each holds where its caller goes on; that
  * of a metamethod has it in the slots before. Slot 1 belongs to the frame in which
  * the trace runs. Vararg functions have two frames. */
@@ -200,6 +207,11 @@ bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep
       continue;
     }
     if ((link & LINK_TYPE) == LINK_VARG) continue;
+    if ((link & LINK_TYPE) == LINK_PCALL) {
+      if (!add_builtin(out, closure)) return false;
+      closure = function_in(trace, snapshot, (entry >> 24) - 1);
+      continue;
+    }
     if ((link & LINK_TYPE) == LINK_CONT) link = cont_pc;
     if ((link & LINK_IS_LUA) != 0 || !add_level(out, (uintptr_t)link, closure, base)) return false;
     closure = function_in(trace, snapshot, (entry >> 24) - 1);
@@ -524,8 +536,7 @@ static enum step step(struct walk *walk) {
   } else if (opcode >= BC_CALLM && opcode <= BC_ITERN) {
     return step_call(walk, opcode == BC_CALLMT || opcode == BC_CALLT);
   } else if (opcode >= BC_RETM && opcode <= BC_RET1) {
-    if (walk->levels->count == 1) return STEP_OUT;
-    walk->levels->count--;
+    if (!seep_luajit_leave(walk->levels)) return STEP_OUT;
   } else {
     uintptr_t function = metamethod_of(walk, innermost(walk));
     if (function != 0) return enter(walk, function, false);
@@ -533,6 +544,14 @@ static enum step step(struct walk *walk) {
     step_plain(walk);
   }
   return STEP_ON;
+}
+
+bool seep_luajit_leave(struct seep_luajit_levels *levels) {
+  uint32_t count = levels->count - 1;
+  while (count > 0 && levels->at[count - 1].ffid != 0) count--;
+  if (count == 0) return false;
+  levels->count = count;
+  return true;
 }
 
 bool seep_luajit_walk(const struct seep_vm_state *state, const struct seep_luajit_trace *trace,

@@ -16,6 +16,7 @@ struct way {
   uint32_t turns;            /* places where it may have gone round */
   uint32_t length;
   uint32_t met;              /* callees that were called: bits */
+  bool has_joined_parts;     /* in a concatenation that may have made several strings */
   bool has_compared;         /* values, so that a function that is compared with need not be called */
   bool has_looped;           /* by a numeric loop: nothing with a guard is made on it any more */
 };
@@ -29,7 +30,7 @@ struct search {
   struct seep_luajit_ir wanted;
   bool is_table;             /* TNEW or TDUP */
   bool is_guard;             /* it is one, so that snapshots on either side of it stay apart */
-  bool is_joined_in_parts;   /* a string, and one concatenation may make several */
+  bool has_concat;           /* a metamethod: one concatenation may make several strings */
   uint32_t tables_before;    /* tables of the piece before it */
   uint32_t like_before, like_count;  /* of those of its kind between the same tables: its number, and how many */
   uint32_t table_count;
@@ -57,8 +58,8 @@ static uint64_t line_of(const struct seep_luajit_level *level, bool is_caller) {
 uint64_t seep_luajit_place_of(const struct seep_luajit_levels *levels) {
   uint64_t place = levels->count;
   for (uint32_t i = 0; i < levels->count; i++) {
-    place = seep_mix64(place * 31 + levels->at[i].proto);
-    place = seep_mix64(place * 31 + line_of(&levels->at[i], i + 1 < levels->count));
+    place = seep_mix64(place * 31 + levels->at[i].proto + levels->at[i].ffid);
+    if (levels->at[i].ffid == 0) place = seep_mix64(place * 31 + line_of(&levels->at[i], i + 1 < levels->count));
   }
   return place;
 }
@@ -66,7 +67,7 @@ uint64_t seep_luajit_place_of(const struct seep_luajit_levels *levels) {
 static bool is_same_point(const struct seep_luajit_levels *one, const struct seep_luajit_levels *other) {
   if (one->count != other->count) return false;
   for (uint32_t i = 0; i < one->count; i++) {
-    if (one->at[i].pc != other->at[i].pc) return false;
+    if (one->at[i].pc != other->at[i].pc || one->at[i].ffid != other->at[i].ffid) return false;
   }
   return true;
 }
@@ -103,8 +104,8 @@ static void read_guards(struct search *search) {
   }
 }
 
-/* Whether concatenations may call a metamethod: then each may make several strings. */
-static bool joins_in_parts(const struct search *search) {
+/* Whether concatenations may call a metamethod. */
+static bool has_concat(const struct search *search) {
   for (uint32_t i = 0; i < search->callees.count; i++) {
     if (seep_luajit_string_is(search->callees.at[i].key, "__concat")) return true;
   }
@@ -207,7 +208,7 @@ static void accept(struct search *search, const struct way *way) {
   uint32_t first = 0, last = way->made;
   if (way->tables != search->table_count || way->made == 0) return;
   if (!way->has_compared && (search->required & ~way->met) != 0) return;
-  bool is_counted = search->like_count != 0 && !search->is_joined_in_parts;
+  bool is_counted = search->like_count != 0 && !way->has_joined_parts;
   if (is_counted && way->made < search->like_count) return;
   if (is_counted && !search->goes_round) {
     first = search->like_before;
@@ -366,9 +367,10 @@ static uint32_t callees_called(const struct search *search, struct called called
 
 /* -- What builtins make --------------------------------------------------------------- */
 
-/* What a builtin may make in a trace: bits. CALLS: it may run a function, which is not followed. */
+/* What a builtin may make in a trace: bits. CALLS: it may call a metamethod, which is not followed.
+ * RUNS: it calls its first argument. */
 enum { MAKES_TEXT = 1, MAKES_PART = 2, MAKES_NUMBER = 4, MAKES_KEY = 8, MAKES_CDATA = 16, MAKES_TABLE = 32, CALLS = 64,
-       MAKES_ANY = 63 };
+       RUNS = 128, MAKES_ANY = 63 };
 
 static const struct { const char *name; uint8_t makes; } builtins[] = {
     {"string.format", MAKES_TEXT | MAKES_NUMBER | CALLS}, {"string.rep", MAKES_TEXT | MAKES_NUMBER},
@@ -376,8 +378,8 @@ static const struct { const char *name; uint8_t makes; } builtins[] = {
     {"string.reverse", MAKES_TEXT | MAKES_NUMBER}, {"string.sub", MAKES_PART | MAKES_NUMBER},
     {"string.char", MAKES_TEXT | MAKES_NUMBER}, {"string.", MAKES_NUMBER}, {"io.", MAKES_NUMBER | MAKES_TEXT},
     {"table.concat", MAKES_TEXT | MAKES_NUMBER}, {"tostring", MAKES_NUMBER | MAKES_PART | CALLS},
-    {"table.insert", MAKES_KEY}, {"rawset", MAKES_KEY}, {"table.new", MAKES_TABLE}, {"pcall", CALLS | MAKES_ANY},
-    {"xpcall", CALLS | MAKES_ANY}, {"ffi.", MAKES_ANY & ~MAKES_TABLE}, {"bit.", MAKES_CDATA | MAKES_NUMBER},
+    {"table.insert", MAKES_KEY}, {"rawset", MAKES_KEY}, {"table.new", MAKES_TABLE}, {"pcall", RUNS},
+    {"xpcall", RUNS}, {"ffi.", MAKES_ANY & ~MAKES_TABLE}, {"bit.", MAKES_CDATA | MAKES_NUMBER},
     {"coroutine.", 0}, {"os.", 0},
     {"debug.", 0}, {"jit.", 0}, {"print", 0}, {"error", 0}, {"load", 0}, {"loadstring", 0}, {"collectgarbage", 0},
     {"require", 0}, {"ipairs iterator", 0}, {"math.", 0}, {"type", 0}, {"next", 0}, {"pairs", 0}, {"ipairs", 0}, {"select", 0}, {"setmetatable", 0},
@@ -415,8 +417,7 @@ static bool run_builtin(struct search *search, struct way *way, uint32_t which) 
     if ((which >> i & 1) && callee->code == 0 && callee->guard < search->piece->end) makes |= made_by(search->piece->vm, callee->ffid);
   }
   for (uint32_t i = 0; (makes & CALLS) && i < search->callees.count; i++) {
-    bool is_pcall = (makes & MAKES_TABLE) != 0;
-    if (is_pcall || seep_luajit_string_is(search->callees.at[i].key, "__tostring")) return false;
+    if (seep_luajit_string_is(search->callees.at[i].key, "__tostring")) return false;
   }
   if ((makes & MAKES_TABLE) && search->table_count != 0) return false;
   if (makes & bits_of(search->wanted.op)) may_have_made(search, way);
@@ -453,13 +454,17 @@ static bool may_make(const struct search *search, const struct seep_luajit_level
 
 /* -- Steps --------------------------------------------------------------------------- */
 
-/* Goes on in a function that is called from the instruction at hand. */
-static bool enter(struct search *search, struct way *way, uint32_t number, bool is_tail) {
+/* Goes on in a function that is called from the instruction at hand, by the builtin `through` if that is not 0. */
+static bool enter(struct search *search, struct way *way, uint32_t number, bool is_tail, uint8_t through) {
   const struct seep_luajit_callee *callee = &search->callees.at[number];
   bool is_closure = callee->code != callee->object + SEEP_PROTO_BYTES;
   innermost(way)->pc += 4;
-  if (!is_tail && way->levels.count == SEEP_TRACE_FRAMES_MAX) return false;
+  if (way->levels.count + 2 > SEEP_TRACE_FRAMES_MAX) return false;
   if (!is_tail) way->levels.count++;
+  if (through != 0) {
+    *innermost(way) = (struct seep_luajit_level){.ffid = through};
+    way->levels.count++;
+  }
   *innermost(way) = (struct seep_luajit_level){.pc = callee->code, .proto = callee->code - SEEP_PROTO_BYTES,
                                                .closure = is_closure ? callee->object : 0};
   return true;
@@ -487,14 +492,14 @@ static uint32_t same_due(const struct search *search, const struct way *way, uin
 }
 
 /* Takes a way of its own into each Lua function of `which`. */
-static void enter_each(struct search *search, const struct way *way, uint32_t which, bool is_tail) {
+static void enter_each(struct search *search, const struct way *way, uint32_t which, bool is_tail, uint8_t through) {
   for (uint32_t i = 0; i < search->callees.count; i++) {
     uint32_t same = (which >> i & 1) && is_lua(search, i) ? same_due(search, way, which, i) : 0;
     if (same == 0 || (same & ((1u << i) - 1)) != 0) continue;
     struct way *other = fork_way(search, way);
     if (other == NULL) return;
     other->met |= same;
-    if (!enter(search, other, i, is_tail)) search->way_count--;
+    if (!enter(search, other, i, is_tail, through)) search->way_count--;
   }
 }
 
@@ -505,6 +510,26 @@ static bool has_builtin(const struct search *search, uint32_t which) {
   return false;
 }
 
+/* pcall and xpcall run the function that is their first argument. Takes a way into each that it may be,
+ * and returns which of `which` are such. Nobody passes pcall itself on as a function: where it is not
+ * called by its name, it is not considered. */
+static uint32_t take_protected_calls(struct search *search, struct way *way, uint32_t which, struct called called,
+                                     bool is_tail) {
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    const struct seep_luajit_callee *callee = &search->callees.at[i];
+    if (!(which >> i & 1) || callee->code != 0 || (made_by(search->piece->vm, callee->ffid) & RUNS) == 0) continue;
+    found |= 1u << i;
+    bool is_meant = callee->key == 0 || callee->key == called.key || callee->object == called.object;
+    if (!is_meant || callee->guard >= search->piece->end) continue;
+    uint32_t slot = seep_bc_a(seep_bc_at(innermost(way)->pc)) + 2;
+    uint32_t run = callees_called(search, called_in(search, innermost(way), way->levels.count == 1, slot));
+    enter_each(search, way, run, is_tail, callee->ffid);
+    if (has_builtin(search, run)) may_have_made(search, way);
+  }
+  return found;
+}
+
 static bool step_call(struct search *search, struct way *way, uint32_t ins) {
   uint8_t op = seep_bc_op(ins);
   bool is_tail = op == BC_CALLT || op == BC_CALLMT;
@@ -512,17 +537,14 @@ static bool step_call(struct search *search, struct way *way, uint32_t ins) {
   struct called called = {0};
   if (!is_iterator) called = called_in(search, innermost(way), way->levels.count == 1, seep_bc_a(ins));
   uint32_t which = callees_called(search, called);
-  enter_each(search, way, which, is_tail);
+  which &= ~take_protected_calls(search, way, which, called, is_tail);
+  enter_each(search, way, which, is_tail, 0);
   if (!is_iterator && !has_builtin(search, which)) return false;
   if (!is_iterator && !run_builtin(search, way, which)) {
     give_up(search);
     return false;
   }
-  if (is_tail) { /* a builtin's results are those of the function */
-    if (way->levels.count == 1) return false;
-    way->levels.count--;
-    return true;
-  }
+  if (is_tail) return seep_luajit_leave(&way->levels); /* a builtin's results are those of the function */
   innermost(way)->pc += 4;
   return true;
 }
@@ -545,7 +567,7 @@ static void step_metamethods(struct search *search, const struct way *way, uint8
   for (uint32_t i = 0; i < search->callees.count; i++) {
     if (is_metamethod_of(op, search->callees.at[i].key)) which |= 1u << i;
   }
-  enter_each(search, way, which, false);
+  enter_each(search, way, which, false, 0);
 }
 
 /* Comparisons, which may call __eq and such, are not followed into them. */
@@ -581,6 +603,7 @@ static bool step_plain(struct search *search, struct way *way, uint32_t ins) {
   if ((op == BC_TNEW || op == BC_TDUP) && !make_table(search, way, ins)) return false;
   if (op == BC_FNEW) return false; /* not compiled */
   if (may_make(search, innermost(way), ins)) may_have_made(search, way);
+  if (op == BC_CAT && search->has_concat && seep_bc_c(ins) > seep_bc_b(ins) + 1) way->has_joined_parts = true;
   if (search->callees.has_metamethods) step_metamethods(search, way, op);
   bool jumps_on = op == BC_JMP || op == BC_UCLO || op == BC_ISNEXT;
   return turn(search, way, jumps_on ? seep_bc_target(innermost(way)->pc, ins) : innermost(way)->pc + 4);
@@ -597,11 +620,7 @@ static bool step(struct search *search, struct way *way) {
     return step_fork(search, way, pc + 8, seep_bc_target(pc + 4, seep_bc_at(pc + 4)));
   }
   if (op >= BC_CALLM && op <= BC_ITERN) return step_call(search, way, ins);
-  if (op >= BC_RETM && op <= BC_RET1) {
-    if (way->levels.count == 1) return false;
-    way->levels.count--;
-    return true;
-  }
+  if (op >= BC_RETM && op <= BC_RET1) return seep_luajit_leave(&way->levels);
   if (op >= BC_FORI && op <= BC_JITERL) return step_loop(search, way, ins);
   return step_plain(search, way, ins);
 }
@@ -627,7 +646,7 @@ bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void
   if (!seep_luajit_callees_of(piece->trace, &search->callees) || !read_piece(search, ref)) return false;
   if (search->callees.has_metamethods && has_comparisons(search)) return false;
   read_guards(search);
-  search->is_joined_in_parts = search->wanted.op == SEEP_IR_BUFSTR && joins_in_parts(search);
+  search->has_concat = has_concat(search);
   search->ways[search->way_count++].levels = piece->from;
   while (search->way_count > 0 && !search->has_failed) go(search, search->ways[--search->way_count]);
   if (search->has_failed || !search->has_found) return false;

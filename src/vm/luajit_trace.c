@@ -480,6 +480,11 @@ static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset
 static void take_frames(const struct seep_luajit_levels *levels, bool is_proven, struct seep_trace_place *out) {
   for (uint32_t i = 0; i < levels->count; i++) {
     const struct seep_luajit_level *level = &levels->at[levels->count - 1 - i];
+    if (level->ffid != 0) {
+      out->keys[i] = SEEP_KEY_C | SEEP_KEY_BUILTIN | level->ffid;
+      out->protos[i] = 0;
+      continue;
+    }
     out->keys[i] = i == 0 ? (level->pc + 4) | (is_proven ? 0 : SEEP_KEY_INEXACT) : level->pc;
     out->protos[i] = level->proto;
   }

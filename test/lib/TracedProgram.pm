@@ -81,7 +81,7 @@ sub call {
     my @calls = (
         (map { "$_(i)" } of('local')), (map { "$_(i)" } of('global')), (map { "object:$_(i)" } of('method')),
         (map { "module.$_(i)" } of('field')), (map { "apply($_, i)" } of('local')), (map { "local _, w = pcall($_, i) last = w" } of('local')),
-        of('handler') ? 'handlers[i % #handlers + 1](i)' : (),
+        of('handler') && $names{main} ? 'handlers[i % #handlers + 1](i)' : (),
         $names{meta} ? ('last = object + i', 'last = object .. i', 'last = -object', 'last = object.missing', 'object.other = i', 'last = object(i)') : (),
     );
     return make_table() unless @calls;
@@ -182,6 +182,7 @@ sub traced_program {
     metamethods() if chance(40);
     functions() if chance(50);
     line('setmetatable(object, meta)') if $names{meta};
+    $names{main} = 1;
     for (1 .. 1 + int rand 3) {
         line("for i = 1, $rounds do");
         block(2 + int rand 4);
