@@ -5,14 +5,25 @@
 
 #include "vm/luajit_bytecode.h"
 
-bool seep_luajit_string_is(uint64_t string, const char *text) {
-  enum { TEXT_MAX = 32 };
-  char found[TEXT_MAX];
-  size_t bytes = strlen(text);
-  if (string == 0 || bytes > TEXT_MAX) return false;
-  if (seep_load_u32(&seep_image_self_checked, (uintptr_t)string + SEEP_STRING_LENGTH) != bytes) return false;
-  return seep_load(&seep_image_self_checked, (uintptr_t)string + SEEP_STRING_BYTES, found, bytes) &&
-         memcmp(found, text, bytes) == 0;
+static const struct { const char *name; enum seep_metamethod metamethod; } metamethods[] = {
+    {"__index", SEEP_MM_INDEX}, {"__newindex", SEEP_MM_NEWINDEX}, {"__call", SEEP_MM_CALL},
+    {"__concat", SEEP_MM_CONCAT}, {"__add", SEEP_MM_ARITHMETIC}, {"__sub", SEEP_MM_ARITHMETIC},
+    {"__mul", SEEP_MM_ARITHMETIC}, {"__div", SEEP_MM_ARITHMETIC}, {"__mod", SEEP_MM_ARITHMETIC},
+    {"__pow", SEEP_MM_ARITHMETIC}, {"__unm", SEEP_MM_ARITHMETIC}, {"__len", SEEP_MM_ARITHMETIC},
+    {"__eq", SEEP_MM_COMPARISON}, {"__lt", SEEP_MM_COMPARISON}, {"__le", SEEP_MM_COMPARISON},
+    {"__tostring", SEEP_MM_TOSTRING}};
+
+static enum seep_metamethod metamethod_of(uint64_t name) {
+  enum { TEXT_MAX = 12 };
+  char text[TEXT_MAX + 1] = "";
+  if (name == 0) return SEEP_MM_NONE;
+  uint32_t bytes = seep_load_u32(&seep_image_self_checked, (uintptr_t)name + SEEP_STRING_LENGTH);
+  if (bytes > TEXT_MAX) return SEEP_MM_NONE;
+  seep_load(&seep_image_self_checked, (uintptr_t)name + SEEP_STRING_BYTES, text, bytes);
+  for (uint32_t i = 0; i < SEEP_ARRAY_SIZE(metamethods); i++) {
+    if (strcmp(text, metamethods[i].name) == 0) return metamethods[i].metamethod;
+  }
+  return SEEP_MM_NONE;
 }
 
 /* -- Constants ----------------------------------------------------------------- */
@@ -114,6 +125,7 @@ static void collect_names(const struct seep_luajit_trace *trace, struct seep_lua
       struct seep_luajit_callee callee = out->at[i];
       callee.key = field_of(trace, value);
       callee.guard = ref;
+      callee.metamethod = metamethod_of(callee.key);
       if (!is_named[i]) {
         is_named[i] = true;
         out->at[i] = callee;
@@ -131,4 +143,11 @@ bool seep_luajit_callees_of(const struct seep_luajit_trace *trace, struct seep_l
   if (out->count > SEEP_CALLEES_MAX) return false;
   collect_names(trace, out);
   return out->count <= SEEP_CALLEES_MAX;
+}
+
+bool seep_luajit_callees_have(const struct seep_luajit_callees *callees, enum seep_metamethod metamethod) {
+  for (uint32_t i = 0; i < callees->count; i++) {
+    if (callees->at[i].metamethod == metamethod) return true;
+  }
+  return false;
 }

@@ -14,12 +14,17 @@
 
 enum { SEEP_CALLEES_MAX = 32 };
 
+/* Which metamethod a callee is, by its name. Arithmetic: any of it. */
+enum seep_metamethod { SEEP_MM_NONE, SEEP_MM_INDEX, SEEP_MM_NEWINDEX, SEEP_MM_CALL, SEEP_MM_CONCAT, SEEP_MM_ARITHMETIC,
+                       SEEP_MM_COMPARISON, SEEP_MM_TOSTRING };
+
 struct seep_luajit_callee {
   uintptr_t object;          /* a function; or a prototype, of which any closure may be called */
   uintptr_t code;            /* of a Lua function: its first instruction; 0: a builtin */
   uint64_t key;              /* the name (a string object) of the field it came from; 0: unknown */
   uint32_t guard;            /* the first instruction that compares with it; 0: none does */
   uint8_t ffid;              /* of a builtin: its number */
+  enum seep_metamethod metamethod;
 };
 
 struct seep_luajit_callees {
@@ -31,7 +36,7 @@ struct seep_luajit_callees {
 /* Fills `out`; false when there are too many. */
 bool seep_luajit_callees_of(const struct seep_luajit_trace *trace, struct seep_luajit_callees *out);
 
-/* Whether a name (a string object, or 0) is `text`. */
-bool seep_luajit_string_is(uint64_t string, const char *text);
+/* Whether one of them is such a metamethod. */
+bool seep_luajit_callees_have(const struct seep_luajit_callees *callees, enum seep_metamethod metamethod);
 
 #endif

@@ -6,12 +6,13 @@
 #include "vm/luajit_bytecode.h"
 #include "vm/luajit_callees.h"
 
-enum { TABLES_MAX = 64, WAYS_MAX = 128, STEPS_MAX = 4096, LENGTH_MAX = 512, MADE_MAX = 32, TURNS_MAX = 32 };
+enum { TABLES_MAX = 64, WAYS_MAX = 128, STEPS_MAX = 4096, LENGTH_MAX = 512, MADE_MAX = 32, TURNS_MAX = 32, SEEN_MAX = 2048 };
 
 /* A way as far as it was gone. What it has met is kept beside it: ways share their beginnings. */
 struct way {
   struct seep_luajit_levels levels;
   uint32_t tables;           /* of the piece's that were made */
+  uint64_t made_hash;        /* of their places */
   uint32_t made;             /* instructions met that may have made what is wanted */
   uint32_t turns;            /* places where it may have gone round */
   uint32_t length;
@@ -40,8 +41,12 @@ struct search {
   struct way ways[WAYS_MAX];
   struct { uint64_t place; struct seep_luajit_levels levels; } made[MADE_MAX];
   uint64_t turns[TURNS_MAX];
+  uint32_t seen_count;
+  uint64_t seen[SEEN_MAX];   /* states that ways were in: a hash table, 0 is free */
 
-  bool goes_round, has_failed, has_found;
+  bool goes_round;           /* a way does: it may make things more often than was counted */
+  bool has_counted;          /* something was told apart by counting */
+  bool has_failed, has_found;
   uint64_t found_place;
   struct seep_luajit_levels found;
 };
@@ -104,14 +109,6 @@ static void read_guards(struct search *search) {
   }
 }
 
-/* Whether concatenations may call a metamethod. */
-static bool has_concat(const struct search *search) {
-  for (uint32_t i = 0; i < search->callees.count; i++) {
-    if (seep_luajit_string_is(search->callees.at[i].key, "__concat")) return true;
-  }
-  return false;
-}
-
 /* What the piece makes, and where `ref` is among it. */
 static bool read_piece(struct search *search, uint32_t ref) {
   enum { GUARD = 0x80 };
@@ -150,6 +147,7 @@ static void may_have_made(struct search *search, struct way *way) {
     return;
   }
   search->made[way->made].place = seep_luajit_place_of(&way->levels);
+  way->made_hash = seep_mix64(way->made_hash * 31 + search->made[way->made].place);
   search->made[way->made++].levels = way->levels;
 }
 
@@ -166,7 +164,8 @@ static bool make_table(struct search *search, struct way *way, uint32_t ins) {
   }
   if (search->is_table && way->tables == search->tables_before && way->made < MADE_MAX) {
     search->made[way->made].place = seep_luajit_place_of(&way->levels);
-    search->made[way->made++].levels = way->levels;
+    way->made_hash = seep_mix64(way->made_hash * 31 + search->made[way->made].place);
+  search->made[way->made++].levels = way->levels;
   }
   way->tables++;
   return true;
@@ -182,6 +181,23 @@ static struct way *fork_way(struct search *search, const struct way *way) {
   return &search->ways[search->way_count++];
 }
 
+/* Whether another way was here before, with all that matters the same: then this one adds nothing. */
+static bool is_seen(struct search *search, const struct way *way) {
+  uint64_t state = seep_mix64(way->made_hash ^ ((uint64_t)way->tables << 32 | way->met));
+  state = state * 31 + (way->has_joined_parts << 2 | way->has_compared << 1 | way->has_looped);
+  for (uint32_t i = 0; i < way->levels.count; i++) {
+    state = seep_mix64(state * 31 + way->levels.at[i].pc + way->levels.at[i].ffid);
+    state = seep_mix64(state * 31 + way->levels.at[i].closure);
+  }
+  uint32_t at = (uint32_t)(state % SEEN_MAX);
+  while (search->seen[at] != 0 && search->seen[at] != state) at = (at + 1) % SEEN_MAX;
+  if (search->seen[at] == state) return true;
+  if (search->seen_count == SEEN_MAX / 2) return false;
+  search->seen_count++;
+  search->seen[at] = state;
+  return false;
+}
+
 /* A way goes on at `pc` of the innermost function. False: it has been there with as many tables. */
 static bool turn(struct search *search, struct way *way, uintptr_t pc) {
   bool is_back = pc <= innermost(way)->pc;
@@ -192,6 +208,7 @@ static bool turn(struct search *search, struct way *way, uintptr_t pc) {
   for (uint32_t i = 0; i < way->turns; i++) {
     if (search->turns[i] == mark) {
       search->goes_round = true;
+      if (search->has_counted) give_up(search);
       return false;
     }
   }
@@ -213,6 +230,7 @@ static void accept(struct search *search, const struct way *way) {
   if (is_counted && !search->goes_round) {
     first = search->like_before;
     last = first + 1 + way->made - search->like_count;
+    search->has_counted |= last - first < way->made;
   }
   for (uint32_t i = first; i < last; i++) {
     if (search->has_found && search->made[i].place != search->found_place) give_up(search);
@@ -340,7 +358,7 @@ static struct called called_in(const struct search *search, const struct seep_lu
 /* Whether a callee may be what is called. One whose origin is unknown may be anything, unless others
  * were found under the very name. */
 static bool may_be(const struct seep_luajit_callee *callee, const struct called *called, bool has_named) {
-  if (called->key == 0 || seep_luajit_string_is(callee->key, "__call")) return true;
+  if (called->key == 0 || callee->metamethod == SEEP_MM_CALL) return true;
   return has_named ? callee->key == called->key : callee->key == 0;
 }
 
@@ -416,9 +434,7 @@ static bool run_builtin(struct search *search, struct way *way, uint32_t which) 
     const struct seep_luajit_callee *callee = &search->callees.at[i];
     if ((which >> i & 1) && callee->code == 0 && callee->guard < search->piece->end) makes |= made_by(search->piece->vm, callee->ffid);
   }
-  for (uint32_t i = 0; (makes & CALLS) && i < search->callees.count; i++) {
-    if (seep_luajit_string_is(search->callees.at[i].key, "__tostring")) return false;
-  }
+  if ((makes & CALLS) && seep_luajit_callees_have(&search->callees, SEEP_MM_TOSTRING)) return false;
   if ((makes & MAKES_TABLE) && search->table_count != 0) return false;
   if (makes & bits_of(search->wanted.op)) may_have_made(search, way);
   return true;
@@ -549,34 +565,22 @@ static bool step_call(struct search *search, struct way *way, uint32_t ins) {
   return true;
 }
 
-/* The names of metamethods that an instruction may call. */
-static bool is_metamethod_of(uint8_t op, uint64_t key) {
-  static const char *const of_arithmetic[] = {"__add", "__sub", "__mul", "__div", "__mod", "__pow", "__unm", "__len"};
-  if (is_get(op)) return seep_luajit_string_is(key, "__index");
-  if (is_set(op)) return seep_luajit_string_is(key, "__newindex");
-  if (op == BC_CAT) return seep_luajit_string_is(key, "__concat");
-  for (uint32_t i = 0; is_arithmetic(op) && i < SEEP_ARRAY_SIZE(of_arithmetic); i++) {
-    if (seep_luajit_string_is(key, of_arithmetic[i])) return true;
-  }
-  return false;
+/* The metamethods that an instruction may call. */
+static enum seep_metamethod metamethod_of(uint8_t op) {
+  if (is_get(op)) return SEEP_MM_INDEX;
+  if (is_set(op)) return SEEP_MM_NEWINDEX;
+  if (op == BC_CAT) return SEEP_MM_CONCAT;
+  return is_arithmetic(op) ? SEEP_MM_ARITHMETIC : SEEP_MM_NONE;
 }
 
 /* An instruction may call a metamethod instead of what it does. */
 static void step_metamethods(struct search *search, const struct way *way, uint8_t op) {
+  enum seep_metamethod metamethod = metamethod_of(op);
   uint32_t which = 0;
-  for (uint32_t i = 0; i < search->callees.count; i++) {
-    if (is_metamethod_of(op, search->callees.at[i].key)) which |= 1u << i;
+  for (uint32_t i = 0; metamethod != SEEP_MM_NONE && i < search->callees.count; i++) {
+    if (search->callees.at[i].metamethod == metamethod) which |= 1u << i;
   }
   enter_each(search, way, which, false, 0);
-}
-
-/* Comparisons, which may call __eq and such, are not followed into them. */
-static bool has_comparisons(const struct search *search) {
-  static const char *const names[] = {"__eq", "__lt", "__le"};
-  for (uint32_t i = 0; i < search->callees.count * SEEP_ARRAY_SIZE(names); i++) {
-    if (seep_luajit_string_is(search->callees.at[i / 3].key, names[i % 3])) return true;
-  }
-  return false;
 }
 
 /* Goes on at two places. */
@@ -633,7 +637,7 @@ static void go(struct search *search, struct way way) {
       give_up(search);
       return;
     }
-    if (!seep_bc_is_inside(innermost(&way)->proto, innermost(&way)->pc)) return;
+    if (!seep_bc_is_inside(innermost(&way)->proto, innermost(&way)->pc) || is_seen(search, &way)) return;
     if (!step(search, &way)) return;
   }
 }
@@ -644,9 +648,10 @@ bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void
   memset(search, 0, sizeof *search);
   search->piece = piece;
   if (!seep_luajit_callees_of(piece->trace, &search->callees) || !read_piece(search, ref)) return false;
-  if (search->callees.has_metamethods && has_comparisons(search)) return false;
+  /* Comparisons that call a metamethod are not followed into it. */
+  if (seep_luajit_callees_have(&search->callees, SEEP_MM_COMPARISON)) return false;
   read_guards(search);
-  search->has_concat = has_concat(search);
+  search->has_concat = seep_luajit_callees_have(&search->callees, SEEP_MM_CONCAT);
   search->ways[search->way_count++].levels = piece->from;
   while (search->way_count > 0 && !search->has_failed) go(search, search->ways[--search->way_count]);
   if (search->has_failed || !search->has_found) return false;

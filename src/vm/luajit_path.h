@@ -34,7 +34,7 @@ struct seep_luajit_piece {
 };
 
 /* Memory for a search, of which nothing is kept. */
-enum { SEEP_LUAJIT_SEARCH_BYTES = 96 << 10 };
+enum { SEEP_LUAJIT_SEARCH_BYTES = 112 << 10 };
 
 /* Finds where instruction `ref` of a piece comes from, in SEEP_LUAJIT_SEARCH_BYTES of `memory`. False:
  * not proven, `out` is anything. */
