@@ -424,21 +424,21 @@ static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_
 
 /* Proves where something comes from that a side trace makes at its start because its parent has put
  * it off (lj_snap.c lj_snap_replay): all those of the parent that are like it come into question. */
-static bool prove_in_parent(struct search *search, uint32_t ref, struct seep_luajit_levels *out) {
-  enum { SUNK = 0xfd };
+static bool prove_in_parent(const struct search *search, uint32_t ref, uint32_t depth, struct seep_luajit_levels *out) {
+  enum { SUNK = 0xfd, DEPTH_MAX = 6 };
   struct search parent = {.state = search->state, .run = search->run};
   struct seep_luajit_wanted wanted;
   struct seep_luajit_snapshot first, exit;
   struct seep_luajit_ir base = seep_luajit_ir(&search->trace, SEEP_IR_BIAS); /* IR_BASE: parent, exit */
   bool has_found = false;
-  if (!read_trace(trace_at(search->run, base.op1), &parent.trace)) return false;
+  if (depth == DEPTH_MAX || !read_trace(trace_at(search->run, base.op1), &parent.trace)) return false;
   if (!seep_luajit_snapshot(&parent.trace, base.op2, &exit)) return false;
   if (!seep_luajit_snapshot(&parent.trace, 0, &first)) return false;
   want(&search->trace, ref, &wanted);
   for (uint32_t at = REF_FIRST; at < exit.ref; at++) {
     struct seep_luajit_levels found;
     if (seep_luajit_ir(&parent.trace, at).reg != SUNK || !is_like(&parent.trace, at, &wanted)) continue;
-    if (at < first.ref || !prove(&parent, at, &found)) return false;
+    if (!(at < first.ref ? prove_in_parent(&parent, at, depth + 1, &found) : prove(&parent, at, &found))) return false;
     if (has_found && seep_luajit_place_of(&found) != seep_luajit_place_of(out)) return false;
     *out = found;
     has_found = true;
@@ -459,7 +459,7 @@ static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset
   bool is_sure = false;
   uint32_t ref = calling_ref(search->state->scratch, &search->trace, &part, code_offset, &is_sure);
   if (ref == 0) return take_snapshot(search, number);
-  search->is_proven = is_sure && (is_in_head(search, ref) ? prove_in_parent(search, ref, &search->levels)
+  search->is_proven = is_sure && (is_in_head(search, ref) ? prove_in_parent(search, ref, 0, &search->levels)
                                                           : prove(search, ref, &search->levels));
   if (search->is_proven) return true;
   struct seep_luajit_trace own = search->trace;
