@@ -9,6 +9,7 @@
  * (luajit_trace.h), or else to the trace's start, and marked. The running thread
  * is known (cur_L). */
 #include "vm/descriptions.h"
+#include "vm/luajit_bytecode.h"
 #include "vm/luajit_trace.h"
 
 struct layout {
@@ -24,7 +25,7 @@ enum {
   J_TRACE = 384, J_SIZETRACE = 396,
   TRACE_STARTPT = 64, TRACE_STARTPC = 72, TRACE_STARTINS = 80,
   PROTO_CHUNKNAME = 64, PROTO_SIZEBC = 12, PROTO_FIRSTLINE = 72, PROTO_NUMLINE = 76,
-  PROTO_LINEINFO = 80, PROTO_BYTES = 104,
+  PROTO_BYTES = 104,
   STRING_LENGTH = 20, STRING_BYTES = 24,
   FUNCTION_FFID = 10, FUNCTION_PC = 32, FUNCTION_F = 40, FUNCTION_UPVALUE = 48,
   OBJECT_NEXT = 0, OBJECT_TYPE = 9,
@@ -416,20 +417,6 @@ static uint64_t frame_function(const struct seep_vm *vm, uintptr_t thread, uintp
 
 /* -- Description --------------------------------------------------------- */
 
-/* lj_debug.c lj_debug_line: one, two or four bytes per instruction. */
-static uint32_t line_of(uintptr_t proto, uint32_t pc) {
-  uintptr_t lines = seep_load_pointer(NULL, proto + PROTO_LINEINFO);
-  uint32_t first = seep_load_u32(NULL, proto + PROTO_FIRSTLINE);
-  uint32_t count = seep_load_u32(NULL, proto + PROTO_NUMLINE);
-  uint32_t size = seep_load_u32(NULL, proto + PROTO_SIZEBC);
-  if (lines == 0 || pc > size) return 0;
-  if (pc == size) return first + count;
-  if (pc-- == 0) return first;
-  if (count < 256) return first + seep_load_u8(NULL, lines + pc);
-  if (count < 65536) return first + seep_load_u16(NULL, lines + (uintptr_t)pc * 2);
-  return first + seep_load_u32(NULL, lines + (uintptr_t)pc * 4);
-}
-
 /* The position of the instruction before `pc` in the bytecode. */
 static uint32_t position_of(uintptr_t proto, uintptr_t pc) {
   uintptr_t code = proto + PROTO_BYTES;
@@ -459,7 +446,7 @@ static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t 
   if (first == UINT32_MAX) first = 0; /* a builtin written in bytecode */
   out->line_defined = first;
   out->line_last = first + seep_load_u32(NULL, handle + PROTO_NUMLINE);
-  uint32_t line = line_of(handle, position_of(handle, key & SEEP_KEY_ADDRESS));
+  uint32_t line = seep_luajit_line(handle, position_of(handle, key & SEEP_KEY_ADDRESS));
   out->line = line < first || line > out->line_last ? first : line;
 }
 

@@ -19,7 +19,7 @@ struct way {
   uint32_t met;              /* callees that were called: bits */
   bool has_joined_parts;     /* in a concatenation that may have made several strings */
   bool has_compared;         /* values, so that a function that is compared with need not be called */
-  bool has_looped;           /* by a numeric loop: nothing with a guard is made on it any more */
+  bool is_past_snapshot;     /* one was taken and let go: nothing with a guard is made any more */
 };
 
 struct search {
@@ -78,6 +78,10 @@ static bool is_same_point(const struct seep_luajit_levels *one, const struct see
 }
 
 /* -- The piece -------------------------------------------------------------------- */
+
+static bool is_arithmetic(uint8_t op) { return op >= BC_UNM && op <= BC_POW; }
+static bool is_get(uint8_t op) { return op == BC_GGET || (op >= BC_TGETV && op <= BC_TGETR); }
+static bool is_set(uint8_t op) { return op == BC_GSET || (op >= BC_TSETV && op <= BC_TSETR); }
 
 static bool is_table(uint8_t op) { return op == SEEP_IR_TNEW || op == SEEP_IR_TDUP; }
 
@@ -141,7 +145,7 @@ static void give_up(struct search *search) { search->has_failed = true; }
 /* Notes that the instruction at hand may have made what is wanted. */
 static void may_have_made(struct search *search, struct way *way) {
   if (search->is_table || way->tables != search->tables_before) return;
-  if (way->has_looped && search->is_guard) return;
+  if (way->is_past_snapshot && search->is_guard) return;
   if (way->made == MADE_MAX) {
     give_up(search);
     return;
@@ -153,7 +157,7 @@ static void may_have_made(struct search *search, struct way *way) {
 
 /* A table is made: that must be the piece's next. */
 static bool make_table(struct search *search, struct way *way, uint32_t ins) {
-  if (way->tables == search->table_count || way->has_looped) return false;
+  if (way->tables == search->table_count || way->is_past_snapshot) return false;
   struct seep_luajit_ir ir = search->tables[way->tables].ir;
   if (seep_bc_op(ins) == BC_TNEW) {
     uint32_t array = ins >> 16 & 0x7ff; /* lj_record.c rec_tnew */
@@ -184,7 +188,7 @@ static struct way *fork_way(struct search *search, const struct way *way) {
 /* Whether another way was here before, with all that matters the same: then this one adds nothing. */
 static bool is_seen(struct search *search, const struct way *way) {
   uint64_t state = seep_mix64(way->made_hash ^ ((uint64_t)way->tables << 32 | way->met));
-  state = state * 31 + (way->has_joined_parts << 2 | way->has_compared << 1 | way->has_looped);
+  state = state * 31 + (way->has_joined_parts << 2 | way->has_compared << 1 | way->is_past_snapshot);
   for (uint32_t i = 0; i < way->levels.count; i++) {
     state = seep_mix64(state * 31 + way->levels.at[i].pc + way->levels.at[i].ffid);
     state = seep_mix64(state * 31 + way->levels.at[i].closure);
@@ -196,6 +200,13 @@ static bool is_seen(struct search *search, const struct way *way) {
   search->seen_count++;
   search->seen[at] = state;
   return false;
+}
+
+/* lj_record.c rec_for takes a snapshot, and so does every instruction behind a store (needsnap). The
+ * piece ends there, unless the snapshot was let go: lj_snap_add and loop_subst_snap do that only when
+ * no guard comes before the next one. */
+static bool takes_snapshot(uint8_t op) {
+  return is_set(op) || (op >= BC_USETV && op <= BC_USETP) || (op >= BC_FORI && op <= BC_JFORL);
 }
 
 /* A way goes on at `pc` of the innermost function. False: it has been there with as many tables. */
@@ -442,10 +453,6 @@ static bool run_builtin(struct search *search, struct way *way, uint32_t which) 
 
 /* -- What instructions make -------------------------------------------------------------- */
 
-static bool is_arithmetic(uint8_t op) { return op >= BC_UNM && op <= BC_POW; }
-static bool is_get(uint8_t op) { return op == BC_GGET || (op >= BC_TGETV && op <= BC_TGETR); }
-static bool is_set(uint8_t op) { return op == BC_GSET || (op >= BC_TSETV && op <= BC_TSETR); }
-
 /* A key that is set: the IR's constant, if it is a constant. */
 static bool may_set(const struct search *search, const struct seep_luajit_level *level, uint32_t ins) {
   uint8_t op = seep_bc_op(ins);
@@ -507,6 +514,15 @@ static uint32_t same_due(const struct search *search, const struct way *way, uin
   return same;
 }
 
+/* All entries of a function: bits. */
+static uint32_t entries_of(const struct search *search, uintptr_t code) {
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    if (search->callees.at[i].code == code) found |= 1u << i;
+  }
+  return found;
+}
+
 /* Takes a way of its own into each Lua function of `which`. */
 static void enter_each(struct search *search, const struct way *way, uint32_t which, bool is_tail, uint8_t through) {
   for (uint32_t i = 0; i < search->callees.count; i++) {
@@ -514,7 +530,7 @@ static void enter_each(struct search *search, const struct way *way, uint32_t wh
     if (same == 0 || (same & ((1u << i) - 1)) != 0) continue;
     struct way *other = fork_way(search, way);
     if (other == NULL) return;
-    other->met |= same;
+    other->met |= entries_of(search, search->callees.at[i].code);
     if (!enter(search, other, i, is_tail, through)) search->way_count--;
   }
 }
@@ -597,8 +613,7 @@ static bool step_loop(struct search *search, struct way *way, uint32_t ins) {
     give_up(search);
     return false;
   }
-  /* lj_record.c rec_for takes a snapshot, which lj_snap_add lets go only when no guard comes before the next. */
-  if (seep_bc_op(ins) <= BC_JFORL) way->has_looped = true;
+  way->is_past_snapshot |= takes_snapshot(seep_bc_op(ins));
   return step_fork(search, way, pc + 4, target);
 }
 
@@ -609,6 +624,7 @@ static bool step_plain(struct search *search, struct way *way, uint32_t ins) {
   if (may_make(search, innermost(way), ins)) may_have_made(search, way);
   if (op == BC_CAT && search->has_concat && seep_bc_c(ins) > seep_bc_b(ins) + 1) way->has_joined_parts = true;
   if (search->callees.has_metamethods) step_metamethods(search, way, op);
+  way->is_past_snapshot |= takes_snapshot(op);
   bool jumps_on = op == BC_JMP || op == BC_UCLO || op == BC_ISNEXT;
   return turn(search, way, jumps_on ? seep_bc_target(innermost(way)->pc, ins) : innermost(way)->pc + 4);
 }
@@ -642,6 +658,60 @@ static void go(struct search *search, struct way way) {
   }
 }
 
+/* A function that an upvalue holds for good is a constant wherever it is called by that: no comparison
+ * with it comes first. */
+static void free_upvalues(struct search *search, const struct seep_luajit_level *level) {
+  if (level->closure == 0) return;
+  uint32_t count = seep_load_u8(&seep_image_self_checked, level->proto + SEEP_PROTO_SIZEUV);
+  for (uint32_t number = 0; number < count; number++) {
+    uint64_t value = fixed_upvalue(level, number);
+    for (uint32_t i = 0; value >> 47 == SEEP_TAG_FUNCTION && i < search->callees.count; i++) {
+      if (search->callees.at[i].object == SEEP_GC_POINTER(value)) search->callees.at[i].guard = 0;
+    }
+  }
+}
+
+/* The same for what a side trace's parent has as a constant. */
+static void free_inherited(struct search *search) {
+  struct seep_luajit_snapshot first;
+  if (!seep_luajit_snapshot(search->piece->trace, 0, &first)) return;
+  for (uint32_t n = 0; n < first.count; n++) {
+    uint32_t entry = seep_load_u32(NULL, first.entries + n * (uintptr_t)4);
+    uintptr_t object = seep_luajit_object(search->piece->trace, entry & 0xffff);
+    for (uint32_t i = 0; object != 0 && i < search->callees.count; i++) {
+      if (search->callees.at[i].object == object) search->callees.at[i].guard = 0;
+    }
+  }
+}
+
+static void free_constants(struct search *search) {
+  bool matters = false;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    if (search->callees.at[i].guard >= search->piece->first) matters = true;
+  }
+  if (!matters) return;
+  free_inherited(search);
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    const struct seep_luajit_callee *callee = &search->callees.at[i];
+    bool is_closure = callee->code != 0 && callee->code != callee->object + SEEP_PROTO_BYTES;
+    struct seep_luajit_level level = {.proto = callee->code - SEEP_PROTO_BYTES, .closure = callee->object};
+    if (is_closure) free_upvalues(search, &level);
+  }
+  for (uint32_t i = 0; i < search->piece->from.count; i++) free_upvalues(search, &search->piece->from.at[i]);
+  for (uint32_t i = 0; i < search->piece->to.count; i++) free_upvalues(search, &search->piece->to.at[i]);
+}
+
+/* The functions that run where the piece begins: a trace compares with those, too, when it reads their
+ * upvalues (rec_upvalue). */
+static uint32_t running(const struct search *search) {
+  uint32_t found = 0;
+  for (uint32_t k = 0; k < search->piece->from.count; k++) {
+    uintptr_t proto = search->piece->from.at[k].proto;
+    if (proto != 0) found |= entries_of(search, proto + SEEP_PROTO_BYTES);
+  }
+  return found;
+}
+
 bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void *memory,
                        struct seep_luajit_levels *out) {
   struct search *search = memory;
@@ -650,8 +720,10 @@ bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void
   if (!seep_luajit_callees_of(piece->trace, &search->callees) || !read_piece(search, ref)) return false;
   /* Comparisons that call a metamethod are not followed into it. */
   if (seep_luajit_callees_have(&search->callees, SEEP_MM_COMPARISON)) return false;
+  free_constants(search);
   read_guards(search);
   search->has_concat = seep_luajit_callees_have(&search->callees, SEEP_MM_CONCAT);
+  search->ways[0].met = running(search);
   search->ways[search->way_count++].levels = piece->from;
   while (search->way_count > 0 && !search->has_failed) go(search, search->ways[--search->way_count]);
   if (search->has_failed || !search->has_found) return false;
