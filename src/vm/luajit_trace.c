@@ -1,6 +1,8 @@
 /* See luajit_trace.h. */
 #include "vm/luajit_trace.h"
 
+#include <string.h>
+
 #include "vm/luajit_path.h"
 
 /* GCtrace: offsets in bytes. */
@@ -10,13 +12,20 @@ enum {
   TRACE_SPADJUST = 102, SNAP_BYTES = 12, GCT_TRACE = 9,
 };
 
-enum { CACHE = 512, REF_FIRST = SEEP_IR_BIAS + 1 };
+enum { CACHE_SETS = 96, CACHE_WAYS = 4, REF_FIRST = SEEP_IR_BIAS + 1 };
 
-/* What was looked up, by return address. A trace may be flushed and another take
- * its place, and code may go: then one of the other fields differs. */
-struct cached {
+/* A trace as it is compared in the hot path. It may be flushed, and another take its place, its
+ * memory, its number: then it is recorded another way, and has other snapshots. */
+struct identity {
   uintptr_t return_address, trace, code, start_pc;
-  uint32_t number, code_epoch;
+  uint32_t number, code_epoch, ir_end, snap_map_count, code_bytes;
+};
+
+/* What was looked up, by return address. */
+struct cached {
+  struct identity identity;
+  uintptr_t pc_at[2];        /* where the trace has the pcs of the snapshots on either side */
+  uint64_t pcs[2];
   struct seep_trace_place place;
 };
 
@@ -25,7 +34,8 @@ enum { LEARNED = 64, LEARNED_NOTHING = 0xffffffff };
 struct learned { uintptr_t callee; uint32_t kind; };
 
 struct scratch {
-  struct cached cached[CACHE];
+  struct cached cached[CACHE_SETS][CACHE_WAYS];
+  uint32_t replaced;
   struct learned learned[LEARNED];
   _Alignas(8) uint8_t search[SEEP_LUAJIT_SEARCH_BYTES];
 };
@@ -182,7 +192,18 @@ static bool is_maker(uint32_t kind) {
          kind == SEEP_IR_CNEW || kind == SEEP_IR_BUFSTR || (uint8_t)kind == SEEP_IR_TOSTR;
 }
 
-/* Learns who calls whom when each C function is called as often as the kind of IR in its place. */
+/* Where a C function's kind is noted, or can be; NULL: there is no room. */
+static struct learned *learned_of(struct scratch *scratch, uintptr_t callee) {
+  uint32_t first = (uint32_t)(seep_mix64(callee) % LEARNED);
+  for (uint32_t i = 0; i < LEARNED; i++) {
+    struct learned *learned = &scratch->learned[(first + i) % LEARNED];
+    if (learned->callee == callee || learned->callee == 0) return learned;
+  }
+  return NULL;
+}
+
+/* Learns who calls whom when each C function is called as often as the kind of IR in its place. One that was
+ * seen to be called by two kinds says nothing any more. */
 static void learn(struct scratch *scratch, const struct callees *kinds, const struct callees *calls) {
   if (kinds->count != calls->count || kinds->count == CALLEES_MAX) return;
   for (uint32_t i = 0; i < kinds->count; i++) {
@@ -190,9 +211,10 @@ static void learn(struct scratch *scratch, const struct callees *kinds, const st
   }
   for (uint32_t i = 0; i < kinds->count; i++) {
     uintptr_t callee = (uintptr_t)calls->at[i].what;
-    struct learned *learned = &scratch->learned[seep_mix64(callee) % LEARNED];
-    bool is_contrary = learned->callee == callee && learned->kind != (uint32_t)kinds->at[i].what;
-    *learned = (struct learned){callee, is_contrary ? LEARNED_NOTHING : (uint32_t)kinds->at[i].what};
+    uint32_t kind = (uint32_t)kinds->at[i].what;
+    struct learned *learned = learned_of(scratch, callee);
+    if (learned == NULL) return;
+    *learned = (struct learned){callee, learned->callee == 0 || learned->kind == kind ? kind : LEARNED_NOTHING};
   }
 }
 
@@ -204,9 +226,9 @@ static uint32_t times(const struct callees *callees, uint64_t what) {
 }
 
 /* The kind that was learned for `callee`, if the part has any of it; else 0. */
-static uint32_t learned_kind(const struct scratch *scratch, const struct callees *kinds, uintptr_t callee) {
-  const struct learned *learned = &scratch->learned[seep_mix64(callee) % LEARNED];
-  for (uint32_t i = 0; learned->callee == callee && i < kinds->count; i++) {
+static uint32_t learned_kind(struct scratch *scratch, const struct callees *kinds, uintptr_t callee) {
+  const struct learned *learned = learned_of(scratch, callee);
+  for (uint32_t i = 0; learned != NULL && learned->callee == callee && i < kinds->count; i++) {
     if (kinds->at[i].what == learned->kind) return learned->kind;
   }
   return 0;
@@ -491,33 +513,69 @@ static void take_frames(const struct seep_luajit_levels *levels, bool is_proven,
   out->count = levels->count;
 }
 
+/* Notes the pcs of the snapshots on either side of the call. */
+static void note_pcs(const struct search *search, struct cached *cached) {
+  uint32_t offset = (uint32_t)(cached->identity.return_address - cached->identity.code);
+  uint32_t number = snapshot_before(&search->trace, offset - 1, UINT32_MAX);
+  for (uint32_t i = 0; i < 2; i++) {
+    struct seep_luajit_snapshot snapshot;
+    cached->pc_at[i] = 0;
+    if (!seep_luajit_snapshot(&search->trace, number + i, &snapshot)) continue;
+    cached->pc_at[i] = snapshot.entries + snapshot.count * (uintptr_t)4;
+    cached->pcs[i] = seep_load_u64(NULL, cached->pc_at[i]);
+  }
+}
+
 static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct seep_trace_run *run,
-                               struct cached *cached) {
+                               const struct identity *identity, struct cached *cached) {
   struct search search = {.state = state, .run = run};
-  cached->place.count = 0;
-  if (look_up(&search, cached->trace, (uint32_t)(cached->return_address - cached->code))) {
+  *cached = (struct cached){.identity = *identity};
+  if (!read_trace(identity->trace, &search.trace)) return;
+  note_pcs(&search, cached);
+  if (look_up(&search, identity->trace, (uint32_t)(identity->return_address - identity->code))) {
     take_frames(&search.levels, search.is_proven, &cached->place);
   }
 }
 
-const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_state *state,
-                                                       const struct seep_trace_run *run) {
+static bool is_same(const struct cached *cached, const struct identity *identity) {
+  if (memcmp(&cached->identity, identity, sizeof *identity) != 0) return false;
+  for (uint32_t i = 0; i < 2; i++) {
+    if (cached->pc_at[i] != 0 && seep_load_u64(NULL, cached->pc_at[i]) != cached->pcs[i]) return false;
+  }
+  return true;
+}
+
+/* What runs; false when the return address is not in the trace's code. */
+static bool identify(const struct seep_vm_state *state, const struct seep_trace_run *run, struct identity *out) {
   uintptr_t trace = seep_load_pointer(NULL, run->traces + run->number * (uintptr_t)8);
-  if (trace == 0 || state->scratch == NULL) return NULL;
-  uintptr_t code = seep_load_pointer(NULL, trace + TRACE_MCODE);
+  if (trace == 0) return false;
   /* vm_x64.dasc BC_JLOOP: the trace runs in the interpreter's C frame, below two saved
    * registers and its spill slots. */
   uint16_t slots_bytes = seep_load_u16(NULL, trace + TRACE_SPADJUST);
-  uintptr_t return_address = seep_load_pointer(NULL, run->c_frame - 16 - slots_bytes - 8);
-  if (return_address - code - 1 >= seep_load_u32(NULL, trace + TRACE_SZMCODE)) return NULL;
-  uintptr_t start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC);
-  struct cached *cached = &((struct scratch *)state->scratch)->cached[seep_mix64(return_address) % CACHE];
-  if (SEEP_UNLIKELY(cached->return_address != return_address || cached->trace != trace || cached->code != code ||
-                    cached->start_pc != start_pc || cached->number != run->number ||
-                    cached->code_epoch != state->code_epoch)) {
-    *cached = (struct cached){.return_address = return_address, .trace = trace, .code = code, .start_pc = start_pc,
-                              .number = run->number, .code_epoch = state->code_epoch};
-    fill(state, run, cached);
+  memset(out, 0, sizeof *out); /* it is compared with all that lies between */
+  out->return_address = seep_load_pointer(NULL, run->c_frame - 16 - slots_bytes - 8);
+  out->trace = trace;
+  out->code = seep_load_pointer(NULL, trace + TRACE_MCODE);
+  out->start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC);
+  out->number = run->number;
+  out->code_epoch = state->code_epoch;
+  out->ir_end = seep_load_u32(NULL, trace + TRACE_NINS);
+  out->snap_map_count = seep_load_u32(NULL, trace + TRACE_NSNAPMAP);
+  out->code_bytes = seep_load_u32(NULL, trace + TRACE_SZMCODE);
+  return out->return_address - out->code - 1 < out->code_bytes;
+}
+
+const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_state *state,
+                                                       const struct seep_trace_run *run) {
+  struct scratch *scratch = state->scratch;
+  struct identity identity;
+  if (scratch == NULL || !identify(state, run, &identity)) return NULL;
+  struct cached *set = scratch->cached[seep_mix64(identity.return_address) % CACHE_SETS];
+  struct cached *cached = NULL;
+  for (uint32_t i = 0; i < CACHE_WAYS && cached == NULL; i++) {
+    if (SEEP_LIKELY(set[i].identity.return_address == identity.return_address)) cached = &set[i];
   }
+  if (SEEP_UNLIKELY(cached == NULL)) cached = &set[scratch->replaced++ % CACHE_WAYS];
+  if (SEEP_UNLIKELY(!is_same(cached, &identity))) fill(state, run, &identity, cached);
   return cached->place.count == 0 ? NULL : &cached->place;
 }

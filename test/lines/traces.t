@@ -77,10 +77,17 @@ sub compare {
 
 sub lua_stack { my ($row) = @_; return join ' ', $row->{type}, map { $_->{line} } grep { $_->{file} ne '[C]' } @{$row->{stack}} }
 
-# Random programs: an exact row has things of the size that its line makes, by a stack that there is.
-# Returns the bytes of all objects, and of the exact ones.
+# How many bytes of a row do not have the size that its line makes.
+sub misfit {
+    my ($row, $size) = @_;
+    return $row->{alloc_bytes} unless $size;
+    return abs($row->{alloc_bytes} - $row->{alloc_count} * $size);
+}
+
+# Random programs: an exact row has things of the size that its line makes, by a stack that there is. (The
+# compiler makes a few strings of its own, parts of formats.) Adds up the bytes in `sums`.
 sub compare_sizes {
-    my ($vm, $seed) = @_;
+    my ($vm, $seed, $sums) = @_;
     my $script = spew("$folder/seed$seed.lua", 'collectgarbage("stop") ' . traced_program($seed, 200));
     my ($plain, $answer) = (recorded($vm, $script, '-joff'), recorded($vm, $script));
     return fail("seed $seed") unless $plain && $answer;
@@ -90,16 +97,18 @@ sub compare_sizes {
         $count{"$row->{line} $row->{type}"} += $row->{alloc_count};
         $stacks{lua_stack($row)} = 1;
     }
-    my @rows = grep { $_->{file} eq $script && $_->{type} =~ /^(table|string)$/ && is_object($_) } @{$answer->{sites}};
-    for my $row (grep { $_->{exact} } @rows) {
+    for my $row (grep { $_->{file} eq $script && $_->{type} =~ /^(table|string)$/ && is_object($_) } @{$answer->{sites}}) {
         my $place = "$row->{line} $row->{type}";
-        my $expected = $count{$place} ? $bytes{$place} / $count{$place} : 0;
-        my $found = $row->{alloc_bytes} / $row->{alloc_count};
-        push @wrong, "$place: $row->{alloc_count} of $found bytes, not $expected" if abs($found - $expected) > 0.01 * $expected;
-        push @wrong, "stack " . lua_stack($row) unless $stacks{lua_stack($row)};
+        my $size = $count{$place} ? $bytes{$place} / $count{$place} : 0;
+        my $misfits = misfit($row, $size) > 0.01 * $row->{alloc_bytes} + 500;
+        $sums->{$row->{exact} ? 'exact' : 'marked'} += $row->{alloc_bytes};
+        $sums->{likely} += $row->{alloc_bytes} if !$row->{exact} && !$misfits;
+        next unless $row->{exact};
+        push @wrong, "$place: $row->{alloc_count} with $row->{alloc_bytes} bytes, not $size each" if $misfits;
+        push @wrong, 'stack ' . lua_stack($row) unless $stacks{lua_stack($row)};
     }
     is(scalar @wrong, 0, "seed $seed: all that is called exact is right") or diag(join "\n", @wrong);
-    return (sum0(map { $_->{alloc_bytes} } @rows), sum0(map { $_->{alloc_bytes} } grep { $_->{exact} } @rows));
+    return;
 }
 
 for my $vm (@vms) {
@@ -107,14 +116,12 @@ for my $vm (@vms) {
         compare($vm, $_) for sort glob root() . '/test/lines/traced/*.lua';
     };
     subtest "$vm: random programs" => sub {
-        my ($all, $exact) = (0, 0);
-        for my $seed ($FIRST_SEED .. $FIRST_SEED + $SEEDS - 1) {
-            my ($bytes, $of_exact) = compare_sizes($vm, $seed);
-            $all += $bytes;
-            $exact += $of_exact // 0;
-        }
-        cmp_ok($exact, '>=', 0.7 * $all, 'most is exact');
-        note(sprintf '%.2f %% of the objects are exact', 100 * $exact / $all);
+        my %sums = (exact => 0, marked => 0, likely => 0);
+        compare_sizes($vm, $_, \%sums) for $FIRST_SEED .. $FIRST_SEED + $SEEDS - 1;
+        my $all = $sums{exact} + $sums{marked};
+        cmp_ok($sums{exact}, '>=', 0.7 * $all, 'most is exact');
+        note(sprintf '%.2f %% of the objects are exact; of the rest, %.2f %% are of the size that their line makes',
+            100 * $sums{exact} / $all, $sums{marked} ? 100 * $sums{likely} / $sums{marked} : 100);
     };
 }
 
