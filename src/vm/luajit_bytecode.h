@@ -2,8 +2,8 @@
  * readers that everybody needs who follows it.
  *
  * Source: lj_bc.h, lj_obj.h of 2.1, late 2021 to 2026, GC64. Runs inside the allocator.
- * Instructions are read as they are: `pc` must lie in a prototype that was looked
- * at (seep_luajit_holds); values and constants are read through the kernel. */
+ * All is read as it is: `pc` must lie in a prototype that was looked at (seep_luajit_holds),
+ * which reads through the kernel, or that a trace has as a constant. */
 #ifndef SEEP_LUAJIT_BYTECODE_H
 #define SEEP_LUAJIT_BYTECODE_H
 
@@ -50,10 +50,9 @@ SEEP_ALWAYS_INLINE bool seep_bc_is_inside(uintptr_t proto, uintptr_t pc) {
   return (pc & 3) == 0 && pc >= seep_bc_first(proto) && pc < seep_bc_end(proto);
 }
 
-/* Object constant `number` of a prototype. */
+/* Object constant `number` of a prototype, as one of its instructions names it. */
 SEEP_ALWAYS_INLINE uintptr_t seep_luajit_proto_constant(uintptr_t proto, uint32_t number) {
-  uintptr_t constants = seep_load_pointer(&seep_image_self_checked, proto + SEEP_PROTO_K);
-  return seep_load_pointer(&seep_image_self_checked, constants - (number + 1) * (uintptr_t)8);
+  return seep_load_pointer(NULL, seep_load_pointer(NULL, proto + SEEP_PROTO_K) - (number + 1) * (uintptr_t)8);
 }
 
 /* Whether `proto` is a prototype whose code holds `pc` and can be read to its end. */

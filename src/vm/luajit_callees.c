@@ -17,9 +17,9 @@ static enum seep_metamethod metamethod_of(uint64_t name) {
   enum { TEXT_MAX = 12 };
   char text[TEXT_MAX + 1] = "";
   if (name == 0) return SEEP_MM_NONE;
-  uint32_t bytes = seep_load_u32(&seep_image_self_checked, (uintptr_t)name + SEEP_STRING_LENGTH);
+  uint32_t bytes = seep_load_u32(NULL, (uintptr_t)name + SEEP_STRING_LENGTH);
   if (bytes > TEXT_MAX) return SEEP_MM_NONE;
-  seep_load(&seep_image_self_checked, (uintptr_t)name + SEEP_STRING_BYTES, text, bytes);
+  seep_load(NULL, (uintptr_t)name + SEEP_STRING_BYTES, text, bytes);
   for (uint32_t i = 0; i < SEEP_ARRAY_SIZE(metamethods); i++) {
     if (strcmp(text, metamethods[i].name) == 0) return metamethods[i].metamethod;
   }
@@ -34,18 +34,17 @@ static void add(struct seep_luajit_callees *callees, struct seep_luajit_callee c
 }
 
 static void add_object(struct seep_luajit_callees *callees, uintptr_t object) {
-  const struct seep_image *image = &seep_image_self_checked;
   struct seep_luajit_callee callee = {.object = object};
-  uint8_t type = seep_load_u8(image, object + SEEP_OBJECT_TYPE);
+  uint8_t type = seep_load_u8(NULL, object + SEEP_OBJECT_TYPE);
   if (type == SEEP_GCT_FUNC) {
-    callee.ffid = seep_load_u8(image, object + SEEP_FUNCTION_FFID);
-    if (callee.ffid == 0) callee.code = seep_load_pointer(image, object + SEEP_FUNCTION_PC);
+    callee.ffid = seep_load_u8(NULL, object + SEEP_FUNCTION_FFID);
+    if (callee.ffid == 0) callee.code = seep_load_pointer(NULL, object + SEEP_FUNCTION_PC);
   } else if (type == SEEP_GCT_PROTO) {
     callee.code = seep_bc_first(object);
   } else {
     return;
   }
-  if (callee.code == 0 || seep_luajit_holds(callee.code - SEEP_PROTO_BYTES, callee.code)) add(callees, callee);
+  add(callees, callee);
 }
 
 /* lj_ir.c lj_ir_k64: these have their value in the word behind them. */
@@ -87,7 +86,7 @@ static uint64_t field_of(const struct seep_luajit_trace *trace, uint32_t ref) {
   if (key < trace->first_constant || key >= SEEP_IR_BIAS) return 0;
   if (seep_luajit_ir(trace, key).op == SEEP_IR_KSLOT) key = seep_luajit_ir(trace, key).op1;
   uintptr_t string = seep_luajit_object(trace, key);
-  return seep_load_u8(&seep_image_self_checked, string + SEEP_OBJECT_TYPE) == SEEP_GCT_STR ? string : 0;
+  return string != 0 && seep_load_u8(NULL, string + SEEP_OBJECT_TYPE) == SEEP_GCT_STR ? string : 0;
 }
 
 /* What a guard compares with: a function, or a prototype's code with a function's. */

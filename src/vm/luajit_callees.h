@@ -6,7 +6,8 @@
  * compared with tells more: a value that was loaded from a field tells the field's name, and
  * metamethods are looked up by their names, too.
  *
- * Source: lj_record.c, lj_ir.h of 2.1, late 2021 to 2026, GC64. Runs inside the allocator. */
+ * Source: lj_record.c, lj_ir.h of 2.1, late 2021 to 2026, GC64. Runs inside the allocator. A trace that
+ * runs keeps its constants alive: they are read as they are. */
 #ifndef SEEP_LUAJIT_CALLEES_H
 #define SEEP_LUAJIT_CALLEES_H
 

@@ -150,7 +150,10 @@ static uintptr_t function_in(const struct seep_luajit_trace *trace, const struct
 static bool add_level(struct seep_luajit_levels *levels, uintptr_t pc, uintptr_t closure, uintptr_t base) {
   if (levels->count == SEEP_TRACE_FRAMES_MAX) return false;
   uintptr_t proto = closure != 0 ? load_pointer(closure + SEEP_FUNCTION_PC) - SEEP_PROTO_BYTES : 0;
-  if (proto == 0 || !seep_luajit_holds(proto, pc)) proto = proto_of(pc);
+  if (proto == 0 || !seep_luajit_holds(proto, pc)) {
+    proto = proto_of(pc);
+    closure = 0;
+  }
   levels->at[levels->count++] = (struct seep_luajit_level){.pc = pc, .proto = proto, .closure = closure, .base = base};
   return proto != 0;
 }

@@ -272,9 +272,9 @@ static uint32_t original(const struct search *search, uint32_t ins) {
   if (op != BC_JFORL && op != BC_JITERL) return ins;
   uint32_t number = seep_bc_d(ins);
   if (number >= search->piece->trace_count) return 0;
-  uintptr_t trace = seep_load_pointer(&seep_image_self_checked, search->piece->traces + number * (uintptr_t)8);
-  if (seep_load_u8(&seep_image_self_checked, trace + SEEP_OBJECT_TYPE) != GCT_TRACE) return 0;
-  return seep_load_u32(&seep_image_self_checked, trace + TRACE_STARTINS);
+  uintptr_t trace = seep_load_pointer(NULL, search->piece->traces + number * (uintptr_t)8);
+  if (trace == 0 || seep_load_u8(NULL, trace + SEEP_OBJECT_TYPE) != GCT_TRACE) return 0;
+  return seep_load_u32(NULL, trace + TRACE_STARTINS);
 }
 
 /* Where the instruction at `pc` may jump to; 0: nowhere. */
@@ -308,12 +308,11 @@ static uintptr_t writer_of(const struct search *search, uintptr_t proto, uintptr
 /* The value of an upvalue that is never assigned to; 0: unknown. */
 static uint64_t fixed_upvalue(const struct seep_luajit_level *level, uint32_t number) {
   enum { IMMUTABLE = 0x4000 };
-  const struct seep_image *image = &seep_image_self_checked;
-  if (level->closure == 0 || number >= seep_load_u8(image, level->proto + SEEP_PROTO_SIZEUV)) return 0;
-  uintptr_t numbers = seep_load_pointer(image, level->proto + SEEP_PROTO_UV);
-  if ((seep_load_u16(image, numbers + number * (uintptr_t)2) & IMMUTABLE) == 0) return 0;
-  uintptr_t cell = seep_load_pointer(image, level->closure + SEEP_FUNCTION_UVPTR + number * (uintptr_t)8);
-  return seep_load_u64(image, seep_load_pointer(image, cell + SEEP_UPVALUE_V));
+  if (level->closure == 0 || number >= seep_load_u8(NULL, level->proto + SEEP_PROTO_SIZEUV)) return 0;
+  uintptr_t numbers = seep_load_pointer(NULL, level->proto + SEEP_PROTO_UV);
+  if ((seep_load_u16(NULL, numbers + number * (uintptr_t)2) & IMMUTABLE) == 0) return 0;
+  uintptr_t cell = seep_load_pointer(NULL, level->closure + SEEP_FUNCTION_UVPTR + number * (uintptr_t)8);
+  return seep_load_u64(NULL, seep_load_pointer(NULL, cell + SEEP_UPVALUE_V));
 }
 
 /* Whether `slot` of the function in which a root trace runs is never written in the loop that holds
@@ -359,7 +358,7 @@ static struct called called_in(const struct search *search, const struct seep_lu
     if (writer != 0 && seep_bc_op(ins) == BC_GGET) called.key = seep_luajit_proto_constant(level->proto, seep_bc_d(ins));
     if (writer != 0 && seep_bc_op(ins) == BC_TGETS) called.key = seep_luajit_proto_constant(level->proto, seep_bc_c(ins));
     bool is_in_memory = is_outermost && level->base != 0 && value == 0 && called.key == 0 && is_settled(search, level, slot);
-    if (is_in_memory) value = seep_load_u64(&seep_image_self_checked, level->base + slot * (uintptr_t)8);
+    if (is_in_memory) value = seep_load_u64(NULL, level->base + slot * (uintptr_t)8);
     break;
   }
   if (value >> 47 == SEEP_TAG_FUNCTION) called.object = SEEP_GC_POINTER(value);
@@ -381,7 +380,7 @@ static uint32_t callees_called(const struct search *search, struct called called
     if (called.key != 0 && search->callees.at[i].key == called.key) has_named = true;
   }
   if (called.object != 0) { /* a closure of a prototype that the trace checks for */
-    uintptr_t code = seep_load_pointer(&seep_image_self_checked, called.object + SEEP_FUNCTION_PC);
+    uintptr_t code = seep_load_pointer(NULL, called.object + SEEP_FUNCTION_PC);
     for (uint32_t i = 0; i < search->callees.count; i++) {
       const struct seep_luajit_callee *callee = &search->callees.at[i];
       if (callee->object == called.object || (callee->code != 0 && callee->code == code)) found |= 1u << i;
@@ -662,7 +661,7 @@ static void go(struct search *search, struct way way) {
  * with it comes first. */
 static void free_upvalues(struct search *search, const struct seep_luajit_level *level) {
   if (level->closure == 0) return;
-  uint32_t count = seep_load_u8(&seep_image_self_checked, level->proto + SEEP_PROTO_SIZEUV);
+  uint32_t count = seep_load_u8(NULL, level->proto + SEEP_PROTO_SIZEUV);
   for (uint32_t number = 0; number < count; number++) {
     uint64_t value = fixed_upvalue(level, number);
     for (uint32_t i = 0; value >> 47 == SEEP_TAG_FUNCTION && i < search->callees.count; i++) {
