@@ -14,7 +14,7 @@ local function tail(n, acc)
   if n == 0 then return acc end
   return tail(n - 1, { acc })
 end
-for i = 1, N / 500 do
+for i = 1, N / 100 do
   kept[i] = tree(6)
   list[i] = list_(50)
   other[i] = tail(60,
