@@ -22,6 +22,7 @@ static const char program[] =
     "    end\n"
     "  end\n"
     "end\n"
+    "if jit then probe('name', 'ipairs iterator', (ipairs({}))) end\n"
     "probe('resume', 'coroutine.resume', coroutine.resume)\n"
     "probe('wrap', 'coroutine.wrap function', coroutine.wrap(function() end))\n"
     "if coroutine.close then probe('close', 'coroutine.close', coroutine.close) end\n"

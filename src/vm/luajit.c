@@ -9,6 +9,7 @@
  * (luajit_trace.h), or else to the trace's start, and marked. The running thread
  * is known (cur_L). */
 #include "vm/descriptions.h"
+#include "vm/luajit_bytecode.h"
 #include "vm/luajit_calls.h"
 #include "vm/luajit_trace.h"
 
@@ -291,6 +292,14 @@ static const struct seep_trace_place *trace_frames(const struct seep_vm_state *s
   return start->protos[0] == 0 ? NULL : start;
 }
 
+/* Whether a trace is being left: what it had put off is made now (lj_snap.c lj_snap_restore), in
+ * the name of no instruction. */
+SEEP_ALWAYS_INLINE bool leaves_trace(const struct seep_vm_state *state) {
+  enum { VMST_EXIT = 3 };
+  const struct layout *layout = state->vm->layout;
+  return seep_load_u32(NULL, state->global + layout->g_vmstate) == ~(uint32_t)VMST_EXIT;
+}
+
 static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bool running,
                          bool *in_trace) {
   const struct layout *layout = state->vm->layout;
@@ -336,6 +345,7 @@ static uint32_t walk_thread(const struct seep_vm_state *state, uintptr_t thread,
   struct walker walker;
   start(&walker, thread, base_of(state, thread, running, &in_trace));
   uint64_t marks = running ? 0 : SEEP_KEY_RESUMER;
+  if (running && SEEP_UNLIKELY(leaves_trace(state))) marks = SEEP_KEY_INEXACT;
   if (running) stack->leaf_frame = walker.frame;
   struct seep_trace_place start_of_trace;
   const struct seep_trace_place *place = in_trace ? trace_frames(state, &walker, &start_of_trace) : NULL;
@@ -401,20 +411,6 @@ static uint64_t frame_function(const struct seep_vm *vm, uintptr_t thread, uintp
 
 /* -- Description --------------------------------------------------------- */
 
-/* lj_debug.c lj_debug_line: one, two or four bytes per instruction. */
-static uint32_t line_of(uintptr_t proto, uint32_t pc) {
-  uintptr_t lines = seep_load_pointer(NULL, proto + PROTO_LINEINFO);
-  uint32_t first = seep_load_u32(NULL, proto + PROTO_FIRSTLINE);
-  uint32_t count = seep_load_u32(NULL, proto + PROTO_NUMLINE);
-  uint32_t size = seep_load_u32(NULL, proto + PROTO_SIZEBC);
-  if (lines == 0 || pc > size) return 0;
-  if (pc == size) return first + count;
-  if (pc-- == 0) return first;
-  if (count < 256) return first + seep_load_u8(NULL, lines + pc);
-  if (count < 65536) return first + seep_load_u16(NULL, lines + (uintptr_t)pc * 2);
-  return first + seep_load_u32(NULL, lines + (uintptr_t)pc * 4);
-}
-
 /* The position of the instruction before `pc` in the bytecode. */
 static uint32_t position_of(uintptr_t proto, uintptr_t pc) {
   uintptr_t code = proto + PROTO_BYTES;
@@ -455,7 +451,7 @@ static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t 
   out->line_last = first + seep_load_u32(NULL, handle + PROTO_NUMLINE);
   out->is_main = is_main_chunk(handle);
   out->code_count = seep_load_u32(NULL, handle + PROTO_SIZEBC);
-  uint32_t line = line_of(handle, position_of(handle, key & SEEP_KEY_ADDRESS));
+  uint32_t line = seep_luajit_line(handle, position_of(handle, key & SEEP_KEY_ADDRESS));
   out->line = line < first || line > out->line_last ? first : line;
 }
 

@@ -3,29 +3,22 @@
 
 #include <string.h>
 
-/* SnapShot, GCfunc, GCtab, GCproto: offsets in bytes. */
+#include "vm/luajit_bytecode.h"
+
+/* SnapShot, GCfunc, GCtab: offsets in bytes. */
 enum {
   SNAP_MAPOFS = 0, SNAP_REF = 4, SNAP_MCOFS = 6, SNAP_NENT = 10, SNAP_BYTES = 12,
-  FUNCTION_FFID = 10, FUNCTION_ENV = 16, FUNCTION_PC = 32, FUNCTION_UVPTR = 40, UPVALUE_V = 32, TABLE_NODE = 40,
-  TABLE_HMASK = 52, PROTO_K = 32, PROTO_SIZEBC = 12, PROTO_BYTES = 104, OBJECT_TYPE = 9, GCT_PROTO = 7, GCT_FUNC = 8,
+  FUNCTION_ENV = 16, TABLE_NODE = 40, TABLE_HMASK = 52,
 };
 
 /* The upper 17 bits of a TValue. */
-enum { TAG_STRING = 0x1fffb, TAG_FUNCTION = 0x1fff7, TAG_TABLE = 0x1fff4 };
-#define GC_POINTER(value) ((uintptr_t)((value) & ((1ULL << 47) - 1)))
+enum { TAG_STRING = 0x1fffb, TAG_TABLE = 0x1fff4 };
 #define TABLE_VALUE(pointer) ((uint64_t)TAG_TABLE << 47 | (pointer))
 
 /* lj_frame.h: a frame's link, with its type in the low bits (all of the two lowest 0: a Lua function's pc). */
-enum { LINK_IS_LUA = 3, LINK_TYPE = 7, LINK_CONT = 2, LINK_VARG = 3 };
+enum { LINK_IS_LUA = 3, LINK_TYPE = 7, LINK_CONT = 2, LINK_VARG = 3, LINK_PCALL = 6 };
 
 enum { ENTRY_FRAME = 0x010000, ENTRY_CONT = 0x020000 }; /* SNAP_FRAME, SNAP_CONT */
-
-/* lj_bc.h of 2.1 */
-enum { BC_ISF = 15, BC_MOV = 18, BC_UNM = 20, BC_ADDVN = 22, BC_POW = 37, BC_CAT = 38, BC_KSTR = 39, BC_UGET = 45,
-       BC_UCLO = 50, BC_FNEW, BC_TNEW, BC_TDUP, BC_GGET, BC_GSET, BC_TGETV, BC_TGETS, BC_TGETB, BC_TGETR, BC_TSETV,
-       BC_TSETS, BC_TSETB, BC_TSETM, BC_TSETR, BC_CALLM, BC_CALL, BC_CALLMT, BC_CALLT, BC_ITERC, BC_ITERN,
-       BC_RETM = 73, BC_RET1 = 76, BC_FORL = 79, BC_IFORL = 80, BC_JFORL = 81, BC_ITERL = 82, BC_IITERL = 83,
-       BC_JITERL = 84, BC_LOOP = 85, BC_JLOOP = 87, BC_JMP = 88, BC_FUNCF = 89, BC_FUNCCW = 96 };
 
 static uintptr_t load_pointer(uintptr_t at) { return seep_load_pointer(&seep_image_self_checked, at); }
 static uint64_t load_u64(uintptr_t at) { return seep_load_u64(&seep_image_self_checked, at); }
@@ -34,24 +27,8 @@ static uint8_t load_u8(uintptr_t at) { return seep_load_u8(&seep_image_self_chec
 
 /* -- Bytecode ---------------------------------------------------------------- */
 
-static uint32_t ins_at(uintptr_t pc) { return seep_load_u32(NULL, pc); }
-static uint8_t opcode_at(uintptr_t pc) { return (uint8_t)ins_at(pc); }
-static uintptr_t target_of(uintptr_t pc) { return pc + 4 + ((uintptr_t)(ins_at(pc) >> 16) - 0x8000) * 4; }
-
-static uintptr_t first_of(uintptr_t proto) { return proto + PROTO_BYTES; }
-static uintptr_t end_of(uintptr_t proto) {
-  return first_of(proto) + seep_load_u32(NULL, proto + PROTO_SIZEBC) * (uintptr_t)4;
-}
-static bool is_inside(uintptr_t proto, uintptr_t pc) {
-  return (pc & 3) == 0 && pc >= first_of(proto) && pc < end_of(proto);
-}
-
-/* Whether `proto` is a prototype whose code holds `pc` and can be read to its end. */
-static bool holds(uintptr_t proto, uintptr_t pc) {
-  uint32_t last;
-  if (load_u8(proto + OBJECT_TYPE) != GCT_PROTO || !is_inside(proto, pc)) return false;
-  return seep_load(&seep_image_self_checked, end_of(proto) - 4, &last, sizeof last);
-}
+static uint8_t opcode_at(uintptr_t pc) { return seep_bc_op(seep_bc_at(pc)); }
+static uintptr_t target_of(uintptr_t pc) { return seep_bc_target(pc, seep_bc_at(pc)); }
 
 /* The prototype that an instruction belongs to: its first instruction, and no
  * other, is a FUNC*. 0 when none is found. */
@@ -64,27 +41,23 @@ static uintptr_t proto_of(uintptr_t pc) {
     for (uint32_t i = SEEP_ARRAY_SIZE(code); i-- > 0;) {
       uint8_t opcode = (uint8_t)code[i];
       if (opcode < BC_FUNCF || opcode > BC_FUNCCW) continue;
-      uintptr_t proto = begin + i * (uintptr_t)4 - PROTO_BYTES;
-      return holds(proto, pc) ? proto : 0;
+      uintptr_t proto = begin + i * (uintptr_t)4 - SEEP_PROTO_BYTES;
+      return seep_luajit_holds(proto, pc) ? proto : 0;
     }
   }
   return 0;
 }
 
-static uintptr_t constant_of(uintptr_t proto, uint32_t number) {
-  return load_pointer(load_pointer(proto + PROTO_K) - (number + 1) * (uintptr_t)8);
-}
-
 /* -- Values ------------------------------------------------------------------ */
 
 static bool is_lua_function(uintptr_t function) {
-  return load_u8(function + OBJECT_TYPE) == GCT_FUNC && load_u8(function + FUNCTION_FFID) == 0;
+  return load_u8(function + SEEP_OBJECT_TYPE) == SEEP_GCT_FUNC && load_u8(function + SEEP_FUNCTION_FFID) == 0;
 }
 
 /* A trace was specialized to the functions that it calls: they, or their code,
  * are among its constants. */
 static bool is_constant(const struct seep_luajit_trace *trace, uintptr_t function) {
-  uintptr_t code = load_pointer(function + FUNCTION_PC);
+  uintptr_t code = load_pointer(function + SEEP_FUNCTION_PC);
   for (uint32_t ref = trace->first_constant; ref + 1 < SEEP_IR_BIAS; ref++) {
     uint64_t word = seep_luajit_constant(trace, ref);
     if (word == function || word == code) return true;
@@ -94,27 +67,27 @@ static bool is_constant(const struct seep_luajit_trace *trace, uintptr_t functio
 
 static uint64_t field_of(uint64_t table, uintptr_t key) {
   enum { NODE_BYTES = 24, NODES_MAX = 256 };
-  uintptr_t object = GC_POINTER(table);
+  uintptr_t object = SEEP_GC_POINTER(table);
   if (table >> 47 != TAG_TABLE) return 0;
   uintptr_t nodes = load_pointer(object + TABLE_NODE);
   uint32_t mask = load_u32(object + TABLE_HMASK);
   for (uint32_t i = 0; i <= mask && i < NODES_MAX; i++) {
     uintptr_t node = nodes + i * (uintptr_t)NODE_BYTES;
     uint64_t node_key = load_u64(node + 8);
-    if (node_key >> 47 == TAG_STRING && GC_POINTER(node_key) == key) return load_u64(node);
+    if (node_key >> 47 == TAG_STRING && SEEP_GC_POINTER(node_key) == key) return load_u64(node);
   }
   return 0;
 }
 
 static uint64_t upvalue(const struct seep_luajit_level *level, uint32_t number) {
   if (level->closure == 0) return 0;
-  uintptr_t cell = load_pointer(level->closure + FUNCTION_UVPTR + number * (uintptr_t)8);
-  return load_u64(load_pointer(cell + UPVALUE_V));
+  uintptr_t cell = load_pointer(level->closure + SEEP_FUNCTION_UVPTR + number * (uintptr_t)8);
+  return load_u64(load_pointer(cell + SEEP_UPVALUE_V));
 }
 
 static uint64_t global(const struct seep_luajit_level *level, uint32_t number) {
   if (level->closure == 0) return 0;
-  return field_of(TABLE_VALUE(load_pointer(level->closure + FUNCTION_ENV)), constant_of(level->proto, number));
+  return field_of(TABLE_VALUE(load_pointer(level->closure + FUNCTION_ENV)), seep_luajit_proto_constant(level->proto, number));
 }
 
 static bool writes_a_slot(uint8_t opcode) {
@@ -127,17 +100,17 @@ static bool writes_a_slot(uint8_t opcode) {
  * changed, so what comes of it is checked against the trace's constants. */
 static uint64_t value_of(const struct seep_luajit_level *level, uintptr_t pc, uint32_t slot, uint32_t depth) {
   enum { BACK_MAX = 64, DEPTH_MAX = 4 };
-  uintptr_t first = first_of(level->proto) + 4;
+  uintptr_t first = seep_bc_first(level->proto) + 4;
   for (uint32_t i = 0; depth < DEPTH_MAX && i < BACK_MAX && pc > first; i++) {
     pc -= 4;
-    uint32_t ins = ins_at(pc);
+    uint32_t ins = seep_bc_at(pc);
     if ((ins >> 8 & 0xff) != slot || !writes_a_slot((uint8_t)ins)) continue;
     switch ((uint8_t)ins) {
       case BC_UGET: return upvalue(level, ins >> 16);
       case BC_MOV: return value_of(level, pc, ins >> 16, depth + 1);
       case BC_GGET: return global(level, ins >> 16);
       case BC_TGETS:
-        return field_of(value_of(level, pc, ins >> 24, depth + 1), constant_of(level->proto, ins >> 16 & 0xff));
+        return field_of(value_of(level, pc, ins >> 24, depth + 1), seep_luajit_proto_constant(level->proto, ins >> 16 & 0xff));
       default: i = BACK_MAX; /* made in a way that is not followed: perhaps it is still there */
     }
   }
@@ -176,13 +149,23 @@ static uintptr_t function_in(const struct seep_luajit_trace *trace, const struct
 
 static bool add_level(struct seep_luajit_levels *levels, uintptr_t pc, uintptr_t closure, uintptr_t base) {
   if (levels->count == SEEP_TRACE_FRAMES_MAX) return false;
-  uintptr_t proto = closure != 0 ? load_pointer(closure + FUNCTION_PC) - PROTO_BYTES : 0;
-  if (proto == 0 || !holds(proto, pc)) proto = proto_of(pc);
+  uintptr_t proto = closure != 0 ? load_pointer(closure + SEEP_FUNCTION_PC) - SEEP_PROTO_BYTES : 0;
+  if (proto == 0 || !seep_luajit_holds(proto, pc)) {
+    proto = proto_of(pc);
+    closure = 0;
+  }
   levels->at[levels->count++] = (struct seep_luajit_level){.pc = pc, .proto = proto, .closure = closure, .base = base};
   return proto != 0;
 }
 
-/* Frame slots come in rising order, and each holds where its caller goes on; that
+/* A builtin that has called a function: its frame is not one of Lua's. */
+static bool add_builtin(struct seep_luajit_levels *levels, uintptr_t function) {
+  if (levels->count == SEEP_TRACE_FRAMES_MAX || load_u8(function + SEEP_OBJECT_TYPE) != SEEP_GCT_FUNC) return false;
+  levels->at[levels->count++] = (struct seep_luajit_level){.ffid = load_u8(function + SEEP_FUNCTION_FFID)};
+  return levels->at[levels->count - 1].ffid != 0;
+}
+
+/* Frame slots come in rising order, and each seep_luajit_holds where its caller goes on; that
  * of a metamethod has it in the slots before. Slot 1 belongs to the frame in which
  * the trace runs. Vararg functions have two frames. */
 bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep_luajit_snapshot *snapshot,
@@ -200,6 +183,11 @@ bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep
       continue;
     }
     if ((link & LINK_TYPE) == LINK_VARG) continue;
+    if ((link & LINK_TYPE) == LINK_PCALL) {
+      if (!add_builtin(out, closure)) return false;
+      closure = function_in(trace, snapshot, (entry >> 24) - 1);
+      continue;
+    }
     if ((link & LINK_TYPE) == LINK_CONT) link = cont_pc;
     if ((link & LINK_IS_LUA) != 0 || !add_level(out, (uintptr_t)link, closure, base)) return false;
     closure = function_in(trace, snapshot, (entry >> 24) - 1);
@@ -263,11 +251,11 @@ static bool is_string_maker(uint8_t op) {
 /* The constant string that the last instruction before `pc` that writes `slot` puts there, or 0. */
 static uintptr_t string_in(const struct seep_luajit_level *level, uintptr_t pc, uint32_t slot) {
   enum { BACK_MAX = 24 };
-  for (uint32_t i = 0; i < BACK_MAX && pc > first_of(level->proto) + 4; i++) {
+  for (uint32_t i = 0; i < BACK_MAX && pc > seep_bc_first(level->proto) + 4; i++) {
     pc -= 4;
-    uint32_t ins = ins_at(pc);
+    uint32_t ins = seep_bc_at(pc);
     if ((ins >> 8 & 0xff) != slot || !writes_a_slot((uint8_t)ins)) continue;
-    return (uint8_t)ins == BC_KSTR ? constant_of(level->proto, ins >> 16) : 0;
+    return (uint8_t)ins == BC_KSTR ? seep_luajit_proto_constant(level->proto, ins >> 16) : 0;
   }
   return 0;
 }
@@ -287,11 +275,11 @@ static enum call_kind kind_of_field(uintptr_t string) {
 /* The same for the call at a level, of whatever its slot has from a field. */
 static enum call_kind kind_of_method(const struct seep_luajit_level *level) {
   enum { BACK_MAX = 24 };
-  uint32_t slot = ins_at(level->pc) >> 8 & 0xff;
-  for (uintptr_t pc = level->pc - 4; pc > first_of(level->proto) && level->pc - pc < BACK_MAX * 4u; pc -= 4) {
-    uint32_t ins = ins_at(pc);
+  uint32_t slot = seep_bc_at(level->pc) >> 8 & 0xff;
+  for (uintptr_t pc = level->pc - 4; pc > seep_bc_first(level->proto) && level->pc - pc < BACK_MAX * 4u; pc -= 4) {
+    uint32_t ins = seep_bc_at(pc);
     if ((ins >> 8 & 0xff) != slot || !writes_a_slot((uint8_t)ins)) continue;
-    return (uint8_t)ins == BC_TGETS ? kind_of_field(constant_of(level->proto, ins >> 16 & 0xff)) : CALL_UNKNOWN;
+    return (uint8_t)ins == BC_TGETS ? kind_of_field(seep_luajit_proto_constant(level->proto, ins >> 16 & 0xff)) : CALL_UNKNOWN;
   }
   return CALL_UNKNOWN;
 }
@@ -300,10 +288,10 @@ static enum call_kind kind_of_method(const struct seep_luajit_level *level) {
  * buffer goes on, unless it is needed elsewhere. */
 static bool begins_with_made(const struct seep_luajit_level *level, uint32_t first) {
   enum { BACK_MAX = 24 };
-  for (uint32_t i = 1; i < BACK_MAX && level->pc - i * 4 > first_of(level->proto); i++) {
+  for (uint32_t i = 1; i < BACK_MAX && level->pc - i * 4 > seep_bc_first(level->proto); i++) {
     struct seep_luajit_level before = *level;
     before.pc -= i * 4;
-    uint32_t ins = ins_at(before.pc);
+    uint32_t ins = seep_bc_at(before.pc);
     uint8_t opcode = (uint8_t)ins;
     bool is_call = opcode >= BC_CALLM && opcode <= BC_ITERN;
     if (opcode <= BC_ISF || (is_call && (ins >> 8 & 0xff) != first)) return false;
@@ -317,7 +305,7 @@ static bool begins_with_made(const struct seep_luajit_level *level, uint32_t fir
 
 /* CAT A B C: of the slots B to C. */
 static bool cat_fits(const struct seep_luajit_level *level, const struct seep_luajit_wanted *wanted) {
-  uint32_t ins = ins_at(level->pc), first = ins >> 24, last = ins >> 16 & 0xff;
+  uint32_t ins = seep_bc_at(level->pc), first = ins >> 24, last = ins >> 16 & 0xff;
   if (wanted->is_loose || wanted->ir.op != SEEP_IR_BUFSTR) return true;
   if (wanted->text.is_whole && begins_with_made(level, first)) return false;
   uint64_t operands[SEEP_TEXT_PIECES_MAX];
@@ -330,9 +318,9 @@ static bool cat_fits(const struct seep_luajit_level *level, const struct seep_lu
  * concatenation, whose buffer then goes on with it. */
 static bool is_appended_to(const struct seep_luajit_level *level) {
   enum { AHEAD_MAX = 24 };
-  uint32_t slot = ins_at(level->pc) >> 8 & 0xff;
-  for (uint32_t i = 1; i < AHEAD_MAX && is_inside(level->proto, level->pc + i * 4); i++) {
-    uint32_t ins = ins_at(level->pc + i * 4);
+  uint32_t slot = seep_bc_at(level->pc) >> 8 & 0xff;
+  for (uint32_t i = 1; i < AHEAD_MAX && seep_bc_is_inside(level->proto, level->pc + i * 4); i++) {
+    uint32_t ins = seep_bc_at(level->pc + i * 4);
     uint8_t opcode = (uint8_t)ins;
     if (opcode == BC_CAT) return ins >> 24 == slot;
     if (opcode <= BC_ISF || (opcode >= BC_CALLM && opcode <= BC_ITERN) || opcode >= BC_RETM) return false;
@@ -348,7 +336,7 @@ static bool call_makes_text(const struct seep_luajit_level *level, const struct 
   if (kind == CALL_UNKNOWN || is_appended_to(level)) return false;
   if (kind == CALL_BUFFER) return wanted->text.by_call && wanted->text.is_whole && wanted->text.count == 1;
   if (kind == CALL_NUMBER) return !wanted->text.by_call;
-  uintptr_t format = string_in(level, level->pc, (ins_at(level->pc) >> 8 & 0xff) + 2);
+  uintptr_t format = string_in(level, level->pc, (seep_bc_at(level->pc) >> 8 & 0xff) + 2);
   return format == 0 || seep_luajit_text_fits_format(&wanted->text, format);
 }
 
@@ -369,21 +357,21 @@ static bool call_makes(const struct seep_luajit_level *level, const struct seep_
 static bool sets_key(const struct seep_luajit_level *level, uint32_t ins, uint64_t key) {
   uint8_t opcode = (uint8_t)ins;
   if (key == 0) return (opcode >= BC_TSETV && opcode <= BC_TSETR && opcode != BC_TSETS);
-  if (opcode == BC_GSET) return constant_of(level->proto, ins >> 16) == key;
-  if (opcode == BC_TSETS) return constant_of(level->proto, ins >> 16 & 0xff) == key;
+  if (opcode == BC_GSET) return seep_luajit_proto_constant(level->proto, ins >> 16) == key;
+  if (opcode == BC_TSETS) return seep_luajit_proto_constant(level->proto, ins >> 16 & 0xff) == key;
   return opcode == BC_TSETV;
 }
 
 /* Whether the instruction that runs at a level becomes the IR that is wanted; calls
  * are looked at when their function is known. */
 static bool makes(const struct seep_luajit_level *level, const struct seep_luajit_wanted *wanted) {
-  uint32_t ins = ins_at(level->pc);
+  uint32_t ins = seep_bc_at(level->pc);
   uint8_t opcode = (uint8_t)ins;
   uint32_t array = ins >> 16 & 0x7ff;
   switch (wanted->ir.op) {
     case SEEP_IR_TNEW: /* lj_record.c rec_tnew */
       return opcode == BC_TNEW && (array == 0x7ff ? 0x801 : array) == wanted->ir.op1 && ins >> 27 == wanted->ir.op2;
-    case SEEP_IR_TDUP: return opcode == BC_TDUP && constant_of(level->proto, ins >> 16) == wanted->constant;
+    case SEEP_IR_TDUP: return opcode == BC_TDUP && seep_luajit_proto_constant(level->proto, ins >> 16) == wanted->constant;
     case SEEP_IR_NEWREF: return sets_key(level, ins, wanted->constant);
     case SEEP_IR_CNEW:
     case SEEP_IR_CNEWI: return (opcode >= BC_ADDVN && opcode <= BC_POW) || opcode == BC_UNM ||
@@ -433,9 +421,9 @@ static uintptr_t next_checked(const struct walk *walk) {
 
 /* The function that the call at a level calls, by the value of its slot; 0: unknown. */
 static uintptr_t value_called(const struct walk *walk, const struct seep_luajit_level *level) {
-  uint64_t value = value_of(level, level->pc, ins_at(level->pc) >> 8 & 0xff, 0);
-  uintptr_t function = value >> 47 == TAG_FUNCTION ? GC_POINTER(value) : 0;
-  if (function == 0 || load_u8(function + OBJECT_TYPE) != GCT_FUNC) return 0;
+  uint64_t value = value_of(level, level->pc, seep_bc_at(level->pc) >> 8 & 0xff, 0);
+  uintptr_t function = value >> 47 == SEEP_TAG_FUNCTION ? SEEP_GC_POINTER(value) : 0;
+  if (function == 0 || load_u8(function + SEEP_OBJECT_TYPE) != SEEP_GCT_FUNC) return 0;
   return is_lua_function(function) && !is_constant(walk->trace, function) ? 0 : function;
 }
 
@@ -443,7 +431,7 @@ static uintptr_t callee_of(struct walk *walk, const struct seep_luajit_level *le
   uintptr_t function = called_at(walk->trace, walk->wanted->snapshot, level->pc + 4);
   if (function == 0) function = value_called(walk, level);
   if (function == 0) function = next_checked(walk);
-  if (load_u8(function + OBJECT_TYPE) != GCT_FUNC) return 0;
+  if (load_u8(function + SEEP_OBJECT_TYPE) != SEEP_GCT_FUNC) return 0;
   meet(walk, function);
   return function;
 }
@@ -451,19 +439,19 @@ static uintptr_t callee_of(struct walk *walk, const struct seep_luajit_level *le
 static enum call_kind kind_of_callee(const struct walk *walk, const struct seep_luajit_level *level,
                                      uintptr_t function) {
   if (function == 0) return kind_of_method(level);
-  uint8_t ffid = load_u8(function + FUNCTION_FFID);
+  uint8_t ffid = load_u8(function + SEEP_FUNCTION_FFID);
   const char *name = seep_vm_c_name(walk->state->vm, SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid);
   return name == NULL ? CALL_UNKNOWN : kind_of_builtin(name);
 }
 
 /* Goes on in a function that is called. */
 static enum step enter(struct walk *walk, uintptr_t function, bool is_tail) {
-  uintptr_t code = load_pointer(function + FUNCTION_PC);
-  if (!holds(code - PROTO_BYTES, code + 4)) return STEP_OUT;
+  uintptr_t code = load_pointer(function + SEEP_FUNCTION_PC);
+  if (!seep_luajit_holds(code - SEEP_PROTO_BYTES, code + 4)) return STEP_OUT;
   innermost(walk)->pc += 4;
   if (!is_tail && walk->levels->count == SEEP_TRACE_FRAMES_MAX) return STEP_OUT;
   if (!is_tail) walk->levels->count++;
-  *innermost(walk) = (struct seep_luajit_level){.pc = code + 4, .proto = code - PROTO_BYTES, .closure = function};
+  *innermost(walk) = (struct seep_luajit_level){.pc = code + 4, .proto = code - SEEP_PROTO_BYTES, .closure = function};
   return STEP_ON;
 }
 
@@ -496,7 +484,7 @@ static uintptr_t metamethod_of(struct walk *walk, const struct seep_luajit_level
 static void step_test(struct walk *walk) {
   struct seep_luajit_level *level = innermost(walk);
   uintptr_t target = target_of(level->pc + 4);
-  bool is_towards_end = target > level->pc && target <= walk->end && is_inside(level->proto, walk->end);
+  bool is_towards_end = target > level->pc && target <= walk->end && seep_bc_is_inside(level->proto, walk->end);
   level->pc = is_towards_end ? target : level->pc + 8;
 }
 
@@ -524,8 +512,7 @@ static enum step step(struct walk *walk) {
   } else if (opcode >= BC_CALLM && opcode <= BC_ITERN) {
     return step_call(walk, opcode == BC_CALLMT || opcode == BC_CALLT);
   } else if (opcode >= BC_RETM && opcode <= BC_RET1) {
-    if (walk->levels->count == 1) return STEP_OUT;
-    walk->levels->count--;
+    if (!seep_luajit_leave(walk->levels)) return STEP_OUT;
   } else {
     uintptr_t function = metamethod_of(walk, innermost(walk));
     if (function != 0) return enter(walk, function, false);
@@ -535,6 +522,14 @@ static enum step step(struct walk *walk) {
   return STEP_ON;
 }
 
+bool seep_luajit_leave(struct seep_luajit_levels *levels) {
+  uint32_t count = levels->count - 1;
+  while (count > 0 && levels->at[count - 1].ffid != 0) count--;
+  if (count == 0) return false;
+  levels->count = count;
+  return true;
+}
+
 bool seep_luajit_walk(const struct seep_vm_state *state, const struct seep_luajit_trace *trace,
                       const struct seep_luajit_wanted *wanted, uintptr_t end, struct seep_luajit_levels *levels) {
   enum { STEPS_MAX = 96 };
@@ -542,7 +537,7 @@ bool seep_luajit_walk(const struct seep_vm_state *state, const struct seep_luaji
                       .before = wanted->before};
   for (uint32_t i = 0; i < STEPS_MAX; i++) {
     const struct seep_luajit_level *level = innermost(&walk);
-    if (!is_inside(level->proto, level->pc) || (i > 0 && level->pc == end)) return false;
+    if (!seep_bc_is_inside(level->proto, level->pc) || (i > 0 && level->pc == end)) return false;
     enum step next = step(&walk);
     if (next != STEP_ON) return next == STEP_FOUND;
   }
@@ -552,7 +547,7 @@ bool seep_luajit_walk(const struct seep_vm_state *state, const struct seep_luaji
 bool seep_luajit_walk_back(const struct seep_luajit_wanted *wanted, struct seep_luajit_levels *levels) {
   enum { BACK_MAX = 96 };
   struct seep_luajit_level *level = &levels->at[levels->count - 1];
-  for (uint32_t i = 0; i < BACK_MAX && level->pc > first_of(level->proto) + 4; i++) {
+  for (uint32_t i = 0; i < BACK_MAX && level->pc > seep_bc_first(level->proto) + 4; i++) {
     level->pc -= 4;
     if (makes(level, wanted)) return true;
   }
@@ -562,7 +557,7 @@ bool seep_luajit_walk_back(const struct seep_luajit_wanted *wanted, struct seep_
 uint32_t seep_luajit_starts(const struct seep_luajit_level *level, uintptr_t out[SEEP_STARTS_MAX]) {
   enum { BACK_MAX = 128 };
   uint32_t count = 0;
-  uintptr_t first = first_of(level->proto);
+  uintptr_t first = seep_bc_first(level->proto);
   out[count++] = level->pc;
   for (uintptr_t at = level->pc; at >= first + 8 && count < SEEP_STARTS_MAX; at -= 4) {
     if (level->pc - at >= BACK_MAX * 4u) break;

@@ -21,6 +21,7 @@ struct seep_luajit_level {
   uintptr_t proto;
   uintptr_t closure;         /* 0: unknown */
   uintptr_t base;            /* where its slots are in memory; 0: in registers only */
+  uint8_t ffid;              /* a builtin that runs functions (pcall): its number; then all else is 0 */
 };
 
 struct seep_luajit_levels {
@@ -44,6 +45,10 @@ bool seep_luajit_snapshot(const struct seep_luajit_trace *trace, uint32_t number
  * whose frame the trace runs, its slots are at `base`. */
 bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep_luajit_snapshot *snapshot,
                         uintptr_t closure, uintptr_t base, struct seep_luajit_levels *out);
+
+/* Returns from the innermost function to the Lua function that has called it; false when the trace
+ * has not inlined that. */
+bool seep_luajit_leave(struct seep_luajit_levels *levels);
 
 /* What is looked for: the IR instruction that allocates, and how many of its kind
  * come before it behind the place where the walk starts. */

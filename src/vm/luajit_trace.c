@@ -1,6 +1,10 @@
 /* See luajit_trace.h. */
 #include "vm/luajit_trace.h"
 
+#include <string.h>
+
+#include "vm/luajit_path.h"
+
 /* GCtrace: offsets in bytes. */
 enum {
   TRACE_TYPE = 9, TRACE_NSNAP = 10, TRACE_NINS = 12, TRACE_IR = 32, TRACE_NK = 40, TRACE_NSNAPMAP = 44, TRACE_SNAP = 48,
@@ -8,23 +12,32 @@ enum {
   TRACE_SPADJUST = 102, SNAP_BYTES = 12, GCT_TRACE = 9,
 };
 
-enum { CACHE = 1024, REF_FIRST = SEEP_IR_BIAS + 1 };
+enum { CACHE_SETS = 96, CACHE_WAYS = 4, REF_FIRST = SEEP_IR_BIAS + 1 };
 
-/* What was looked up, by return address. A trace may be flushed and another take
- * its place, and code may go: then one of the other fields differs. */
-struct cached {
+/* A trace as it is compared in the hot path. It may be flushed, and another take its place, its
+ * memory, its number: then it is recorded another way, and has other snapshots. */
+struct identity {
   uintptr_t return_address, trace, code, start_pc;
-  uint32_t number, code_epoch;
+  uint32_t number, code_epoch, ir_end, snap_map_count, code_bytes;
+};
+
+/* What was looked up, by return address. */
+struct cached {
+  struct identity identity;
+  uintptr_t pc_at[2];        /* where the trace has the pcs of the snapshots on either side */
+  uint64_t pcs[2];
   struct seep_trace_place place;
 };
 
 /* Which kind of IR instruction calls a C function, learned where the two were in step. */
-enum { LEARNED = 32 };
+enum { LEARNED = 64, LEARNED_NOTHING = 0xffffffff };
 struct learned { uintptr_t callee; uint32_t kind; };
 
 struct scratch {
-  struct cached cached[CACHE];
+  struct cached cached[CACHE_SETS][CACHE_WAYS];
+  uint32_t replaced;
   struct learned learned[LEARNED];
+  _Alignas(8) uint8_t search[SEEP_LUAJIT_SEARCH_BYTES];
 };
 _Static_assert(sizeof(struct scratch) <= SEEP_VM_SCRATCH_BYTES, "the scratch is large enough");
 
@@ -179,7 +192,18 @@ static bool is_maker(uint32_t kind) {
          kind == SEEP_IR_CNEW || kind == SEEP_IR_BUFSTR || (uint8_t)kind == SEEP_IR_TOSTR;
 }
 
-/* Learns who calls whom when each C function is called as often as the kind of IR in its place. */
+/* Where a C function's kind is noted, or can be; NULL: there is no room. */
+static struct learned *learned_of(struct scratch *scratch, uintptr_t callee) {
+  uint32_t first = (uint32_t)(seep_mix64(callee) % LEARNED);
+  for (uint32_t i = 0; i < LEARNED; i++) {
+    struct learned *learned = &scratch->learned[(first + i) % LEARNED];
+    if (learned->callee == callee || learned->callee == 0) return learned;
+  }
+  return NULL;
+}
+
+/* Learns who calls whom when each C function is called as often as the kind of IR in its place. One that was
+ * seen to be called by two kinds says nothing any more. */
 static void learn(struct scratch *scratch, const struct callees *kinds, const struct callees *calls) {
   if (kinds->count != calls->count || kinds->count == CALLEES_MAX) return;
   for (uint32_t i = 0; i < kinds->count; i++) {
@@ -187,14 +211,24 @@ static void learn(struct scratch *scratch, const struct callees *kinds, const st
   }
   for (uint32_t i = 0; i < kinds->count; i++) {
     uintptr_t callee = (uintptr_t)calls->at[i].what;
-    scratch->learned[seep_mix64(callee) % LEARNED] = (struct learned){callee, (uint32_t)kinds->at[i].what};
+    uint32_t kind = (uint32_t)kinds->at[i].what;
+    struct learned *learned = learned_of(scratch, callee);
+    if (learned == NULL) return;
+    *learned = (struct learned){callee, learned->callee == 0 || learned->kind == kind ? kind : LEARNED_NOTHING};
   }
 }
 
+static uint32_t times(const struct callees *callees, uint64_t what) {
+  for (uint32_t i = 0; i < callees->count; i++) {
+    if (callees->at[i].what == what) return callees->at[i].calls;
+  }
+  return 0;
+}
+
 /* The kind that was learned for `callee`, if the part has any of it; else 0. */
-static uint32_t learned_kind(const struct scratch *scratch, const struct callees *kinds, uintptr_t callee) {
-  const struct learned *learned = &scratch->learned[seep_mix64(callee) % LEARNED];
-  for (uint32_t i = 0; learned->callee == callee && i < kinds->count; i++) {
+static uint32_t learned_kind(struct scratch *scratch, const struct callees *kinds, uintptr_t callee) {
+  const struct learned *learned = learned_of(scratch, callee);
+  for (uint32_t i = 0; learned != NULL && learned->callee == callee && i < kinds->count; i++) {
     if (kinds->at[i].what == learned->kind) return learned->kind;
   }
   return 0;
@@ -222,7 +256,7 @@ static uint32_t kind_of_callee(const struct callees *kinds, const struct callees
 
 /* The IR instruction of `part` whose call returns to `code_offset`; 0: unknown. */
 static uint32_t calling_ref(struct scratch *scratch, const struct seep_luajit_trace *trace, const struct part *part,
-                            uint32_t code_offset) {
+                            uint32_t code_offset, bool *is_sure) {
   enum { CALL_BYTES = 5 };
   struct callees kinds = {0}, calls = {0};
   uintptr_t callee = code_offset < CALL_BYTES ? 0 : callee_before(trace->code + code_offset);
@@ -234,6 +268,7 @@ static uint32_t calling_ref(struct scratch *scratch, const struct seep_luajit_tr
   if (callee != 0 && is_collector_call(trace, code_offset)) return 0;
   learn(scratch, &kinds, &calls);
   uint32_t wanted = learned_kind(scratch, &kinds, callee);
+  *is_sure = wanted != 0 && times(&kinds, wanted) == times(&calls, callee);
   if (wanted == 0) wanted = kind_of_callee(&kinds, &calls, callee);
   uint32_t last = 0;
   for (uint32_t ref = part->first; wanted != 0 && ref < part->end; ref++) {
@@ -296,6 +331,7 @@ struct search {
   struct seep_luajit_trace trace;
   struct seep_luajit_wanted wanted;
   struct seep_luajit_levels levels;
+  bool is_proven;
 };
 
 /* Goes on in the trace from which a side trace branches off, when that is where
@@ -375,13 +411,79 @@ static bool find_bytecode(struct search *search, uint32_t ref) {
   return false;
 }
 
+/* Where a piece begins or ends: at a snapshot, or behind the last one where the loop does. */
+static bool take_point(const struct search *search, uint32_t number, struct seep_luajit_levels *out) {
+  struct seep_luajit_snapshot snapshot;
+  if (number == search->trace.snap_count) number = 0;
+  return seep_luajit_snapshot(&search->trace, number, &snapshot) &&
+         seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, out);
+}
+
+/* Whether the trace returns to a lower frame between two instructions. */
+static bool returns_between(const struct seep_luajit_trace *trace, uint32_t first, uint32_t end) {
+  for (uint32_t at = first; at < end; at++) {
+    if (seep_luajit_ir(trace, at).op == SEEP_IR_RETF) return true;
+  }
+  return false;
+}
+
+/* Proves where `ref`, which is not before the first snapshot, comes from. */
+static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_levels *out) {
+  const struct seep_luajit_trace *trace = &search->trace;
+  struct seep_luajit_piece piece = {.vm = search->state->vm, .traces = search->run->traces,
+                                    .trace_count = search->run->trace_count, .trace = trace};
+  struct seep_luajit_snapshot snapshot;
+  struct part part;
+  uint32_t number = snapshot_before(trace, UINT32_MAX, ref);
+  if (!read_part(trace, number, &part) || !seep_luajit_snapshot(trace, number, &snapshot)) return false;
+  piece.first = snapshot.ref;
+  piece.end = part.end;
+  if (ref < piece.first || ref >= piece.end || returns_between(trace, piece.first, piece.end)) return false;
+  if (!take_point(search, number, &piece.from) || !take_point(search, number + 1, &piece.to)) return false;
+  if (returns_between(trace, REF_FIRST, piece.first)) piece.from.at[0].base = piece.to.at[0].base = 0;
+  return seep_luajit_prove(&piece, ref, ((struct scratch *)search->state->scratch)->search, out);
+}
+
+/* Proves where something comes from that a side trace makes at its start because its parent has put
+ * it off (lj_snap.c lj_snap_replay): all those of the parent that are like it come into question. */
+static bool prove_in_parent(const struct search *search, uint32_t ref, uint32_t depth, struct seep_luajit_levels *out) {
+  enum { SUNK = 0xfd, DEPTH_MAX = 6 };
+  struct search parent = {.state = search->state, .run = search->run};
+  struct seep_luajit_wanted wanted;
+  struct seep_luajit_snapshot first, exit;
+  struct seep_luajit_ir base = seep_luajit_ir(&search->trace, SEEP_IR_BIAS); /* IR_BASE: parent, exit */
+  bool has_found = false;
+  if (depth == DEPTH_MAX || !read_trace(trace_at(search->run, base.op1), &parent.trace)) return false;
+  if (!seep_luajit_snapshot(&parent.trace, base.op2, &exit)) return false;
+  if (!seep_luajit_snapshot(&parent.trace, 0, &first)) return false;
+  want(&search->trace, ref, &wanted);
+  for (uint32_t at = REF_FIRST; at < exit.ref; at++) {
+    struct seep_luajit_levels found;
+    if (seep_luajit_ir(&parent.trace, at).reg != SUNK || !is_like(&parent.trace, at, &wanted)) continue;
+    if (!(at < first.ref ? prove_in_parent(&parent, at, depth + 1, &found) : prove(&parent, at, &found))) return false;
+    if (has_found && seep_luajit_place_of(&found) != seep_luajit_place_of(out)) return false;
+    *out = found;
+    has_found = true;
+  }
+  return has_found;
+}
+
+static bool is_in_head(const struct search *search, uint32_t ref) {
+  struct seep_luajit_snapshot first;
+  return seep_luajit_snapshot(&search->trace, 0, &first) && ref < first.ref;
+}
+
 static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset) {
   struct part part;
   if (!read_trace(trace, &search->trace)) return false;
   uint32_t number = snapshot_before(&search->trace, code_offset - 1, UINT32_MAX);
   if (!read_part(&search->trace, number, &part)) return false;
-  uint32_t ref = calling_ref(search->state->scratch, &search->trace, &part, code_offset);
+  bool is_sure = false;
+  uint32_t ref = calling_ref(search->state->scratch, &search->trace, &part, code_offset, &is_sure);
   if (ref == 0) return take_snapshot(search, number);
+  search->is_proven = is_sure && (is_in_head(search, ref) ? prove_in_parent(search, ref, 0, &search->levels)
+                                                          : prove(search, ref, &search->levels));
+  if (search->is_proven) return true;
   struct seep_luajit_trace own = search->trace;
   want(&own, ref, &search->wanted);
   ref = first_copy(&own, ref, &search->wanted);
@@ -397,42 +499,83 @@ static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset
 
 /* A caller's pc is behind its call, as a key has it; the innermost one's is at its
  * instruction. */
-static void take_frames(const struct seep_luajit_levels *levels, struct seep_trace_place *out) {
+static void take_frames(const struct seep_luajit_levels *levels, bool is_proven, struct seep_trace_place *out) {
   for (uint32_t i = 0; i < levels->count; i++) {
     const struct seep_luajit_level *level = &levels->at[levels->count - 1 - i];
-    out->keys[i] = i == 0 ? (level->pc + 4) | SEEP_KEY_INEXACT : level->pc;
+    if (level->ffid != 0) {
+      out->keys[i] = SEEP_KEY_C | SEEP_KEY_BUILTIN | level->ffid;
+      out->protos[i] = 0;
+      continue;
+    }
+    out->keys[i] = i == 0 ? (level->pc + 4) | (is_proven ? 0 : SEEP_KEY_INEXACT) : level->pc;
     out->protos[i] = level->proto;
   }
   out->count = levels->count;
 }
 
-static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct seep_trace_run *run,
-                               struct cached *cached) {
-  struct search search = {.state = state, .run = run};
-  cached->place.count = 0;
-  if (look_up(&search, cached->trace, (uint32_t)(cached->return_address - cached->code))) {
-    take_frames(&search.levels, &cached->place);
+/* Notes the pcs of the snapshots on either side of the call. */
+static void note_pcs(const struct search *search, struct cached *cached) {
+  uint32_t offset = (uint32_t)(cached->identity.return_address - cached->identity.code);
+  uint32_t number = snapshot_before(&search->trace, offset - 1, UINT32_MAX);
+  for (uint32_t i = 0; i < 2; i++) {
+    struct seep_luajit_snapshot snapshot;
+    cached->pc_at[i] = 0;
+    if (!seep_luajit_snapshot(&search->trace, number + i, &snapshot)) continue;
+    cached->pc_at[i] = snapshot.entries + snapshot.count * (uintptr_t)4;
+    cached->pcs[i] = seep_load_u64(NULL, cached->pc_at[i]);
   }
+}
+
+static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct seep_trace_run *run,
+                               const struct identity *identity, struct cached *cached) {
+  struct search search = {.state = state, .run = run};
+  *cached = (struct cached){.identity = *identity};
+  if (!read_trace(identity->trace, &search.trace)) return;
+  note_pcs(&search, cached);
+  if (look_up(&search, identity->trace, (uint32_t)(identity->return_address - identity->code))) {
+    take_frames(&search.levels, search.is_proven, &cached->place);
+  }
+}
+
+static bool is_same(const struct cached *cached, const struct identity *identity) {
+  if (memcmp(&cached->identity, identity, sizeof *identity) != 0) return false;
+  for (uint32_t i = 0; i < 2; i++) {
+    if (cached->pc_at[i] != 0 && seep_load_u64(NULL, cached->pc_at[i]) != cached->pcs[i]) return false;
+  }
+  return true;
+}
+
+/* What runs; false when the return address is not in the trace's code. */
+static bool identify(const struct seep_vm_state *state, const struct seep_trace_run *run, struct identity *out) {
+  uintptr_t trace = seep_load_pointer(NULL, run->traces + run->number * (uintptr_t)8);
+  if (trace == 0) return false;
+  /* vm_x64.dasc BC_JLOOP: the trace runs in the interpreter's C frame, below two saved
+   * registers and its spill slots. */
+  uint16_t slots_bytes = seep_load_u16(NULL, trace + TRACE_SPADJUST);
+  memset(out, 0, sizeof *out); /* it is compared with all that lies between */
+  out->return_address = seep_load_pointer(NULL, run->c_frame - 16 - slots_bytes - 8);
+  out->trace = trace;
+  out->code = seep_load_pointer(NULL, trace + TRACE_MCODE);
+  out->start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC);
+  out->number = run->number;
+  out->code_epoch = state->code_epoch;
+  out->ir_end = seep_load_u32(NULL, trace + TRACE_NINS);
+  out->snap_map_count = seep_load_u32(NULL, trace + TRACE_NSNAPMAP);
+  out->code_bytes = seep_load_u32(NULL, trace + TRACE_SZMCODE);
+  return out->return_address - out->code - 1 < out->code_bytes;
 }
 
 const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_state *state,
                                                        const struct seep_trace_run *run) {
-  uintptr_t trace = seep_load_pointer(NULL, run->traces + run->number * (uintptr_t)8);
-  if (trace == 0 || state->scratch == NULL) return NULL;
-  uintptr_t code = seep_load_pointer(NULL, trace + TRACE_MCODE);
-  /* vm_x64.dasc BC_JLOOP: the trace runs in the interpreter's C frame, below two saved
-   * registers and its spill slots. */
-  uint16_t slots_bytes = seep_load_u16(NULL, trace + TRACE_SPADJUST);
-  uintptr_t return_address = seep_load_pointer(NULL, run->c_frame - 16 - slots_bytes - 8);
-  if (return_address - code - 1 >= seep_load_u32(NULL, trace + TRACE_SZMCODE)) return NULL;
-  uintptr_t start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC);
-  struct cached *cached = &((struct scratch *)state->scratch)->cached[seep_mix64(return_address) % CACHE];
-  if (SEEP_UNLIKELY(cached->return_address != return_address || cached->trace != trace || cached->code != code ||
-                    cached->start_pc != start_pc || cached->number != run->number ||
-                    cached->code_epoch != state->code_epoch)) {
-    *cached = (struct cached){.return_address = return_address, .trace = trace, .code = code, .start_pc = start_pc,
-                              .number = run->number, .code_epoch = state->code_epoch};
-    fill(state, run, cached);
+  struct scratch *scratch = state->scratch;
+  struct identity identity;
+  if (scratch == NULL || !identify(state, run, &identity)) return NULL;
+  struct cached *set = scratch->cached[seep_mix64(identity.return_address) % CACHE_SETS];
+  struct cached *cached = NULL;
+  for (uint32_t i = 0; i < CACHE_WAYS && cached == NULL; i++) {
+    if (SEEP_LIKELY(set[i].identity.return_address == identity.return_address)) cached = &set[i];
   }
+  if (SEEP_UNLIKELY(cached == NULL)) cached = &set[scratch->replaced++ % CACHE_WAYS];
+  if (SEEP_UNLIKELY(!is_same(cached, &identity))) fill(state, run, &identity, cached);
   return cached->place.count == 0 ? NULL : &cached->place;
 }

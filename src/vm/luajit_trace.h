@@ -1,17 +1,16 @@
-/* Where a compiled trace of LuaJIT most likely is when it calls into C, as the
- * source has it.
+/* Where a compiled trace of LuaJIT is when it calls into C, as the source has it.
  *
  * A trace has no pc and builds no frames for the functions that it has inlined.
  * But its machine code calls C functions from a known place of the C stack, so
  * the return address is there. Snapshots say which bytecode, in which inlined
  * calls, a part of the machine code was made from. Within the part, the calls to
  * the same C function are counted, and the IR instruction with that number is
- * looked up; its bytecode is the next behind the snapshot that makes such a thing
- * (luajit_code.h). A loop's body is compiled twice, the second time with few
- * snapshots: what is in there is looked up in the first. What a side trace makes
- * at its start its parent had put off: it is looked up there.
+ * looked up. Where its place can be proven (luajit_path.h), it is; else the likeliest
+ * is taken (luajit_code.h) and marked SEEP_KEY_INEXACT: the next bytecode behind the
+ * snapshot that makes such a thing; of a loop's second body, which has few snapshots,
+ * the one in the first. What a side trace makes at its start its parent had put off:
+ * it is looked for there.
  *
- * None of this is proven, hence what comes of it is always marked SEEP_KEY_INEXACT.
  * It is done once for each return address.
  *
  * Source: lj_jit.h, lj_snap.c, lj_trace.c (lj_trace_unwind), lj_asm.c, lj_opt_loop.c,

@@ -12,34 +12,20 @@ use strict;
 use warnings;
 use List::Util qw(sum0);
 use Test::More;
+use LineTruth qw(truth_library truth_of truth_start);
 use RandomProgram qw(random_program);
 use SeepTest qw(vms execute lua_version record_fallback root scratch seepline_path show_json slurp spew);
 
 my $SEEDS = $ENV{SEEDS} // 24;
 my $FIRST_SEED = $ENV{FIRST_SEED} // 1;
-my $START = 'package.loadlib(os.getenv("SEEP_TRUTH_LIBRARY"), "truth")()';
 my $PRELUDE = join ' ', 'collectgarbage() collectgarbage("stop")', 'function grow(n, ...)',
     'if n > 0 then local a, b, c, d, e = n, n, n, n, n grow(n - 1, a, b, c, d, e) return 0 end end',
     'grow(100)', '--stack';
 
 my $folder = scratch();
-my $library = "$folder/truth.so";
-my $source = root() . '/test/lines/truth.c';
-my $compiled = execute(['gcc', '-O1', '-g', '-shared', '-fPIC', '-o', $library, $source, '-ldl']);
-is($compiled->{status}, 0, 'the hook is built') or BAIL_OUT($compiled->{err});
+ok(truth_library(), 'the hook is built') or BAIL_OUT('no hook');
 
 sub options_of { my ($vm) = @_; return $vm =~ /jit/ ? ('-joff') : () }
-
-# {place => bytes} of a run with the hook.
-sub truth_of {
-    my ($vm, $script) = @_;
-    my $out = "$folder/truth.txt";
-    unlink $out;
-    my %environment = (SEEP_TRUTH_LIBRARY => $library, SEEP_TRUTH_OUT => $out);
-    my $result = execute([$vm, options_of($vm), '-e', $START, $script], env => \%environment);
-    return diag("$vm $script: $result->{status}, $result->{err}") if $result->{status} || !-e $out;
-    return {map { /^(-?\d+) (\d+) (.*)$/ ? ("$3:$2" => $1) : () } split /\n/, slurp($out)};
-}
 
 # The rows by line of a run without it.
 sub recorded {
@@ -47,8 +33,8 @@ sub recorded {
     my $capture = "$folder/capture.seep";
     unlink $capture;
     my @run = (seepline_path(), 'run', '--no-summary', '-o', $capture, '--');
-    my $result = execute([@run, $vm, options_of($vm), '-e', $START, $script],
-        env => {SEEP_TRUTH_LIBRARY => $library, SEEP_TRUTH_OUT => undef});
+    my $result = execute([@run, $vm, options_of($vm), '-e', truth_start(), $script],
+        env => {SEEP_TRUTH_LIBRARY => truth_library(), SEEP_TRUTH_OUT => undef});
     return diag("$vm $script: $result->{status}, $result->{err}") if $result->{status};
     return scalar show_json($capture, '--by', 'line');
 }
@@ -80,7 +66,7 @@ sub shown {
 
 sub compare {
     my ($vm, $script, $name) = @_;
-    my ($truth, $answer) = (truth_of($vm, $script), recorded($vm, $script));
+    my ($truth, $answer) = (truth_of($vm, $script, options_of($vm)), recorded($vm, $script));
     return fail($name) unless $truth && $answer;
     my @wrong = differences($script, $truth, $answer);
     my @unsure = grep { !$_->{exact} } @{$answer->{sites}};
@@ -94,8 +80,8 @@ sub compare {
 # marked exact has too much, and what some have too little is in those that are not.
 sub compare_saved {
     my ($vm, $script, $name) = @_;
-    my ($result, $capture) = record_fallback('saved', 'exact', [$vm, '-e', $START, $script],
-        env => {SEEP_TRUTH_LIBRARY => $library, SEEP_TRUTH_OUT => undef});
+    my ($result, $capture) = record_fallback('saved', 'exact', [$vm, '-e', truth_start(), $script],
+        env => {SEEP_TRUTH_LIBRARY => truth_library(), SEEP_TRUTH_OUT => undef});
     my ($truth, $answer) = (truth_of($vm, $script), show_json($capture, '--by', 'line'));
     return fail("$name: $result->{err}") unless $truth && $answer;
     my %unsure = map { $_->{exact} ? () : ("$_->{file}:$_->{line}" => $_->{alloc_bytes}) } @{$answer->{sites}};

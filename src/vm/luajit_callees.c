@@ -1,0 +1,152 @@
+/* See luajit_callees.h. */
+#include "vm/luajit_callees.h"
+
+#include <string.h>
+
+#include "vm/luajit_bytecode.h"
+
+static const struct { const char *name; enum seep_metamethod metamethod; } metamethods[] = {
+    {"__index", SEEP_MM_INDEX}, {"__newindex", SEEP_MM_NEWINDEX}, {"__call", SEEP_MM_CALL},
+    {"__concat", SEEP_MM_CONCAT}, {"__add", SEEP_MM_ARITHMETIC}, {"__sub", SEEP_MM_ARITHMETIC},
+    {"__mul", SEEP_MM_ARITHMETIC}, {"__div", SEEP_MM_ARITHMETIC}, {"__mod", SEEP_MM_ARITHMETIC},
+    {"__pow", SEEP_MM_ARITHMETIC}, {"__unm", SEEP_MM_ARITHMETIC}, {"__len", SEEP_MM_ARITHMETIC},
+    {"__eq", SEEP_MM_COMPARISON}, {"__lt", SEEP_MM_COMPARISON}, {"__le", SEEP_MM_COMPARISON},
+    {"__tostring", SEEP_MM_TOSTRING}};
+
+static enum seep_metamethod metamethod_of(uint64_t name) {
+  enum { TEXT_MAX = 12 };
+  char text[TEXT_MAX + 1] = "";
+  if (name == 0) return SEEP_MM_NONE;
+  uint32_t bytes = seep_load_u32(NULL, (uintptr_t)name + SEEP_STRING_LENGTH);
+  if (bytes > TEXT_MAX) return SEEP_MM_NONE;
+  seep_load(NULL, (uintptr_t)name + SEEP_STRING_BYTES, text, bytes);
+  for (uint32_t i = 0; i < SEEP_ARRAY_SIZE(metamethods); i++) {
+    if (strcmp(text, metamethods[i].name) == 0) return metamethods[i].metamethod;
+  }
+  return SEEP_MM_NONE;
+}
+
+/* -- Constants ----------------------------------------------------------------- */
+
+static void add(struct seep_luajit_callees *callees, struct seep_luajit_callee callee) {
+  if (callees->count < SEEP_CALLEES_MAX) callees->at[callees->count] = callee;
+  callees->count++;
+}
+
+static void add_object(struct seep_luajit_callees *callees, uintptr_t object) {
+  struct seep_luajit_callee callee = {.object = object};
+  uint8_t type = seep_load_u8(NULL, object + SEEP_OBJECT_TYPE);
+  if (type == SEEP_GCT_FUNC) {
+    callee.ffid = seep_load_u8(NULL, object + SEEP_FUNCTION_FFID);
+    if (callee.ffid == 0) callee.code = seep_load_pointer(NULL, object + SEEP_FUNCTION_PC);
+  } else if (type == SEEP_GCT_PROTO) {
+    callee.code = seep_bc_first(object);
+  } else {
+    return;
+  }
+  add(callees, callee);
+}
+
+/* lj_ir.c lj_ir_k64: these have their value in the word behind them. */
+static bool has_value_behind(uint8_t op) {
+  return op == SEEP_IR_KGC || op == SEEP_IR_KPTR || op == SEEP_IR_KKPTR || op == SEEP_IR_KNUM || op == SEEP_IR_KINT64;
+}
+
+/* lj_record.c rec_mm_prep: the continuation of a metamethod is a constant: a code address,
+ * which no number of a program looks like. */
+static bool is_continuation(uint8_t op, uint64_t value) {
+  return op == SEEP_IR_KNUM && value >= SEEP_PAGE_BYTES && value >> 47 == 0;
+}
+
+static void collect_constants(const struct seep_luajit_trace *trace, struct seep_luajit_callees *out) {
+  for (uint32_t ref = trace->first_constant; ref + 1 < SEEP_IR_BIAS; ref++) {
+    uint8_t op = seep_luajit_ir(trace, ref).op;
+    if (!has_value_behind(op)) continue;
+    uint64_t value = seep_luajit_constant(trace, ref);
+    if (op == SEEP_IR_KGC) add_object(out, (uintptr_t)value);
+    if (is_continuation(op, value)) out->has_metamethods = true;
+    ref++;
+  }
+}
+
+/* -- Where they came from -------------------------------------------------------- */
+
+static bool is_instruction(const struct seep_luajit_trace *trace, uint32_t ref) {
+  return ref > SEEP_IR_BIAS && ref < trace->ir_end;
+}
+
+/* The name of the field that `ref` was loaded from; 0: from elsewhere. */
+static uint64_t field_of(const struct seep_luajit_trace *trace, uint32_t ref) {
+  if (!is_instruction(trace, ref)) return 0;
+  struct seep_luajit_ir load = seep_luajit_ir(trace, ref);
+  if (load.op != SEEP_IR_HLOAD || !is_instruction(trace, load.op1)) return 0;
+  struct seep_luajit_ir slot = seep_luajit_ir(trace, load.op1);
+  if (slot.op != SEEP_IR_HREFK && slot.op != SEEP_IR_HREF) return 0;
+  uint32_t key = slot.op2;
+  if (key < trace->first_constant || key >= SEEP_IR_BIAS) return 0;
+  if (seep_luajit_ir(trace, key).op == SEEP_IR_KSLOT) key = seep_luajit_ir(trace, key).op1;
+  uintptr_t string = seep_luajit_object(trace, key);
+  return string != 0 && seep_load_u8(NULL, string + SEEP_OBJECT_TYPE) == SEEP_GCT_STR ? string : 0;
+}
+
+/* What a guard compares with: a function, or a prototype's code with a function's. */
+static uintptr_t compared_with(const struct seep_luajit_trace *trace, struct seep_luajit_ir guard, uint32_t *value) {
+  *value = guard.op1;
+  if (guard.op2 < trace->first_constant || guard.op2 + 1 >= SEEP_IR_BIAS) return 0;
+  uint8_t op = seep_luajit_ir(trace, guard.op2).op;
+  uintptr_t constant = (uintptr_t)seep_luajit_constant(trace, guard.op2);
+  if (op == SEEP_IR_KGC) return constant;
+  if ((op != SEEP_IR_KPTR && op != SEEP_IR_KKPTR) || !is_instruction(trace, guard.op1)) return 0;
+  struct seep_luajit_ir load = seep_luajit_ir(trace, guard.op1);
+  if (load.op != SEEP_IR_FLOAD) return 0;
+  *value = load.op1;
+  return constant - SEEP_PROTO_BYTES;
+}
+
+static bool is_noted(const struct seep_luajit_callees *callees, struct seep_luajit_callee callee) {
+  for (uint32_t i = 0; i < callees->count; i++) {
+    if (callees->at[i].object == callee.object && callees->at[i].key == callee.key) return true;
+  }
+  return false;
+}
+
+/* Notes under which names the callees are found: the first in its own entry, others in new ones. */
+static void collect_names(const struct seep_luajit_trace *trace, struct seep_luajit_callees *out) {
+  bool is_named[SEEP_CALLEES_MAX] = {false};
+  uint32_t count = out->count;
+  for (uint32_t ref = SEEP_IR_BIAS + 1; ref < trace->ir_end && out->count <= SEEP_CALLEES_MAX; ref++) {
+    struct seep_luajit_ir guard = seep_luajit_ir(trace, ref);
+    if (guard.op != SEEP_IR_EQ) continue;
+    uint32_t value;
+    uintptr_t object = compared_with(trace, guard, &value);
+    for (uint32_t i = 0; object != 0 && i < count; i++) {
+      if (out->at[i].object != object) continue;
+      struct seep_luajit_callee callee = out->at[i];
+      callee.key = field_of(trace, value);
+      callee.guard = ref;
+      callee.metamethod = metamethod_of(callee.key);
+      if (!is_named[i]) {
+        is_named[i] = true;
+        out->at[i] = callee;
+      } else if (!is_noted(out, callee)) {
+        add(out, callee);
+      }
+    }
+  }
+}
+
+bool seep_luajit_callees_of(const struct seep_luajit_trace *trace, struct seep_luajit_callees *out) {
+  out->count = 0;
+  out->has_metamethods = false;
+  collect_constants(trace, out);
+  if (out->count > SEEP_CALLEES_MAX) return false;
+  collect_names(trace, out);
+  return out->count <= SEEP_CALLEES_MAX;
+}
+
+bool seep_luajit_callees_have(const struct seep_luajit_callees *callees, enum seep_metamethod metamethod) {
+  for (uint32_t i = 0; i < callees->count; i++) {
+    if (callees->at[i].metamethod == metamethod) return true;
+  }
+  return false;
+}

@@ -1,0 +1,43 @@
+/* Which functions a compiled trace of LuaJIT may have called.
+ *
+ * A trace is specialized to every function that it calls: unless the function is
+ * a constant anyway, it is compared with one (lj_record.c rec_call_specialize), or
+ * its prototype is. So they all are among the trace's constants. What it was
+ * compared with tells more: a value that was loaded from a field tells the field's name, and
+ * metamethods are looked up by their names, too.
+ *
+ * Source: lj_record.c, lj_ir.h of 2.1, late 2021 to 2026, GC64. Runs inside the allocator. A trace that
+ * runs keeps its constants alive: they are read as they are. */
+#ifndef SEEP_LUAJIT_CALLEES_H
+#define SEEP_LUAJIT_CALLEES_H
+
+#include "vm/luajit_ir.h"
+
+enum { SEEP_CALLEES_MAX = 32 };
+
+/* Which metamethod a callee is, by its name. Arithmetic: any of it. */
+enum seep_metamethod { SEEP_MM_NONE, SEEP_MM_INDEX, SEEP_MM_NEWINDEX, SEEP_MM_CALL, SEEP_MM_CONCAT, SEEP_MM_ARITHMETIC,
+                       SEEP_MM_COMPARISON, SEEP_MM_TOSTRING };
+
+struct seep_luajit_callee {
+  uintptr_t object;          /* a function; or a prototype, of which any closure may be called */
+  uintptr_t code;            /* of a Lua function: its first instruction; 0: a builtin */
+  uint64_t key;              /* the name (a string object) of the field it came from; 0: unknown */
+  uint32_t guard;            /* the first instruction that compares with it; 0: none does */
+  uint8_t ffid;              /* of a builtin: its number */
+  enum seep_metamethod metamethod;
+};
+
+struct seep_luajit_callees {
+  uint32_t count;            /* one function may be here twice, under two names */
+  bool has_metamethods;      /* some may have been called by instructions that are no calls */
+  struct seep_luajit_callee at[SEEP_CALLEES_MAX];
+};
+
+/* Fills `out`; false when there are too many. */
+bool seep_luajit_callees_of(const struct seep_luajit_trace *trace, struct seep_luajit_callees *out);
+
+/* Whether one of them is such a metamethod. */
+bool seep_luajit_callees_have(const struct seep_luajit_callees *callees, enum seep_metamethod metamethod);
+
+#endif

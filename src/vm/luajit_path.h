@@ -1,0 +1,47 @@
+/* Which bytecode an allocation of a compiled trace of LuaJIT was made from: proven,
+ * or not told.
+ *
+ * Between two snapshots a trace is a straight piece of code, and the snapshots say where
+ * in the bytecode it begins and ends, in which inlined calls. This tries every way
+ * there: both sides of each test, every function that the trace may have called
+ * (luajit_callees.h). A way fits if it makes exactly those tables, in that order,
+ * with those sizes and templates, that the piece's IR makes: each TNEW and TDUP is one
+ * instruction's, and nothing removes one. Other allocations are made by
+ * instructions that may make none, for their result can be known already. So on a
+ * way that fits, all those come into question that can make such a thing and lie
+ * between the same two tables. Where there are as many as the IR has, they
+ * belong to each other in order. Where all that come into question, on all ways
+ * that fit, are on the same line in the same calls, the place is proven.
+ *
+ * The set of what comes into question is never too small: what is not understood
+ * (a metamethod without a name, pcall, more ways than are tried) proves nothing.
+ *
+ * Source: lj_record.c, lj_snap.c, lj_ffrecord.c, lj_crecord.c, lj_opt_loop.c of 2.1,
+ * late 2021 to 2026, GC64. Runs inside the allocator; bounded. */
+#ifndef SEEP_LUAJIT_PATH_H
+#define SEEP_LUAJIT_PATH_H
+
+#include "vm/luajit_code.h"
+
+/* A piece of a trace: its IR from `first` to before `end`, and where it begins and ends. */
+struct seep_luajit_piece {
+  const struct seep_vm *vm;
+  uintptr_t traces;          /* J->trace and its size, for loops that were compiled since */
+  uint32_t trace_count;
+  const struct seep_luajit_trace *trace;
+  uint32_t first, end;
+  struct seep_luajit_levels from, to;
+};
+
+/* Memory for a search, of which nothing is kept. */
+enum { SEEP_LUAJIT_SEARCH_BYTES = 112 << 10 };
+
+/* Finds where instruction `ref` of a piece comes from, in SEEP_LUAJIT_SEARCH_BYTES of `memory`. False:
+ * not proven, `out` is anything. */
+bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void *memory,
+                       struct seep_luajit_levels *out);
+
+/* A number for the line and the calls at `levels`: equal ones are the same to a person. */
+uint64_t seep_luajit_place_of(const struct seep_luajit_levels *levels);
+
+#endif
