@@ -48,6 +48,9 @@ object = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 PRELOAD := $(BUILD)/libseepline-preload.so
 COMMAND := $(BUILD)/seepline
 
+# For the bench: a host for each Lua.
+PAUSES := $(patsubst %,$(BUILD)/bench/pauses-%,lua5.1 lua5.2 lua5.3 lua5.4 luajit)
+
 all: $(COMMAND) $(PRELOAD) $(MODULES) $(MODULE_SCRIPT) $(BUILD)/bench/measure $(BUILD)/bench/heap
 
 $(COMMAND): $(call object,$(COMMAND_SOURCES))
@@ -89,6 +92,11 @@ $(BUILD)/bench/measure: bench/measure.c
 	$(call say,compile)
 	$(Q)$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
 
+$(BUILD)/bench/pauses-%: bench/pauses.c
+	@mkdir -p $(@D)
+	$(call say,compile)
+	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra $(shell pkg-config --cflags $*) -o $@ $< $(shell pkg-config --libs $*)
+
 $(BUILD)/bench/heap: bench/heap.c $(call object,$(wildcard src/base/*.c) $(filter src/heap/% src/vm/%,$(COMMAND_SOURCES)))
 	@mkdir -p $(@D)
 	$(call say,compile)
@@ -96,8 +104,11 @@ $(BUILD)/bench/heap: bench/heap.c $(call object,$(wildcard src/base/*.c) $(filte
 
 include test/test.mk
 
-bench: all
+bench: all $(PAUSES)
 	bench/run $(BENCH_OPTIONS)
+	bench/run --pauses $(BENCH_OPTIONS)
+
+bench-hosts: $(PAUSES)
 
 # Objects per second and bytes per object on a heap that is made up: BENCH_OBJECTS of them.
 bench-heap: $(BUILD)/bench/heap
@@ -131,4 +142,4 @@ help:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all bench bench-heap install clean help
+.PHONY: all bench bench-hosts bench-heap install clean help
