@@ -106,7 +106,7 @@ include test/test.mk
 
 bench: all $(PAUSES)
 	bench/run $(BENCH_OPTIONS)
-	bench/run --pauses $(BENCH_OPTIONS)
+	$(if $(findstring --instructions,$(BENCH_OPTIONS)),,bench/run --pauses $(BENCH_OPTIONS))
 
 bench-hosts: $(PAUSES)
 

@@ -576,7 +576,8 @@ static SEEP_NOINLINE void *call_elsewhere(struct seep_recorder *recorder, const 
   return recorder->original(ud, block, old_size, new_size);
 }
 
-/* Any call. It is jumped to by seep_recorder_call, so that its frame is that one's. */
+/* Any call but a free of nothing. It is jumped to, so that its frame is that of
+ * seep_recorder_call; a compiler that calls it instead does so while paths are learned, too. */
 static SEEP_NOINLINE void *call(void *ud, void *block, size_t old_size, size_t new_size,
                                 struct seep_recorder *recorder) {
   const uintptr_t *frame = SEEP_NATIVE_FRAME();
@@ -586,7 +587,6 @@ static SEEP_NOINLINE void *call(void *ud, void *block, size_t old_size, size_t n
   if (SEEP_UNLIKELY(recorder->phase != SEEP_PHASE_RECORDING)) {
     return call_elsewhere(recorder, frame, ud, block, old_size, new_size);
   }
-  if (SEEP_UNLIKELY(block == NULL && new_size == 0)) return recorder->original(ud, block, old_size, 0);
   settle(recorder, new_size == 0 ? (uintptr_t)block : 0);
   uint64_t vm_bytes = count_before(recorder, old_size, new_size);
   seep_allocator *original = recorder->original;
@@ -599,17 +599,23 @@ static SEEP_NOINLINE void *call(void *ud, void *block, size_t old_size, size_t n
   return record_resize(recorder, frame, ud, block, old_size, new_size);
 }
 
-/* Whether a call is the usual free, one of a sweep's: nothing has happened since the
- * last call that must be looked at first. */
-static inline bool is_plain_free(const struct seep_recorder *recorder, const void *block, size_t new_size) {
-  return new_size == 0 && recorder->phase == SEEP_PHASE_RECORDING && *seep_recorder_alive != 0 && block != NULL &&
-         recorder->pending.block == 0 && seep_epochs_rest(recorder) && frees_at_last_node(recorder);
+/* Whether a free is the usual one, of a sweep: nothing has happened since the last call
+ * that must be looked at first. */
+static inline bool is_plain_free(const struct seep_recorder *recorder) {
+  return recorder->phase == SEEP_PHASE_RECORDING && *seep_recorder_alive != 0 && recorder->pending.block == 0 &&
+         seep_epochs_rest(recorder) && frees_at_last_node(recorder);
+}
+
+/* A function of its own, so that other calls need not save what it uses. */
+static SEEP_NOINLINE void *call_free(void *ud, void *block, size_t old_size, struct seep_recorder *recorder) {
+  if (!is_plain_free(recorder)) return call(ud, block, old_size, 0, recorder);
+  return record_free(recorder, ud, block, old_size, count_before(recorder, old_size, 0));
 }
 
 void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size, struct seep_recorder *recorder) {
-  if (!is_plain_free(recorder, block, new_size)) return call(ud, block, old_size, new_size, recorder);
-  uint64_t vm_bytes = count_before(recorder, old_size, new_size);
-  return record_free(recorder, ud, block, old_size, vm_bytes);
+  if (new_size != 0) return call(ud, block, old_size, new_size, recorder);
+  if (block == NULL) return recorder->original(ud, NULL, old_size, 0);
+  return call_free(ud, block, old_size, recorder);
 }
 
 /* -- Beginning and end ------------------------------------------------------- */
