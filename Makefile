@@ -48,6 +48,9 @@ object = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 PRELOAD := $(BUILD)/libseepline-preload.so
 COMMAND := $(BUILD)/seepline
 
+# For the bench: a host for each Lua.
+PAUSES := $(patsubst %,$(BUILD)/bench/pauses-%,lua5.1 lua5.2 lua5.3 lua5.4 luajit)
+
 all: $(COMMAND) $(PRELOAD) $(MODULES) $(MODULE_SCRIPT) $(BUILD)/bench/measure $(BUILD)/bench/heap
 
 $(COMMAND): $(call object,$(COMMAND_SOURCES))
@@ -89,6 +92,11 @@ $(BUILD)/bench/measure: bench/measure.c
 	$(call say,compile)
 	$(Q)$(CC) -std=c11 -O2 -Wall -Wextra -o $@ $<
 
+$(BUILD)/bench/pauses-%: bench/pauses.c
+	@mkdir -p $(@D)
+	$(call say,compile)
+	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra $(shell pkg-config --cflags $*) -o $@ $< $(shell pkg-config --libs $*)
+
 $(BUILD)/bench/heap: bench/heap.c bench/made_up_heap.c bench/made_up_heap.h $(filter-out $(BUILD)/obj/cli/%,$(call object,$(COMMAND_SOURCES)))
 	@mkdir -p $(@D)
 	$(call say,compile)
@@ -99,9 +107,12 @@ include test/test.mk
 BENCH_HEAP = bench/heap-run $(if $(BENCH_OBJECTS),--objects $(BENCH_OBJECTS)) $(filter --quick,$(BENCH_OPTIONS)) $(BENCH_HEAP_OPTIONS)
 
 # One after the other, whatever -j says.
-bench: all
+bench: all $(PAUSES)
 	bench/run $(BENCH_OPTIONS)
-	$(BENCH_HEAP)
+	$(if $(findstring --instructions,$(BENCH_OPTIONS)),,bench/run --pauses $(BENCH_OPTIONS))
+	$(if $(findstring --instructions,$(BENCH_OPTIONS)),,$(BENCH_HEAP))
+
+bench-hosts: $(PAUSES)
 
 # Objects per second, bytes per object and pauses, of BENCH_OBJECTS objects.
 bench-heap: all
@@ -135,4 +146,4 @@ help:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all bench bench-heap install clean help
+.PHONY: all bench bench-hosts bench-heap install clean help

@@ -424,6 +424,7 @@ lua_State *luaL_newstate(void);
 void lua_close(lua_State *L);
 int lua_resume(lua_State *L, void *a, void *b, void *c);
 void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud);
+seep_allocator *lua_getallocf(lua_State *L, void **ud);
 
 /* LuaJIT compares the allocator with its own in many places, so its states are
  * taken over once they are there; PUC is opened with the recorder in place. */
@@ -519,6 +520,15 @@ extern const struct seep_recording_1 seepline_recording_1;
 SEEP_EXPORT const struct seep_recording_1 seepline_recording_1 = {.settle = settle_for_module};
 
 /* -- What a host does with its allocator and threads --------------------------- */
+
+/* The program's own allocator: one that the program puts around it comes behind the
+ * recorder, and would call the recorder again. */
+SEEP_EXPORT seep_allocator *lua_getallocf(lua_State *L, void **ud) {
+  seep_allocator *(*real)(lua_State *, void **) = real_function("lua_getallocf", __builtin_return_address(0));
+  seep_allocator *allocator = real(L, ud);
+  struct seep_recorder *recorder = recorder_of_thread(L);
+  return recorder != NULL && allocator == recorder->installed ? recorder->original : allocator;
+}
 
 /* The program's new allocator comes behind the recorder, as the old one was. */
 SEEP_EXPORT void lua_setallocf(lua_State *L, seep_allocator *allocator, void *ud) {

@@ -17,6 +17,13 @@
 /* What observe calls when the word or the estimate is another than at the last look. */
 SEEP_NOINLINE bool seep_epochs_changed(struct seep_recorder *recorder, uint64_t word, uint64_t vm_bytes);
 
+/* Whether the collector is as it was at the last look. */
+SEEP_ALWAYS_INLINE bool seep_epochs_rest(const struct seep_recorder *recorder) {
+  uint64_t word = seep_vm_collector_word(&recorder->vm_state);
+  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
+  return word == recorder->collector_word && estimate == recorder->estimate;
+}
+
 /* The collections that have ended, minor ones included, and whether one sweeps: as the last look has it, or as the next
  * one will, from what the collector says now. May be called from a signal handler. */
 struct seep_collections {
@@ -29,10 +36,8 @@ struct seep_collections seep_epochs_to_be_seen(const struct seep_recorder *recor
 /* Looks at the collector; `vm_bytes` is the VM's count before the call at hand.
  * False when lua_close has begun: the recorder is no longer this state's. */
 SEEP_ALWAYS_INLINE bool seep_epochs_observe(struct seep_recorder *recorder, uint64_t vm_bytes) {
-  uint64_t word = seep_vm_collector_word(&recorder->vm_state);
-  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
-  bool same = word == recorder->collector_word && estimate == recorder->estimate;
-  return SEEP_LIKELY(same) || seep_epochs_changed(recorder, word, vm_bytes);
+  if (SEEP_LIKELY(seep_epochs_rest(recorder))) return true;
+  return seep_epochs_changed(recorder, seep_vm_collector_word(&recorder->vm_state), vm_bytes);
 }
 
 #endif

@@ -103,18 +103,28 @@ static SEEP_NOINLINE uint32_t find_row(struct seep_recorder *recorder, uint32_t 
   return number != 0 ? number : recorder->record->unrecorded_row;
 }
 
-static inline uint32_t row_of(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
-                              uint32_t flags) {
+/* Asks for a row that is not in the cache at `cached`. */
+static SEEP_NOINLINE struct seep_row fetch_row(struct seep_recorder *recorder, struct seep_row_cache_entry *cached,
+                                               uint32_t node, enum seep_type type, uint32_t flags) {
+  uint32_t number = find_row(recorder, node, type, flags);
+  struct seep_row row = {.number = number, .record = row_at(recorder, number)};
+  bool is_own = row.record->node == node; /* else it counts as dropped each time */
+  if (is_own) {
+    *cached = (struct seep_row_cache_entry){
+        .node = node, .kind = (uint32_t)type << 16 | flags, .row = number, .record = row.record};
+  }
+  return row;
+}
+
+SEEP_ALWAYS_INLINE struct seep_row row_of(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
+                                          uint32_t flags) {
   uint32_t kind = (uint32_t)type << 16 | flags;
   struct seep_row_cache_entry *cached =
       &recorder->row_cache[(node * 0x9e3779b1u + kind * 0x85ebca6bu) >> 23];
-  if (SEEP_LIKELY(cached->node == node && cached->kind == kind && cached->row != 0)) {
-    return cached->row;
+  if (SEEP_LIKELY(cached->node == node && cached->kind == kind && cached->record != NULL)) {
+    return (struct seep_row){.number = cached->row, .record = cached->record};
   }
-  uint32_t row = find_row(recorder, node, type, flags);
-  bool is_own = row_at(recorder, row)->node == node; /* else it counts as dropped each time */
-  if (is_own) *cached = (struct seep_row_cache_entry){.node = node, .kind = kind, .row = row};
-  return row;
+  return fetch_row(recorder, cached, node, type, flags);
 }
 _Static_assert(SEEP_ROW_CACHE == 1 << (32 - 23), "the shift above picks a cache entry");
 
@@ -129,7 +139,7 @@ static SEEP_NOINLINE uint32_t locate_dropped(struct seep_recorder *recorder) {
   return row_at(recorder, recorder->record->unrecorded_row)->node;
 }
 
-static void remember_leaf(struct seep_recorder *recorder, const struct seep_stack *stack) {
+SEEP_ALWAYS_INLINE void remember_leaf(struct seep_recorder *recorder, const struct seep_stack *stack) {
   uint64_t place = 0;
   for (uint32_t i = 0; i < stack->count; i++) {
     place = seep_leaf_fold(place, stack->keys[i]);
@@ -139,34 +149,71 @@ static void remember_leaf(struct seep_recorder *recorder, const struct seep_stac
   recorder->last_leaf_key = stack->count > 0 ? stack->keys[0] : SEEP_KEY_C;
 }
 
+/* The next allocations and frees may be at this node as well. */
+SEEP_ALWAYS_INLINE uint32_t remember_node(struct seep_recorder *recorder, uint32_t node) {
+  recorder->last_node = node;
+  recorder->last_node_record = seep_sites_node(&recorder->sites, node);
+  return node;
+}
+
 /* The node of the stack that has just been walked. */
-static uint32_t find_node(struct seep_recorder *recorder) {
+SEEP_ALWAYS_INLINE uint32_t find_node(struct seep_recorder *recorder) {
   uint32_t node = seep_sites_locate(&recorder->sites, &recorder->vm_state, &recorder->stack);
+  if (node == recorder->last_node) return node;
   if (SEEP_UNLIKELY(node == SEEP_NODE_NONE ||
                     (recorder->record->site_count >= recorder->sites_max &&
                      seep_sites_node(&recorder->sites, node)->first_row == 0))) {
     node = locate_dropped(recorder);
   }
-  recorder->last_node = node;
-  return node;
+  return remember_node(recorder, node);
 }
 
-static void walk(struct seep_recorder *recorder) {
+SEEP_ALWAYS_INLINE void walk(struct seep_recorder *recorder) {
   recorder->vm_state.vm->ops->walk(&recorder->vm_state, &recorder->stack);
   remember_leaf(recorder, &recorder->stack);
 }
 
 /* -- The running instruction ---------------------------------------------------- */
 
+/* What a pc that was read on `path` means; `cached` does not know it. */
+static SEEP_NOINLINE uint64_t read_place(struct seep_recorder *recorder, const struct seep_native_path *path,
+                                         uintptr_t pc, struct seep_place_cache_entry *cached) {
+  const struct seep_stack *stack = &recorder->stack;
+  uint64_t place = seep_native_place(&recorder->vm_state, path, pc, stack->keys[0], stack->handles[0]);
+  *cached = (struct seep_place_cache_entry){.leaf_key = stack->keys[0], .pc = pc, .place = place,
+                                            .path = seep_native_number(recorder->vm_state.vm, path),
+                                            .code_epoch = recorder->sites.code_epoch};
+  return place;
+}
+
+/* Where the innermost frame, a Lua function, is executing; 0 when its pc is saved. As
+ * long as no prototype was freed, the same pc on the same path from the function with
+ * the same saved pc is the same place. */
+SEEP_ALWAYS_INLINE uint64_t running_place(struct seep_recorder *recorder, const uintptr_t *frame) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  const struct seep_native_path *path = seep_native_find(vm, frame);
+  if (path == NULL) return 0;
+  uintptr_t pc = frame[path->pc_word];
+  uint32_t number = seep_native_number(vm, path);
+  struct seep_place_cache_entry *cached = &recorder->place_cache[(pc / 4 + number * 53) % SEEP_PLACE_CACHE];
+  if (SEEP_LIKELY(cached->pc == pc && cached->leaf_key == recorder->stack.keys[0] && cached->path == number &&
+                  cached->code_epoch == recorder->sites.code_epoch)) {
+    return cached->place;
+  }
+  return read_place(recorder, path, pc, cached);
+}
+
 /* Puts the running instruction into the stack that has just been walked. What is
  * freed next may be freed by another instruction with the same saved pc: it must
  * be walked again. */
-static void put_running_place(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_type type) {
+SEEP_ALWAYS_INLINE void put_running_place(struct seep_recorder *recorder, const uintptr_t *frame,
+                                          enum seep_type type) {
   struct seep_stack *stack = &recorder->stack;
-  uint64_t place = seep_native_place(&recorder->vm_state, frame, stack->keys[0], stack->handles[0]);
+  uint64_t place = running_place(recorder, frame);
   if (place == 0 && type != SEEP_TYPE_TABLE) return;
   if (place == 0) place = stack->keys[0] | SEEP_KEY_INEXACT; /* no instruction that makes one saves the pc */
-  stack->keys[0] = recorder->last_leaf_key = place;
+  seep_stack_correct_leaf(stack, place);
+  recorder->last_leaf_key = place;
   recorder->last_leaf.frame = 0;
 }
 
@@ -174,18 +221,19 @@ static void put_running_place(struct seep_recorder *recorder, const uintptr_t *f
  * moves an object (other than a string) or a buffer itself; which of them, 5.1
  * says later: SEEP_TYPE_OTHER. On a build whose paths are not known it stands for
  * the right place, and is marked. */
-static inline void correct_leaf(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_type type) {
+SEEP_ALWAYS_INLINE void correct_leaf(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_type type) {
   const struct seep_vm *vm = recorder->vm_state.vm;
   struct seep_stack *stack = &recorder->stack;
   if (vm->ops->unsaved_code == NULL || stack->count == 0 || (stack->keys[0] & SEEP_KEY_C)) return;
   if (SEEP_LIKELY(vm->native_path_count != 0)) {
     put_running_place(recorder, frame, type);
   } else if (type == SEEP_TYPE_TABLE || type == SEEP_TYPE_BUFFER) {
-    stack->keys[0] = recorder->last_leaf_key = stack->keys[0] | SEEP_KEY_INEXACT;
+    seep_stack_correct_leaf(stack, stack->keys[0] | SEEP_KEY_INEXACT);
+    recorder->last_leaf_key = stack->keys[0];
   }
 }
 
-static uint32_t locate(struct seep_recorder *recorder, const uintptr_t *frame, size_t size_bytes) {
+static SEEP_NOINLINE uint32_t locate(struct seep_recorder *recorder, const uintptr_t *frame, size_t size_bytes) {
   walk(recorder);
   correct_leaf(recorder, frame, size_bytes == 0 ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER);
   return find_node(recorder);
@@ -206,13 +254,10 @@ static uint32_t locate_resize(struct seep_recorder *recorder, const uintptr_t *f
  * innermost Lua place is compared first. (Two call paths to that place with no
  * allocation in between would be told apart only by the next allocation; the
  * line is the same.) */
-static uint32_t locate_free(struct seep_recorder *recorder, const uintptr_t *frame) {
+static inline bool frees_at_last_node(const struct seep_recorder *recorder) {
   struct seep_leaf leaf;
   recorder->vm_state.vm->ops->leaf(&recorder->vm_state, &leaf);
-  if (SEEP_LIKELY(leaf.frame == recorder->last_leaf.frame && leaf.place == recorder->last_leaf.place)) {
-    return recorder->last_node;
-  }
-  return locate(recorder, frame, 0);
+  return leaf.frame == recorder->last_leaf.frame && leaf.place == recorder->last_leaf.place;
 }
 
 /* -- Counting ---------------------------------------------------------------- */
@@ -233,14 +278,13 @@ static void code_freed(struct seep_recorder *recorder) {
   recorder->vm_state.code_epoch = recorder->sites.code_epoch;
 }
 
-static void count_add(struct seep_recorder *recorder, uint32_t number, uint64_t size_bytes, int age) {
-  struct seep_row_record *row = row_at(recorder, number);
+SEEP_ALWAYS_INLINE void count_add(struct seep_recorder *recorder, struct seep_row_record *row, uint64_t size_bytes,
+                                  int age) {
   touch(recorder, row);
   seep_row_add(row, size_bytes, age, recorder->record->alloc_bytes);
 }
 
-static void count_remove(struct seep_recorder *recorder, struct seep_block block,
-                         uint64_t size_bytes) {
+SEEP_ALWAYS_INLINE void count_remove(struct seep_recorder *recorder, struct seep_block block, uint64_t size_bytes) {
   uint32_t number = block.row != 0 ? block.row : recorder->record->before_row;
   struct seep_row_record *row = row_at(recorder, number);
   touch(recorder, row);
@@ -260,12 +304,12 @@ static inline uint32_t row_flags(uint64_t leaf_key) {
 void seep_recorder_enter_sample(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
                                 const struct seep_fresh *fresh, uint32_t epoch) {
   uint32_t flags = row_flags(fresh->leaf_key) | seep_size_class(size_bytes) << SEEP_ROW_SIZE_SHIFT;
-  uint32_t row = row_of(recorder, fresh->node, fresh->type, flags);
-  if (!seep_sampler_put(&recorder->sampler, block, row, epoch)) {
+  struct seep_row row = row_of(recorder, fresh->node, fresh->type, flags);
+  if (!seep_sampler_put(&recorder->sampler, block, row.number, epoch)) {
     recorder->record->dropped_count++;
     return;
   }
-  count_add(recorder, row, size_bytes, age_of_epoch(recorder, epoch));
+  count_add(recorder, row.record, size_bytes, age_of_epoch(recorder, epoch));
   recorder->record->live_bytes += size_bytes;
 }
 
@@ -278,19 +322,22 @@ void seep_recorder_remove_sample(struct seep_recorder *recorder, const struct se
   seep_sampler_take(&recorder->sampler, sample);
 }
 
+/* A block's free will be taken for that of an older block: say so at once. */
+static SEEP_NOINLINE void enter_unknown(struct seep_recorder *recorder, uint64_t size_bytes) {
+  recorder->record->dropped_count++;
+  count_add(recorder, row_at(recorder, recorder->record->before_row), size_bytes, 2);
+}
+
 /* Enters a block under its row; the type is known. */
-static void enter_block(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
-                        uint32_t node, enum seep_type type, uint32_t tag, uint64_t leaf_key) {
-  uint32_t row = row_of(recorder, node, type, row_flags(leaf_key));
-  struct seep_block entry = {.row = row, .tag = tag};
+SEEP_ALWAYS_INLINE void enter_block(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
+                                    uint32_t node, enum seep_type type, uint32_t tag, uint64_t leaf_key) {
+  struct seep_row row = row_of(recorder, node, type, row_flags(leaf_key));
+  struct seep_block entry = {.row = row.number, .tag = tag};
   if (SEEP_UNLIKELY(!seep_block_table_put(&recorder->blocks, block, entry))) {
-    /* Its free will be taken for that of an older block: say so at once. */
-    entry.row = recorder->record->before_row;
-    recorder->record->dropped_count++;
-    count_add(recorder, entry.row, size_bytes, 2);
+    enter_unknown(recorder, size_bytes);
     return;
   }
-  count_add(recorder, row, size_bytes, age_of_tag(recorder, tag));
+  count_add(recorder, row.record, size_bytes, age_of_tag(recorder, tag));
 }
 
 /* Whether the pending block is a string: then the count of strings has risen
@@ -333,9 +380,8 @@ static void mark_pending(struct seep_recorder *recorder, enum seep_type type) {
 
 /* Counts the pending block, now that its type can be told. `freed_block` is what
  * the call at hand frees, or 0. */
-static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
+static SEEP_NOINLINE void settle_pending(struct seep_recorder *recorder, uintptr_t freed_block) {
   struct seep_pending *pending = &recorder->pending;
-  if (pending->block == 0) return;
   enum seep_type type = pending_type(recorder, freed_block);
   mark_pending(recorder, type);
   struct seep_fresh fresh = {.node = pending->node, .type = type, .leaf_key = pending->leaf_key};
@@ -346,6 +392,10 @@ static void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
   }
   pending->block = 0;
   recorder->record->pending_bytes = 0;
+}
+
+static inline void settle(struct seep_recorder *recorder, uintptr_t freed_block) {
+  if (recorder->pending.block != 0) settle_pending(recorder, freed_block);
 }
 
 void seep_recorder_settle(struct seep_recorder *recorder) {
@@ -370,7 +420,7 @@ void seep_recorder_note_clock(struct seep_recorder *recorder) {
   if (recorder->record->alloc_bytes >= recorder->next_mark_bytes) mark_busy(recorder);
 }
 
-static void add_live(struct seep_recorder *recorder, uint64_t size_bytes) {
+SEEP_ALWAYS_INLINE void add_live(struct seep_recorder *recorder, uint64_t size_bytes) {
   struct seep_state_record *record = recorder->record;
   record->alloc_bytes += size_bytes;
   record->live_bytes += size_bytes;
@@ -379,7 +429,7 @@ static void add_live(struct seep_recorder *recorder, uint64_t size_bytes) {
 }
 
 /* Keeps a fresh block until its type can be told. */
-static void pend(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes, uint32_t node,
+static inline void pend(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes, uint32_t node,
                  uint32_t tag) {
   const struct seep_stack *stack = &recorder->stack;
   const struct seep_vm *vm = recorder->vm_state.vm;
@@ -412,19 +462,19 @@ static inline uint64_t count_before(const struct seep_recorder *recorder, size_t
   return new_size == 0 && recorder->vm_state.vm->counts_frees_first ? bytes + old_size : bytes;
 }
 
-static void *record_free(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, void *block,
-                         size_t old_size, uint64_t vm_bytes) {
+/* A free at the place of last_node. */
+SEEP_ALWAYS_INLINE void *record_free(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
+                                     uint64_t vm_bytes) {
   struct seep_state_record *record = recorder->record;
-  uint32_t node = locate_free(recorder, frame);
   struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
   count_remove(recorder, known, old_size);
   record->live_bytes -= old_size;
   record->vm_bytes = vm_bytes - old_size;
-  seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
+  recorder->last_node_record->freed_here_bytes += old_size;
   return recorder->original(ud, block, old_size, 0);
 }
 
-static inline void place_fresh(struct seep_recorder *recorder, const uintptr_t *frame, size_t type_tag,
+SEEP_ALWAYS_INLINE void place_fresh(struct seep_recorder *recorder, const uintptr_t *frame, size_t type_tag,
                                size_t size_bytes, struct seep_fresh *out) {
   bool type_is_told = recorder->vm_state.vm->types_in_osize;
   walk(recorder);
@@ -436,7 +486,7 @@ static inline void place_fresh(struct seep_recorder *recorder, const uintptr_t *
   out->node = find_node(recorder);
 }
 
-static void *record_alloc(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, size_t type_tag,
+static inline void *record_alloc(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, size_t type_tag,
                           size_t new_size) {
   struct seep_fresh fresh;
   place_fresh(recorder, frame, type_tag, new_size, &fresh);
@@ -516,26 +566,56 @@ void *seep_recorder_birth(struct seep_recorder *recorder, void *ud, size_t type_
   return result;
 }
 
-void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size, struct seep_recorder *recorder) {
+/* Not recording: being born, watched while paths are learned, or handed on. */
+static SEEP_NOINLINE void *call_elsewhere(struct seep_recorder *recorder, const uintptr_t *frame, void *ud,
+                                          void *block, size_t old_size, size_t new_size) {
+  if (recorder->phase == SEEP_PHASE_NEWBORN && block == NULL) {
+    return seep_recorder_birth(recorder, ud, old_size, new_size);
+  }
+  if (recorder->phase == SEEP_PHASE_OBSERVED) seep_native_observe(frame, block, new_size);
+  return recorder->original(ud, block, old_size, new_size);
+}
+
+/* Any call but a free of nothing. It is jumped to, so that its frame is that of
+ * seep_recorder_call; a compiler that calls it instead does so while paths are learned, too. */
+static SEEP_NOINLINE void *call(void *ud, void *block, size_t old_size, size_t new_size,
+                                struct seep_recorder *recorder) {
   const uintptr_t *frame = SEEP_NATIVE_FRAME();
   if (SEEP_UNLIKELY(*seep_recorder_alive == 0 && recorder->phase != SEEP_PHASE_PASSIVE)) {
     seep_recorder_on_fork();
   }
   if (SEEP_UNLIKELY(recorder->phase != SEEP_PHASE_RECORDING)) {
-    if (recorder->phase == SEEP_PHASE_NEWBORN && block == NULL) {
-      return seep_recorder_birth(recorder, ud, old_size, new_size);
-    }
-    if (recorder->phase == SEEP_PHASE_OBSERVED) seep_native_observe(frame, block, new_size);
-    return recorder->original(ud, block, old_size, new_size);
+    return call_elsewhere(recorder, frame, ud, block, old_size, new_size);
   }
-  if (SEEP_UNLIKELY(block == NULL && new_size == 0)) return recorder->original(ud, block, old_size, 0);
   settle(recorder, new_size == 0 ? (uintptr_t)block : 0);
   uint64_t vm_bytes = count_before(recorder, old_size, new_size);
   seep_allocator *original = recorder->original;
   if (SEEP_UNLIKELY(!seep_epochs_observe(recorder, vm_bytes))) return original(ud, block, old_size, new_size);
-  if (new_size == 0) return record_free(recorder, frame, ud, block, old_size, vm_bytes);
+  if (new_size == 0) {
+    if (!frees_at_last_node(recorder)) locate(recorder, frame, 0);
+    return record_free(recorder, ud, block, old_size, vm_bytes);
+  }
   if (block == NULL) return record_alloc(recorder, frame, ud, old_size, new_size);
   return record_resize(recorder, frame, ud, block, old_size, new_size);
+}
+
+/* Whether a free is the usual one, of a sweep: nothing has happened since the last call
+ * that must be looked at first. */
+static inline bool is_plain_free(const struct seep_recorder *recorder) {
+  return recorder->phase == SEEP_PHASE_RECORDING && *seep_recorder_alive != 0 && recorder->pending.block == 0 &&
+         seep_epochs_rest(recorder) && frees_at_last_node(recorder);
+}
+
+/* A function of its own, so that other calls need not save what it uses. */
+static SEEP_NOINLINE void *call_free(void *ud, void *block, size_t old_size, struct seep_recorder *recorder) {
+  if (!is_plain_free(recorder)) return call(ud, block, old_size, 0, recorder);
+  return record_free(recorder, ud, block, old_size, count_before(recorder, old_size, 0));
+}
+
+void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size, struct seep_recorder *recorder) {
+  if (new_size != 0) return call(ud, block, old_size, new_size, recorder);
+  if (block == NULL) return recorder->original(ud, NULL, old_size, 0);
+  return call_free(ud, block, old_size, recorder);
 }
 
 /* -- Beginning and end ------------------------------------------------------- */
@@ -578,7 +658,7 @@ static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
   recorder->sweeping = false;
   recorder->pending.block = 0;
   recorder->last_leaf = (struct seep_leaf){0};
-  recorder->last_node = SEEP_NODE_EMPTY_STACK;
+  remember_node(recorder, SEEP_NODE_EMPTY_STACK);
   recorder->tag_now = seep_tag_of_epoch(recorder->record->epoch_count);
   recorder->tag_before = SEEP_TAG_NONE;
   code_freed(recorder);
@@ -592,7 +672,7 @@ void seep_recorder_begin(struct seep_recorder *recorder, uintptr_t main_thread) 
   recorder->collector_word = seep_vm_collector_word(&recorder->vm_state);
   recorder->estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
   if (!seep_recorder_samples(recorder)) {
-    count_add(recorder, record->before_row, record->vm_bytes, 2);
+    count_add(recorder, row_at(recorder, record->before_row), record->vm_bytes, 2);
     add_live(recorder, record->vm_bytes);
   }
   recorder->phase = SEEP_PHASE_RECORDING;
@@ -608,10 +688,10 @@ static void note_block(struct seep_recorder *recorder, uintptr_t block, size_t s
     seep_sampler_draw(&recorder->sampler);
     return;
   }
-  uint32_t row = row_of(recorder, SEEP_NODE_EMPTY_STACK, type, 0);
-  struct seep_block entry = {.row = row, .tag = recorder->tag_now};
+  struct seep_row row = row_of(recorder, SEEP_NODE_EMPTY_STACK, type, 0);
+  struct seep_block entry = {.row = row.number, .tag = recorder->tag_now};
   seep_block_table_put(&recorder->blocks, block, entry);
-  count_add(recorder, row, size_bytes, 0);
+  count_add(recorder, row.record, size_bytes, 0);
   add_live(recorder, size_bytes);
 }
 

@@ -39,6 +39,16 @@ struct seep_pending {
   bool is_place_saved;    /* a Lua function made it, at the saved pc as far as is known */
 };
 
+/* Running instructions that were found lately. */
+struct seep_place_cache_entry {
+  uint64_t leaf_key;      /* as saved */
+  uintptr_t pc;           /* as read; 0: empty */
+  uint64_t place;
+  uint32_t path;          /* the number of the path on which it was read */
+  uint32_t code_epoch;
+};
+enum { SEEP_PLACE_CACHE = 256 };
+
 /* While this word is as expected, nothing but the next sample can have happened
  * (sample_call.h). */
 struct seep_watch {
@@ -50,7 +60,14 @@ struct seep_watch {
 struct seep_row_cache_entry {
   uint32_t node;
   uint32_t kind;  /* type and flags */
-  uint32_t row;   /* 0: empty */
+  uint32_t row;
+  struct seep_row_record *record;  /* NULL: empty */
+};
+
+/* A row, by its number and where it is. */
+struct seep_row {
+  uint32_t number;
+  struct seep_row_record *record;
 };
 enum { SEEP_ROW_CACHE = 512 };
 
@@ -94,9 +111,11 @@ struct seep_recorder {
   uint64_t next_mark_bytes;      /* of the state's clock, for busy_cpu_ns */
 
   uint32_t last_node;
+  struct seep_node_record *last_node_record;
   struct seep_leaf last_leaf;    /* where last_node was found */
   uint64_t last_leaf_key;
-  struct seep_stack stack;       /* scratch of the walk */
+  struct seep_stack stack;       /* of the last walk */
+  struct seep_place_cache_entry place_cache[SEEP_PLACE_CACHE];
   struct seep_row_cache_entry row_cache[SEEP_ROW_CACHE];
   _Alignas(8) char vm_scratch[SEEP_VM_SCRATCH_BYTES];
 };

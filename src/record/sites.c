@@ -340,17 +340,20 @@ static inline uint32_t child(struct seep_sites *sites, const struct seep_vm_stat
 }
 
 uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
-                           const struct seep_stack *stack, uint32_t from) {
-  uint32_t node = from == 0 ? (uint32_t)SEEP_NODE_EMPTY_STACK : sites->path_nodes[from - 1];
-  sites->path_count = from;
-  for (uint32_t i = from; i < stack->count; i++) {
-    uint32_t at = stack->count - 1 - i;
+                           const struct seep_stack *stack, uint32_t known) {
+  uint32_t *nodes = &sites->path_nodes[SEEP_STACK_MAX - stack->count];
+  uint32_t at = stack->count - known;
+  uint32_t node = known == 0 ? (uint32_t)SEEP_NODE_EMPTY_STACK : nodes[at];
+  while (at-- > 0) {
     node = child(sites, state, node, stack, at);
-    if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
-    sites->path_keys[i] = stack->keys[at];
-    sites->path_nodes[i] = node;
-    sites->path_count = i + 1;
+    if (SEEP_UNLIKELY(node == SEEP_NODE_NONE)) {
+      sites->path_count = stack->count - at - 1;
+      return SEEP_NODE_NONE;
+    }
+    nodes[at] = node;
   }
+  sites->path_count = stack->count;
+  sites->path_leaf_key = stack->keys[0];
   return node;
 }
 

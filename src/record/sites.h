@@ -1,9 +1,9 @@
 /* Sites: from the stack that a walk found to a node of the capture's tree.
  *
- * Model: a stack is a path from the outermost frame inwards; the path of the
- * last event is kept with its keys, so that only the frames that changed are
- * looked up. A lookup goes from (parent node, frame key) to a node. Several
- * keys (instructions) of one line lead to the same node.
+ * Model: a stack is a path from the outermost frame inwards; the nodes of the last
+ * path are kept where its frames are (struct seep_stack), so that only the frames
+ * that changed are looked up. A lookup goes from (parent node, frame key) to a node.
+ * Several keys (instructions) of one line lead to the same node.
  *
  * A key names a place only as long as its prototype lives. When a prototype is
  * freed the *code epoch* advances: the kept path is dropped, and an entry of an
@@ -41,9 +41,9 @@ struct seep_sites {
   size_t place_capacity, place_count;
   uint32_t code_epoch;
   uint32_t nodes_max;            /* SEEP_NODES_MAX; tests lower it */
-  uint32_t path_count;
-  uint64_t path_keys[SEEP_STACK_MAX];  /* outermost first */
-  uint32_t path_nodes[SEEP_STACK_MAX];
+  uint32_t path_count;           /* outermost frames of the last path whose nodes are known */
+  uint64_t path_leaf_key;        /* of the last path, whole */
+  uint32_t path_nodes[SEEP_STACK_MAX];  /* outermost last, like struct seep_stack */
 };
 
 /* Prepares the tables of state `state_index` and enters the empty stack.
@@ -54,23 +54,25 @@ bool seep_sites_init(struct seep_sites *sites, struct seep_capture *capture,
 /* Gives back what is not in the capture. */
 void seep_sites_clear(struct seep_sites *sites);
 
-/* Looks up the frames of `stack` from its `from`-th outermost frame on, of which
- * the kept path has all before. Returns the node of the whole stack, or
- * SEEP_NODE_NONE when there is no room. The stack must just have been walked. */
+/* Looks up the frames of `stack` but for its `known` outermost ones, which are those of
+ * the last path. Returns the node of the whole stack, or SEEP_NODE_NONE when there is no
+ * room. The stack must just have been walked. */
 uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
-                           const struct seep_stack *stack, uint32_t from);
+                           const struct seep_stack *stack, uint32_t known);
 
-/* The node of a stack that has just been walked. */
+/* The node of a stack that has just been walked: always the same one for these sites,
+ * which knows what has changed since the last time. */
 SEEP_ALWAYS_INLINE uint32_t seep_sites_locate(struct seep_sites *sites,
                                               const struct seep_vm_state *state,
-                                              const struct seep_stack *stack) {
+                                              struct seep_stack *stack) {
   uint32_t count = stack->count;
-  uint32_t known = count < sites->path_count ? count : sites->path_count;
-  const uint64_t *keys = &stack->keys[count];
-  uint32_t i = 0;
-  while (i < known && sites->path_keys[i] == keys[-1 - (int32_t)i]) i++;
-  if (SEEP_LIKELY(i == count)) return count == 0 ? (uint32_t)SEEP_NODE_EMPTY_STACK : sites->path_nodes[count - 1];
-  return seep_sites_extend(sites, state, stack, i);
+  uint32_t known = stack->same < sites->path_count ? stack->same : sites->path_count;
+  stack->same = count;
+  if (SEEP_UNLIKELY(count == 0)) return SEEP_NODE_EMPTY_STACK;
+  /* A leaf that was corrected anew (seep_stack_correct_leaf) is often what it was. */
+  bool same_leaf = known == count - 1 && sites->path_count == count && sites->path_leaf_key == stack->keys[0];
+  if (SEEP_LIKELY(known >= count || same_leaf)) return sites->path_nodes[SEEP_STACK_MAX - count];
+  return seep_sites_extend(sites, state, stack, known);
 }
 
 /* The node of the stack's leaf line alone: for when there are too many sites. */

@@ -132,7 +132,7 @@ static uint32_t compare_thread(const struct seep_stack *stack, uint32_t at, lua_
 }
 
 static void compare_stack(lua_State *L) {
-  struct seep_stack stack;
+  struct seep_stack stack = {0};
   if (!current->vm->ops->anchors_hold(&current->state, true)) {
     fail("frames");
     return;

@@ -329,8 +329,8 @@ SEEP_ALWAYS_INLINE uint32_t take_lua_callers(struct walker *walker, struct seep_
     if (caller <= bottom) break;
     next_frame = frame;
     frame = caller;
-    stack->keys[total] = link;
-    stack->handles[total++] = caller | HANDLE_IS_FRAME;
+    stack->fresh_keys[total] = link;
+    stack->fresh_handles[total++] = caller | HANDLE_IS_FRAME;
     link = seep_load_u64(NULL, caller);
   }
   walker->frame = frame;

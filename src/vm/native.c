@@ -189,7 +189,9 @@ static void observe(const uintptr_t *frame) {
   uint32_t truth = next_unsaved(&code, stack->keys[0], &opcode_bit);
   if (truth == UINT32_MAX) return;
   if (current->learned) {
-    uint64_t place = seep_native_place(&current->state, frame, stack->keys[0], stack->handles[0]);
+    const struct seep_native_path *path = seep_native_find(current->vm, frame);
+    uint64_t place = path == NULL ? 0 : seep_native_place(&current->state, path, frame[path->pc_word],
+                                                          stack->keys[0], stack->handles[0]);
     if ((place & SEEP_KEY_ADDRESS) != (uintptr_t)(code.instructions + truth + 1)) current->failed = true;
     current->checked++;
     return;

@@ -61,17 +61,20 @@ SEEP_ALWAYS_INLINE uint32_t seep_native_instruction(const struct seep_unsaved_co
   return UINT32_MAX;
 }
 
-/* Where the innermost frame, a Lua function, is executing: its leaf key with the
- * running instruction's place in it, with SEEP_KEY_INEXACT when what was read
- * makes no sense; 0 when it came on no path, hence the pc is saved. `handle` is the
- * walk's. Only where vm->native_path_count is not 0. Hot. */
-SEEP_ALWAYS_INLINE uint64_t seep_native_place(const struct seep_vm_state *state, const uintptr_t *frame,
+/* Numbers a path of `vm`, from 1 on. */
+SEEP_ALWAYS_INLINE uint32_t seep_native_number(const struct seep_vm *vm, const struct seep_native_path *path) {
+  return (uint32_t)(path - vm->native_paths) + 1;
+}
+
+/* Where the innermost frame, a Lua function that came on `path`, is executing: its leaf
+ * key with the running instruction's place in it, with SEEP_KEY_INEXACT when `pc`, what
+ * stands at pc_word, makes no sense. `handle` is the walk's. */
+SEEP_ALWAYS_INLINE uint64_t seep_native_place(const struct seep_vm_state *state,
+                                              const struct seep_native_path *path, uintptr_t pc,
                                               uint64_t leaf_key, uintptr_t handle) {
-  const struct seep_native_path *path = seep_native_find(state->vm, frame);
-  if (path == NULL) return 0;
   struct seep_unsaved_code code;
   state->vm->ops->unsaved_code(state, leaf_key, handle, &code);
-  uint32_t at = seep_native_instruction(&code, frame[path->pc_word], path->back, path->opcodes);
+  uint32_t at = seep_native_instruction(&code, pc, path->back, path->opcodes);
   if (SEEP_UNLIKELY(at == UINT32_MAX)) return leaf_key | SEEP_KEY_INEXACT;
   return (leaf_key & ~(uint64_t)SEEP_KEY_ADDRESS) | (uintptr_t)(code.instructions + at + 1);
 }

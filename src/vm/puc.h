@@ -170,38 +170,40 @@ SEEP_ALWAYS_INLINE uint32_t seep_puc_threads(const struct seep_image *image,
   }
 }
 
+/* -- A walk from scratch -- */
+
 /* Takes a thread's frames from the innermost out until the stack is full.
  * False when some were left. */
 SEEP_ALWAYS_INLINE bool seep_puc_take_innermost(const struct seep_image *image,
                                                 const struct seep_puc_layout *layout,
                                                 const struct seep_puc_traits *traits,
                                                 uintptr_t thread, uint64_t marks,
-                                                struct seep_stack *stack) {
+                                                struct seep_stack *stack, uint32_t *total) {
   uintptr_t ci = seep_load_pointer(image, thread + layout->L_ci);
   uintptr_t base = seep_puc_base_ci(image, layout, traits, thread);
-  uint32_t first = stack->count, count = first;
+  uint32_t first = *total, count = first;
   bool innermost = true;
   while (ci != 0 && ci != base && SEEP_LIKELY(count < SEEP_STACK_MAX)) {
-    stack->keys[count] = seep_puc_key(image, layout, traits, thread, ci, innermost);
-    stack->handles[count] = ci;
+    stack->fresh_keys[count] = seep_puc_key(image, layout, traits, thread, ci, innermost);
+    stack->fresh_handles[count] = ci;
     count++;
     innermost = false;
     ci = traits->call_infos_in_array ? ci - layout->ci_size
                                      : seep_load_pointer(image, ci + layout->ci_previous);
   }
-  if (count > first) stack->keys[first] |= marks;
-  stack->count = count;
+  if (count > first) stack->fresh_keys[first] |= marks;
+  *total = count;
   return ci == 0 || ci == base;
 }
 
 /* Takes the outermost frames of a stack that is too deep to be taken whole. Call
  * infos are linked, or lie, outwards and inwards alike, so that the middle need
  * not be passed: a stack of 200,000 frames costs no more than one of 257. */
-static inline void seep_puc_take_outermost(const struct seep_image *image,
-                                           const struct seep_puc_layout *layout,
-                                           const struct seep_puc_traits *traits,
-                                           const uintptr_t *threads, uint32_t thread_count,
-                                           struct seep_stack *stack) {
+SEEP_ALWAYS_INLINE void seep_puc_take_outermost(const struct seep_image *image,
+                                                const struct seep_puc_layout *layout,
+                                                const struct seep_puc_traits *traits,
+                                                const uintptr_t *threads, uint32_t thread_count,
+                                                struct seep_stack *stack) {
   uint32_t at = SEEP_STACK_MAX;
   for (uint32_t i = 0; i < thread_count; i++) {
     uintptr_t top = seep_load_pointer(image, threads[i] + layout->L_ci);
@@ -211,41 +213,193 @@ static inline void seep_puc_take_outermost(const struct seep_image *image,
                                        : seep_load_pointer(image, ci + layout->ci_next);
       uint64_t marks = ci == top && i + 1 < thread_count ? SEEP_KEY_RESUMER : 0;
       at--;
-      stack->keys[at] = seep_puc_key(image, layout, traits, threads[i], ci, ci == top) | marks;
-      stack->handles[at] = ci;
+      stack->fresh_keys[at] = seep_puc_key(image, layout, traits, threads[i], ci, ci == top) | marks;
+      stack->fresh_handles[at] = ci;
     }
   }
-  stack->keys[SEEP_STACK_INNER] = SEEP_KEY_TRUNCATED;
+  stack->fresh_keys[SEEP_STACK_INNER] = SEEP_KEY_TRUNCATED;
 }
 
-SEEP_ALWAYS_INLINE void seep_puc_walk(const struct seep_image *image,
-                                      const struct seep_puc_layout *layout,
-                                      const struct seep_puc_traits *traits,
-                                      const struct seep_vm_state *state,
-                                      struct seep_stack *stack) {
-  uintptr_t threads[SEEP_THREADS_MAX];
-  uint32_t count = seep_puc_threads(image, layout, traits, state, threads);
-  stack->count = 0;
+SEEP_ALWAYS_INLINE void seep_puc_walk_afresh(const struct seep_image *image,
+                                             const struct seep_puc_layout *layout,
+                                             const struct seep_puc_traits *traits,
+                                             const uintptr_t *threads, uint32_t count,
+                                             struct seep_stack *stack) {
+  uint32_t total = 0;
   for (uint32_t i = count; i-- > 0;) {
     uint64_t marks = i + 1 == count ? 0 : SEEP_KEY_RESUMER;
-    if (SEEP_UNLIKELY(!seep_puc_take_innermost(image, layout, traits, threads[i], marks, stack))) {
+    if (SEEP_UNLIKELY(!seep_puc_take_innermost(image, layout, traits, threads[i], marks, stack, &total))) {
       seep_puc_take_outermost(image, layout, traits, threads, count, stack);
       break;
     }
   }
+  seep_stack_finish(stack, total);
+}
+
+/* -- A walk that compares -- */
+
+/* How many frames a thread has; SEEP_STACK_MAX + 1 for any number above. */
+SEEP_ALWAYS_INLINE uint32_t seep_puc_depth(const struct seep_puc_layout *layout,
+                                           const struct seep_puc_traits *traits, uintptr_t ci, uintptr_t base) {
+  if (traits->call_infos_in_array) {
+    uintptr_t depth = (ci - base) / layout->ci_size;
+    return depth > SEEP_STACK_MAX ? (uint32_t)SEEP_STACK_MAX + 1 : (uint32_t)depth;
+  }
+  uint32_t depth = 0;
+  for (; ci != base && depth <= SEEP_STACK_MAX; depth++) ci = seep_load_pointer(NULL, ci + layout->ci_previous);
+  return depth;
+}
+
+/* Where the frame `ci`, a thread's innermost, belongs in the kept stack, if that
+ * thread's frames end before `end`; `hint` is where its innermost frame was. Call infos
+ * keep their places, so that where one was found before is likely to be right: whether
+ * it is, the walk sees at the thread's end. Above SEEP_STACK_MAX: no room. */
+SEEP_ALWAYS_INLINE uint32_t seep_puc_position(const struct seep_puc_layout *layout,
+                                              const struct seep_puc_traits *traits,
+                                              const struct seep_stack *stack, uintptr_t ci, uintptr_t base,
+                                              uint32_t hint, uint32_t end) {
+  enum { STEPS_MAX = 8 };
+  if (!traits->call_infos_in_array) {
+    const uintptr_t *handles = stack->kept_handles;
+    if (handles[hint] == ci) return hint;
+    if (hint > 0 && handles[hint] == seep_load_pointer(NULL, ci + layout->ci_previous)) return hint - 1;
+    for (uint32_t at = hint + 1; at < end && at <= hint + STEPS_MAX; at++) {
+      if (handles[at] == ci) return at;
+    }
+  }
+  return end - seep_puc_depth(layout, traits, ci, base);
+}
+
+/* Whether a call info is the usual frame, a Lua function that was not tail called: never
+ * so for a thread's base. All these bits are in the status' first byte. */
+SEEP_ALWAYS_INLINE bool seep_puc_is_usual(const struct seep_puc_layout *layout, const struct seep_puc_traits *traits,
+                                          uintptr_t ci) {
+  uint8_t bits = (uint8_t)(traits->status_lua | traits->status_c | traits->status_tail);
+  return (seep_load_u8(NULL, ci + layout->ci_status) & bits) == traits->status_lua;
+}
+
+/* Brings the kept frames of a thread up to date, from `at` to before `end`. In
+ * `*changed` the frame behind the outermost that was another before, else 0. False when
+ * the thread's frames do not end there. */
+SEEP_ALWAYS_INLINE bool seep_puc_compare(const struct seep_puc_layout *layout,
+                                         const struct seep_puc_traits *traits, uintptr_t thread, uintptr_t ci,
+                                         uint64_t marks, struct seep_stack *stack, size_t at, size_t end,
+                                         size_t *changed) {
+  const uintptr_t base = seep_puc_base_ci(NULL, layout, traits, thread);
+  uint64_t key = seep_puc_key(NULL, layout, traits, thread, ci, true) | marks;
+  *changed = 0;
+  for (;;) {
+    if (SEEP_UNLIKELY(stack->kept_keys[at] != key)) {
+      if (at >= end) return false;
+      stack->kept_keys[at] = key;
+      *changed = at + 1;
+    }
+    stack->kept_handles[at++] = ci;
+    if (traits->call_infos_in_array) {
+      ci -= layout->ci_size;
+      if (ci == base) return at == end;
+    } else {
+      ci = seep_load_pointer(NULL, ci + layout->ci_previous);
+      if (SEEP_LIKELY(seep_puc_is_usual(layout, traits, ci))) {
+        key = seep_load_pointer(NULL, ci + layout->ci_savedpc);
+        continue;
+      }
+      if (ci == base) return at == end;
+    }
+    key = seep_puc_key(NULL, layout, traits, thread, ci, false);
+  }
+}
+
+/* The same where the main thread runs, and is the only one. */
+SEEP_ALWAYS_INLINE bool seep_puc_walk_main(const struct seep_puc_layout *layout,
+                                           const struct seep_puc_traits *traits, uintptr_t thread, uintptr_t ci,
+                                           struct seep_stack *stack) {
+  size_t changed;
+  uintptr_t base = seep_puc_base_ci(NULL, layout, traits, thread);
+  size_t at = seep_puc_position(layout, traits, stack, ci, base, SEEP_STACK_MAX - stack->count, SEEP_STACK_MAX);
+  if (SEEP_UNLIKELY(at > SEEP_STACK_MAX)) return false;
+  stack->kept_keys[SEEP_STACK_MAX] = UINT64_MAX;
+  if (SEEP_UNLIKELY(!seep_puc_compare(layout, traits, thread, ci, 0, stack, at, SEEP_STACK_MAX, &changed))) return false;
+  seep_stack_set(stack, (uint32_t)(SEEP_STACK_MAX - at), (uint32_t)(SEEP_STACK_MAX - changed));
+  return true;
+}
+
+/* The same for any threads. False when the stack must be walked from scratch. */
+SEEP_ALWAYS_INLINE bool seep_puc_walk_again(const struct seep_puc_layout *layout,
+                                            const struct seep_puc_traits *traits,
+                                            const uintptr_t *threads, uint32_t count,
+                                            struct seep_stack *stack) {
+  uint32_t end = SEEP_STACK_MAX, hint = SEEP_STACK_MAX - stack->count;
+  size_t changed = 0;
+  stack->kept_keys[SEEP_STACK_MAX] = UINT64_MAX;
+  for (uint32_t i = 0; i < count; i++) {
+    uintptr_t ci = seep_load_pointer(NULL, threads[i] + layout->L_ci);
+    uintptr_t base = seep_puc_base_ci(NULL, layout, traits, threads[i]);
+    if (ci == 0 || ci == base) continue;
+    bool runs = i + 1 == count;
+    uint32_t at = seep_puc_position(layout, traits, stack, ci, base, runs ? hint : stack->resumer_at[i], end);
+    if (at > SEEP_STACK_MAX) return false;
+    if (!runs) stack->resumer_at[i] = (uint16_t)at;
+    uint64_t marks = runs ? 0 : SEEP_KEY_RESUMER;
+    size_t here;
+    if (!seep_puc_compare(layout, traits, threads[i], ci, marks, stack, at, end, &here)) return false;
+    if (here > changed) changed = here;
+    end = at;
+  }
+  seep_stack_set(stack, SEEP_STACK_MAX - end, SEEP_STACK_MAX - (uint32_t)changed);
+  return true;
+}
+
+/* Whether the main thread runs a Lua function: then no coroutine runs. */
+SEEP_ALWAYS_INLINE bool seep_puc_main_runs(const struct seep_puc_layout *layout, const struct seep_puc_traits *traits,
+                                           const struct seep_vm_state *state, uintptr_t ci) {
+  if (state->host_resumed_count != 0) return false;
+  if (traits->call_infos_in_array) {
+    if (ci == 0 || ci == seep_puc_base_ci(NULL, layout, traits, state->main_thread)) return false;
+    uintptr_t closure = seep_load_pointer(NULL, seep_load_pointer(NULL, ci + layout->ci_func));
+    return seep_load_u8(NULL, closure + layout->cl_isC) == 0;
+  }
+  if (ci == 0) return false;
+  uint32_t status = seep_puc_call_status(NULL, layout, traits, ci);
+  return (status & (traits->status_lua | traits->status_c)) == traits->status_lua;
+}
+
+SEEP_ALWAYS_INLINE void seep_puc_walk_threads(const struct seep_image *image,
+                                              const struct seep_puc_layout *layout,
+                                              const struct seep_puc_traits *traits,
+                                              const struct seep_vm_state *state,
+                                              struct seep_stack *stack) {
+  uintptr_t threads[SEEP_THREADS_MAX];
+  uint32_t count = seep_puc_threads(image, layout, traits, state, threads);
   stack->leaf_thread = threads[count - 1];
   stack->leaf_frame = seep_load_pointer(image, stack->leaf_thread + layout->L_ci);
+  if (image == NULL && SEEP_LIKELY(seep_puc_walk_again(layout, traits, threads, count, stack))) return;
+  stack->same = 0;
+  seep_puc_walk_afresh(image, layout, traits, threads, count, stack);
+}
+
+/* The usual walk; false when it must be that of all threads. */
+SEEP_ALWAYS_INLINE bool seep_puc_walk_quickly(const struct seep_puc_layout *layout,
+                                              const struct seep_puc_traits *traits,
+                                              const struct seep_vm_state *state, struct seep_stack *stack) {
+  uintptr_t thread = state->main_thread;
+  uintptr_t ci = seep_load_pointer(NULL, thread + layout->L_ci);
+  if (SEEP_UNLIKELY(!seep_puc_main_runs(layout, traits, state, ci))) return false;
+  stack->leaf_thread = thread;
+  stack->leaf_frame = ci;
+  if (SEEP_LIKELY(seep_puc_walk_main(layout, traits, thread, ci, stack))) return true;
+  stack->same = 0;
+  return false;
 }
 
 /* A C function that is called again from another line differs, although its
  * frame may be the same: hence the keys out to the innermost Lua frame. */
-SEEP_ALWAYS_INLINE void seep_puc_leaf(const struct seep_image *image,
-                                      const struct seep_puc_layout *layout,
-                                      const struct seep_puc_traits *traits,
-                                      const struct seep_vm_state *state, struct seep_leaf *leaf) {
+SEEP_ALWAYS_INLINE void seep_puc_leaf_of_threads(const struct seep_image *image,
+                                                 const struct seep_puc_layout *layout,
+                                                 const struct seep_puc_traits *traits,
+                                                 const struct seep_vm_state *state, struct seep_leaf *leaf) {
   uintptr_t threads[SEEP_THREADS_MAX];
-  uint32_t count = seep_puc_threads(image, layout, traits, state, threads);
-  uintptr_t thread = threads[count - 1];
+  uintptr_t thread = threads[seep_puc_threads(image, layout, traits, state, threads) - 1];
   uintptr_t ci = seep_load_pointer(image, thread + layout->L_ci);
   uintptr_t base = seep_puc_base_ci(image, layout, traits, thread);
   *leaf = (struct seep_leaf){.frame = ci};
@@ -258,6 +412,18 @@ SEEP_ALWAYS_INLINE void seep_puc_leaf(const struct seep_image *image,
     ci = traits->call_infos_in_array ? ci - layout->ci_size
                                      : seep_load_pointer(image, ci + layout->ci_previous);
   }
+}
+
+/* The same where the main thread runs a Lua function; else false. */
+SEEP_ALWAYS_INLINE bool seep_puc_leaf_of_main(const struct seep_puc_layout *layout,
+                                              const struct seep_puc_traits *traits,
+                                              const struct seep_vm_state *state, struct seep_leaf *leaf) {
+  uintptr_t thread = state->main_thread;
+  uintptr_t ci = seep_load_pointer(NULL, thread + layout->L_ci);
+  if (SEEP_UNLIKELY(!seep_puc_main_runs(layout, traits, state, ci))) return false;
+  leaf->frame = ci;
+  leaf->place = seep_leaf_fold(0, seep_puc_key(NULL, layout, traits, thread, ci, true));
+  return true;
 }
 
 /* See vm_ops.frame_function. i_ci is a call info's index on 5.1, its address
@@ -321,15 +487,27 @@ bool seep_puc_take_remains(const struct seep_vm_state *state, bool at_bottom, st
 /* Copies what the recorder reads directly from a layout into a vm. */
 void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
 
+/* Whether a state's releases are the i-th of the version's layouts: in the hot ones its
+ * offsets are then constants. */
+#define SEEP_PUC_HAS_LAYOUT(state, i) (SEEP_ARRAY_SIZE(layouts) == 1 || (state)->vm->layout == &layouts[i])
+
 /* Defines the vm_ops that every version has, with its traits as constants: walk,
  * leaf, threads, frame_function, describe, and anchors_hold (a walk through the kernel that must find
  * readable frames). */
 #define SEEP_PUC_DEFINE_OPS(traits, line_of)                                                  \
+  static SEEP_NOINLINE void walk_threads(const struct seep_vm_state *state, struct seep_stack *out) { \
+    seep_puc_walk_threads(NULL, state->vm->layout, &(traits), state, out);                    \
+  }                                                                                           \
   static void walk(const struct seep_vm_state *state, struct seep_stack *out) {               \
-    seep_puc_walk(NULL, state->vm->layout, &(traits), state, out);                            \
+    if (SEEP_PUC_HAS_LAYOUT(state, 0) && SEEP_LIKELY(seep_puc_walk_quickly(&layouts[0], &(traits), state, out))) return; \
+    walk_threads(state, out);                                                                 \
+  }                                                                                           \
+  static SEEP_NOINLINE void leaf_of_threads(const struct seep_vm_state *state, struct seep_leaf *out) { \
+    seep_puc_leaf_of_threads(NULL, state->vm->layout, &(traits), state, out);                 \
   }                                                                                           \
   static void leaf(const struct seep_vm_state *state, struct seep_leaf *out) {                \
-    seep_puc_leaf(NULL, state->vm->layout, &(traits), state, out);                            \
+    if (SEEP_PUC_HAS_LAYOUT(state, 0) && SEEP_LIKELY(seep_puc_leaf_of_main(&layouts[0], &(traits), state, out))) return; \
+    leaf_of_threads(state, out);                                                              \
   }                                                                                           \
   static uint32_t threads(const struct seep_vm_state *state, uintptr_t out[SEEP_THREADS_MAX]) { \
     return seep_puc_threads(NULL, state->vm->layout, &(traits), state, out);                  \
@@ -343,10 +521,10 @@ void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
     seep_puc_describe(NULL, state, key, function, line_of, out);                              \
   }                                                                                           \
   static bool anchors_hold(const struct seep_vm_state *state, bool running) {                 \
-    struct seep_stack stack;                                                                  \
+    struct seep_stack stack = {0};                                                            \
     if (!seep_puc_thread_holds(state->vm->layout, state)) return false;                       \
     if (!running) return true;                                                                \
-    seep_puc_walk(&seep_image_self_checked, state->vm->layout, &(traits), state, &stack);     \
+    seep_puc_walk_threads(&seep_image_self_checked, state->vm->layout, &(traits), state, &stack);\
     return seep_puc_stack_holds(state->vm->layout, &stack);                                   \
   }
 

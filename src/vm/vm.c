@@ -26,19 +26,31 @@ void seep_vm_host_resume_end(struct seep_vm_state *state, uint32_t depth) {
 
 /* The ring of outermost frames starts behind the last one written. The slot at
  * SEEP_STACK_INNER, the first that is left out, becomes the mark. */
-void seep_stack_finish_truncated(struct seep_stack *stack, uint32_t total) {
+static void put_ring_in_order(struct seep_stack *stack, uint32_t total) {
   uint64_t keys[SEEP_STACK_OUTER];
   uintptr_t handles[SEEP_STACK_OUTER];
   uint32_t ring = SEEP_STACK_INNER + 1;
   uint32_t oldest = (total - ring) % SEEP_STACK_OUTER;
   for (uint32_t i = 0; i < SEEP_STACK_OUTER; i++) {
-    keys[i] = stack->keys[ring + (oldest + i) % SEEP_STACK_OUTER];
-    handles[i] = stack->handles[ring + (oldest + i) % SEEP_STACK_OUTER];
+    keys[i] = stack->fresh_keys[ring + (oldest + i) % SEEP_STACK_OUTER];
+    handles[i] = stack->fresh_handles[ring + (oldest + i) % SEEP_STACK_OUTER];
   }
-  memcpy(&stack->keys[ring], keys, sizeof keys);
-  memcpy(&stack->handles[ring], handles, sizeof handles);
-  stack->keys[SEEP_STACK_INNER] = SEEP_KEY_TRUNCATED;
-  stack->count = SEEP_STACK_MAX;
+  memcpy(&stack->fresh_keys[ring], keys, sizeof keys);
+  memcpy(&stack->fresh_handles[ring], handles, sizeof handles);
+  stack->fresh_keys[SEEP_STACK_INNER] = SEEP_KEY_TRUNCATED;
+}
+
+void seep_stack_finish(struct seep_stack *stack, uint32_t total) {
+  uint32_t count = total, same = 0;
+  if (SEEP_UNLIKELY(total > SEEP_STACK_MAX)) {
+    put_ring_in_order(stack, total);
+    count = SEEP_STACK_MAX;
+  }
+  uint64_t *kept = &stack->kept_keys[SEEP_STACK_MAX - count];
+  while (same < count && kept[count - 1 - same] == stack->fresh_keys[count - 1 - same]) same++;
+  for (uint32_t i = 0; i < count - same; i++) kept[i] = stack->fresh_keys[i];
+  memcpy(&stack->kept_handles[SEEP_STACK_MAX - count], stack->fresh_handles, count * sizeof(uintptr_t));
+  seep_stack_set(stack, count, same);
 }
 
 static int compare_c_names(const void *key, const void *element) {

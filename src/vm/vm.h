@@ -55,13 +55,23 @@ enum {
   SEEP_VM_SCRATCH_BYTES = 256 << 10,
 };
 
-/* Leaf first; a left-out middle is one SEEP_KEY_TRUNCATED frame. */
+/* The stack that the last walk found, leaf first; a left-out middle is one
+ * SEEP_KEY_TRUNCATED frame. Zeroed before its first walk, then walked again and again.
+ *
+ * The outermost frame stands at the end of kept_keys, however deep the stack is: so
+ * each frame is compared where the walk before left it, and most need not be written. */
 struct seep_stack {
-  uint64_t keys[SEEP_STACK_MAX];
-  uintptr_t handles[SEEP_STACK_MAX];
+  uint64_t *keys;        /* in kept_keys; may be corrected by seep_stack_correct_leaf */
+  uintptr_t *handles;    /* in kept_handles */
   uint32_t count;
+  uint32_t same;         /* so many outermost frames are what they were when this was last set to `count` */
   uintptr_t leaf_frame;  /* identifies the innermost frame while it lives */
   uintptr_t leaf_thread; /* whose frame it is */
+  uint16_t resumer_at[SEEP_THREADS_MAX];   /* where the innermost frame of each thread but the running one was */
+  uint64_t kept_keys[SEEP_STACK_MAX + 1];  /* one more, that no frame equals */
+  uintptr_t kept_handles[SEEP_STACK_MAX + 1];
+  uint64_t fresh_keys[SEEP_STACK_MAX];     /* scratch, leaf first from the beginning */
+  uintptr_t fresh_handles[SEEP_STACK_MAX];
 };
 
 /* What "nothing has run since" is judged by at a free: the innermost frame, and
@@ -170,7 +180,8 @@ struct seep_loaded_reader;
 struct seep_vm_ops {
   const char *family;  /* "Lua 5.4", "LuaJIT 2.1": the "vm" of reports */
 
-  /* Fills the stack of what runs now. Hot. */
+  /* Finds the stack of what runs now. `out` is zeroed, or was walked before in this
+   * state; all its handles are good afterwards. Hot. */
   void (*walk)(const struct seep_vm_state *state, struct seep_stack *out);
 
   /* The innermost Lua place, for the quick check at frees. Hot. */
@@ -333,24 +344,35 @@ void seep_vm_take_words(uintptr_t stack, struct seep_remains *out);
 uint32_t seep_vm_host_resume_begin(struct seep_vm_state *state, uintptr_t thread);
 void seep_vm_host_resume_end(struct seep_vm_state *state, uint32_t depth);
 
-/* Adds a frame to a stack that is being walked, leaf first. `*total` counts all
- * frames so far. Past the innermost frames the outermost go round a ring;
- * seep_stack_finish puts the ring in order. */
+/* Puts a walk's result into `stack`: its frames are in kept_keys and kept_handles,
+ * and those further in than the outermost `same` may have changed. */
+SEEP_ALWAYS_INLINE void seep_stack_set(struct seep_stack *stack, uint32_t count, uint32_t same) {
+  stack->keys = &stack->kept_keys[SEEP_STACK_MAX - count];
+  stack->handles = &stack->kept_handles[SEEP_STACK_MAX - count];
+  stack->count = count;
+  if (same < stack->same) stack->same = same;
+}
+
+/* Puts another key in the place of the leaf's, when that is known better. */
+SEEP_ALWAYS_INLINE void seep_stack_correct_leaf(struct seep_stack *stack, uint64_t key) {
+  stack->keys[0] = key;
+  if (stack->same >= stack->count) stack->same = stack->count - 1;
+}
+
+/* Adds a frame to a stack that is being walked from scratch, leaf first. `*total`
+ * counts all frames so far. Past the innermost frames the outermost go round a ring;
+ * seep_stack_finish puts the ring in order, and the frames into the stack. */
 SEEP_ALWAYS_INLINE void seep_stack_push(struct seep_stack *stack, uint32_t *total, uint64_t key,
                                         uintptr_t handle) {
   uint32_t at = *total;
   if (SEEP_UNLIKELY(at > SEEP_STACK_INNER)) {
     at = SEEP_STACK_INNER + 1 + (at - SEEP_STACK_INNER - 1) % SEEP_STACK_OUTER;
   }
-  stack->keys[at] = key;
-  stack->handles[at] = handle;
+  stack->fresh_keys[at] = key;
+  stack->fresh_handles[at] = handle;
   (*total)++;
 }
-void seep_stack_finish_truncated(struct seep_stack *stack, uint32_t total);
-SEEP_ALWAYS_INLINE void seep_stack_finish(struct seep_stack *stack, uint32_t total) {
-  stack->count = total;
-  if (SEEP_UNLIKELY(total > SEEP_STACK_MAX)) seep_stack_finish_truncated(stack, total);
-}
+void seep_stack_finish(struct seep_stack *stack, uint32_t total);
 
 /* The name of a C function from the VM's libraries, or NULL. */
 const char *seep_vm_c_name(const struct seep_vm *vm, uint64_t key);

@@ -115,7 +115,7 @@ sub check_host {
 }
 
 my @cases = qw(states together threads thread-states wandering fork fork-twice fork-busy fork-exit vfork
-    failing failing-births allocator outside no-files quick-exit main-ends resumes nested-resumes);
+    failing failing-births allocator around outside no-files quick-exit main-ends resumes nested-resumes);
 
 sub test_library {
     my ($library) = @_;

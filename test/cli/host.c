@@ -375,6 +375,32 @@ static void case_allocator(int count) {
   tell(count_bytes(swap_allocators(&pools[1], &others[1])));
 }
 
+/* Puts an allocator around the one that lua_getallocf gives, as hosts do that limit or
+ * count memory. */
+static struct {
+  lua_Alloc inner;
+  void *ud;
+  long calls;
+} around;
+
+static void *allocate_around(void *ud, void *block, size_t old_size, size_t new_size) {
+  (void)ud;
+  around.calls++;
+  return around.inner(around.ud, block, old_size, new_size);
+}
+
+static void case_around(int count) {
+  (void)count;
+  lua_State *L = open_state();
+  run(L, work);
+  around.inner = lua_getallocf(L, &around.ud);
+  lua_setallocf(L, allocate_around, &around);
+  run(L, work);
+  void *ud;
+  printf("%d %d %d\n", around.calls > 1000, lua_getallocf(L, &ud) == allocate_around, ud == (void *)&around);
+  tell(count_bytes(L));
+}
+
 /* Allocates through what lua_getallocf gives, outside the VM's count, last of all. */
 static void case_outside(int size_bytes) {
   void *ud;
@@ -492,6 +518,7 @@ static const struct {
     {"failing", case_failing, 1},
     {"failing-births", case_failing_births, 3000},
     {"allocator", case_allocator, 1},
+    {"around", case_around, 1},
     {"outside", case_outside, 1000},
     {"no-files", case_no_files, 0},
     {"quick-exit", case_quick_exit, 0},

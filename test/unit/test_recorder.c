@@ -24,9 +24,9 @@ static uint64_t places[DEPTH];
 
 static void walk(const struct seep_vm_state *unused, struct seep_stack *out) {
   (void)unused;
-  memcpy(out->keys, places, sizeof places);
-  memset(out->handles, 0, sizeof places);
-  out->count = DEPTH;
+  uint32_t total = 0;
+  for (uint32_t i = 0; i < DEPTH; i++) seep_stack_push(out, &total, places[i], 0);
+  seep_stack_finish(out, total);
   out->leaf_frame = 1;
 }
 
