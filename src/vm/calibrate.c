@@ -182,7 +182,7 @@ static bool call_agrees(lua_State *L) {
   static const enum seep_called kinds[256] = {['l'] = SEEP_CALLED_LOCAL, ['u'] = SEEP_CALLED_UPVALUE,
                                               ['f'] = SEEP_CALLED_FIELD, ['g'] = SEEP_CALLED_GLOBAL};
   const struct seep_lua_api *api = current->api;
-  struct seep_stack stack;
+  struct seep_stack stack = {0};
   struct seep_call_name name;
   char text[SEEP_CALL_NAME_MAX];
   const char *kind = api->tolstring(L, 2, NULL), *wanted = api->tolstring(L, 3, NULL);
