@@ -21,12 +21,8 @@ static const struct seep_puc_layout layouts[] = {{
 
 enum { UPVAL_NEXT = 32 };  /* UpVal.u.l.next */
 
-/* lopcodes.h of 5.1 */
-enum { OP_LOADBOOL = 2, OP_GETGLOBAL = 5, OP_GETTABLE = 6, OP_SETGLOBAL = 7, OP_SETTABLE = 9,
-       OP_NEWTABLE = 10, OP_SELF = 11, OP_CONCAT = 21, OP_JMP = 22, OP_EQ = 23, OP_LT = 24,
-       OP_LE = 25, OP_TEST = 26, OP_TESTSET = 27, OP_CALL = 28, OP_TAILCALL = 29, OP_RETURN = 30,
-       OP_FORLOOP = 31, OP_FORPREP = 32, OP_TFORLOOP = 33, OP_SETLIST = 34, OP_CLOSURE = 36,
-       OP_VARARG = 37 };
+/* lopcodes.h of 5.1: those that allocate before they save the pc. */
+enum { OP_NEWTABLE = 10, OP_SETLIST = 34, OP_CLOSURE = 36 };
 
 /* An object has one of the whites; where a table's part would have them, the tag
  * of its first value has a zero byte. */

@@ -24,14 +24,8 @@ static const struct seep_puc_layout layouts[] = {{
     .ts_size = 24, .ts_short_length = 11, .ts_long_length = 16,
 }};
 
-/* lopcodes.h of 5.4 */
-enum { OP_LOADKX = 4, OP_LFALSESKIP = 6, OP_SETTABUP = 15, OP_SETFIELD = 18, OP_NEWTABLE = 19,
-       OP_ADDI = 21, OP_MMBIN = 46, OP_MMBINI = 47, OP_MMBINK = 48, OP_LEN = 52, OP_CONCAT = 53,
-       OP_CLOSE = 54, OP_TBC = 55, OP_JMP = 56, OP_EQ = 57, OP_LT = 58, OP_LE = 59, OP_EQK = 60,
-       OP_EQI = 61, OP_LTI = 62, OP_LEI = 63, OP_GTI = 64, OP_GEI = 65, OP_TEST = 66,
-       OP_TESTSET = 67, OP_CALL = 68, OP_TAILCALL = 69, OP_RETURN = 70, OP_RETURN0 = 71,
-       OP_RETURN1 = 72, OP_FORLOOP = 73, OP_FORPREP = 74, OP_TFORPREP = 75, OP_TFORCALL = 76,
-       OP_TFORLOOP = 77, OP_SETLIST = 78, OP_CLOSURE = 79, OP_VARARG = 80, OP_VARARGPREP = 81 };
+/* lopcodes.h of 5.4: those that allocate without saving the pc. */
+enum { OP_NEWTABLE = 19, OP_SETLIST = 78 };
 
 /* ldebug.c luaG_getfuncline: a base line from abslineinfo {int pc, line},
  * then one signed byte per instruction. */
