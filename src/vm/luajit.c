@@ -25,23 +25,16 @@ enum {
   UPVAL_NEXT = 24,
   J_TRACE = 384, J_SIZETRACE = 396,
   TRACE_STARTPT = 64, TRACE_STARTPC = 72, TRACE_STARTINS = 80,
-  PROTO_CHUNKNAME = 64, PROTO_SIZEBC = 12, PROTO_FIRSTLINE = 72, PROTO_NUMLINE = 76,
-  PROTO_LINEINFO = 80, PROTO_SIZEUV = 60, PROTO_FLAGS = 61, PROTO_BYTES = 104,
-  STRING_LENGTH = 20, STRING_BYTES = 24,
-  FUNCTION_FFID = 10, FUNCTION_PC = 32, FUNCTION_F = 40, FUNCTION_UPVALUE = 48,
-  OBJECT_NEXT = 0, OBJECT_TYPE = 9,
+  FUNCTION_F = 40, FUNCTION_UPVALUE = 48, /* of a C function */
+  OBJECT_NEXT = 0,
   CFRAME_PREV = 32, CFRAME_PC = 24, CFRAME_L = 16, CFRAME_NRES = 8,
 };
 
 enum { FRAME_LUA, FRAME_C, FRAME_CONT, FRAME_VARG, FRAME_P = 4 };
 enum { FFID_LUA = 0, FFID_C = 1, CONT_FFI_CALLBACK = 1 };
-enum { GCT_STR = 4, GCT_UPVAL = 5, GCT_THREAD = 6, GCT_PROTO = 7, GCT_FUNC = 8, GCT_TRACE = 9,
-       GCT_CDATA = 10, GCT_TAB = 11, GCT_UDATA = 12 };
 
-/* The upper 17 bits of a TValue: ~LJ_TFUNC and ~LJ_TTHREAD, sign-extended. */
-enum { TAG_FUNC = 0x1fff7, TAG_THREAD = 0x1fff9 };
-
-#define GC_POINTER(value) ((value) & ((1ULL << 47) - 1))
+/* The upper 17 bits of a TValue: ~LJ_TTHREAD, sign-extended. */
+enum { TAG_THREAD = 0x1fff9 };
 
 static const struct layout layouts[] = {
     {.releases = "2.1 of 2021 to 2023", .g_vmstate = 184, .g_main = 192, .g_cur_L = 368,
@@ -60,7 +53,7 @@ static const struct layout layouts[] = {
 SEEP_ALWAYS_INLINE uintptr_t function_of(uintptr_t frame) {
   uint64_t slot = seep_load_u64(NULL, frame - 8);
   uint64_t tag = slot >> 47;
-  return tag == TAG_FUNC || tag == TAG_THREAD ? GC_POINTER(slot) : 0;
+  return tag == SEEP_TAG_FUNCTION || tag == TAG_THREAD ? SEEP_GC_POINTER(slot) : 0;
 }
 
 /* The coroutine that the function on top of `thread` has resumed, or 0. A
@@ -69,8 +62,8 @@ static uintptr_t resumed_by(const struct seep_vm *vm, uintptr_t thread) {
   uintptr_t base = seep_load_pointer(NULL, thread + L_BASE);
   if (base <= seep_load_pointer(NULL, thread + L_STACK) + 16) return 0;
   uintptr_t function = function_of(base - 8);
-  if (function == 0 || seep_load_u8(NULL, function + OBJECT_TYPE) != GCT_FUNC) return 0;
-  uint8_t ffid = seep_load_u8(NULL, function + FUNCTION_FFID);
+  if (function == 0 || seep_load_u8(NULL, function + SEEP_OBJECT_TYPE) != SEEP_GCT_FUNC) return 0;
+  uint8_t ffid = seep_load_u8(NULL, function + SEEP_FUNCTION_FFID);
   if (ffid <= FFID_C) return 0;
   uint64_t value;
   if (ffid == vm->resume_function) {
@@ -80,8 +73,8 @@ static uintptr_t resumed_by(const struct seep_vm *vm, uintptr_t thread) {
   } else {
     return 0;
   }
-  uintptr_t coroutine = GC_POINTER(value);
-  if (coroutine == 0 || seep_load_u8(NULL, coroutine + OBJECT_TYPE) != GCT_THREAD) return 0;
+  uintptr_t coroutine = SEEP_GC_POINTER(value);
+  if (coroutine == 0 || seep_load_u8(NULL, coroutine + SEEP_OBJECT_TYPE) != SEEP_GCT_THREAD) return 0;
   return seep_load_pointer(NULL, coroutine + L_CFRAME) == 0 ? 0 : coroutine;
 }
 
@@ -89,7 +82,7 @@ static uintptr_t resumed_by(const struct seep_vm *vm, uintptr_t thread) {
 static uint32_t find_threads(const struct seep_vm_state *state,
                              uintptr_t threads[SEEP_THREADS_MAX]) {
   const struct layout *layout = state->vm->layout;
-  uintptr_t running = GC_POINTER(seep_load_u64(NULL, state->global + layout->g_cur_L));
+  uintptr_t running = SEEP_GC_POINTER(seep_load_u64(NULL, state->global + layout->g_cur_L));
   uint32_t count = 0;
   uintptr_t next = state->main_thread;
   if (running == 0) running = next;
@@ -125,8 +118,8 @@ SEEP_ALWAYS_INLINE uintptr_t raw_c_frame(uintptr_t c_frame) { return c_frame & ~
 
 /* Whether `pc` is an instruction of `proto`, or the one behind its last. */
 SEEP_ALWAYS_INLINE bool is_code_of(uintptr_t proto, uintptr_t pc) {
-  uintptr_t code = proto + PROTO_BYTES;
-  return pc >= code && pc <= code + (uintptr_t)seep_load_u32(NULL, proto + PROTO_SIZEBC) * 4;
+  uintptr_t code = proto + SEEP_PROTO_BYTES;
+  return pc >= code && pc <= code + (uintptr_t)seep_load_u32(NULL, proto + SEEP_PROTO_SIZEBC) * 4;
 }
 
 /* lj_debug.c debug_framepc: C frames with a negative nres were entered without
@@ -158,7 +151,7 @@ SEEP_ALWAYS_INLINE uintptr_t previous_frame(uintptr_t frame, uint64_t link) {
 static SEEP_NOINLINE uintptr_t unusual_pc(uintptr_t proto, uintptr_t pc) {
   const struct seep_image *image = &seep_image_self_checked;
   uintptr_t trace = pc - 4 - TRACE_STARTINS;
-  if (pc < SEEP_PAGE_BYTES || seep_load_u8(image, trace + OBJECT_TYPE) != GCT_TRACE) return 0;
+  if (pc < SEEP_PAGE_BYTES || seep_load_u8(image, trace + SEEP_OBJECT_TYPE) != SEEP_GCT_TRACE) return 0;
   uintptr_t start_pc = seep_load_pointer(image, trace + TRACE_STARTPC);
   return is_code_of(proto, start_pc) ? start_pc + 4 : 0;
 }
@@ -215,7 +208,7 @@ SEEP_ALWAYS_INLINE void start(struct walker *walker, uintptr_t thread, uintptr_t
 }
 
 SEEP_ALWAYS_INLINE uint64_t c_key(uintptr_t function) {
-  uint8_t ffid = seep_load_u8(NULL, function + FUNCTION_FFID);
+  uint8_t ffid = seep_load_u8(NULL, function + SEEP_FUNCTION_FFID);
   if (ffid > FFID_C) return SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid;
   return SEEP_KEY_C | seep_load_pointer(NULL, function + FUNCTION_F);
 }
@@ -229,12 +222,12 @@ static bool jit_state_holds(uintptr_t global, uint16_t offset, uint32_t number) 
   uint32_t count = seep_load_u32(image, jit + J_SIZETRACE);
   if (number == 0 || number >= count || count > 65536) return false;
   uintptr_t trace = seep_load_pointer(image, seep_load_pointer(image, jit + J_TRACE) + number * 8u);
-  if (trace == 0 || seep_load_u8(image, trace + OBJECT_TYPE) != GCT_TRACE) return false;
+  if (trace == 0 || seep_load_u8(image, trace + SEEP_OBJECT_TYPE) != SEEP_GCT_TRACE) return false;
   uintptr_t proto = seep_load_pointer(image, trace + TRACE_STARTPT);
   uintptr_t pc = seep_load_pointer(image, trace + TRACE_STARTPC);
-  uintptr_t code = proto + PROTO_BYTES;
-  return seep_load_u8(image, proto + OBJECT_TYPE) == GCT_PROTO && pc >= code &&
-         pc < code + (uintptr_t)seep_load_u32(image, proto + PROTO_SIZEBC) * 4;
+  uintptr_t code = proto + SEEP_PROTO_BYTES;
+  return seep_load_u8(image, proto + SEEP_OBJECT_TYPE) == SEEP_GCT_PROTO && pc >= code &&
+         pc < code + (uintptr_t)seep_load_u32(image, proto + SEEP_PROTO_SIZEBC) * 4;
 }
 
 /* The offset of jit_State, looked for when the first trace allocates; NOT_FOUND
@@ -256,8 +249,8 @@ static uint16_t jit_state_offset(uintptr_t global, uint32_t number) {
 /* The Lua function in a frame's slot, else 0. */
 static uintptr_t lua_function_of(uintptr_t frame) {
   uintptr_t function = function_of(frame);
-  bool is_lua = function != 0 && seep_load_u8(NULL, function + OBJECT_TYPE) == GCT_FUNC &&
-                seep_load_u8(NULL, function + FUNCTION_FFID) == FFID_LUA;
+  bool is_lua = function != 0 && seep_load_u8(NULL, function + SEEP_OBJECT_TYPE) == SEEP_GCT_FUNC &&
+                seep_load_u8(NULL, function + SEEP_FUNCTION_FFID) == FFID_LUA;
   return is_lua ? function : 0;
 }
 
@@ -311,10 +304,10 @@ static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bo
 /* What stands in the key for a frame. */
 SEEP_ALWAYS_INLINE uint64_t frame_key(struct walker *walker, uintptr_t function) {
   if (function == 0) return SEEP_KEY_C | SEEP_KEY_BUILTIN;
-  if (seep_load_u8(NULL, function + FUNCTION_FFID) != FFID_LUA) return c_key(function);
-  uintptr_t proto = seep_load_pointer(NULL, function + FUNCTION_PC) - PROTO_BYTES;
+  if (seep_load_u8(NULL, function + SEEP_FUNCTION_FFID) != FFID_LUA) return c_key(function);
+  uintptr_t proto = seep_load_pointer(NULL, function + SEEP_FUNCTION_PC) - SEEP_PROTO_BYTES;
   uintptr_t pc = lua_pc(walker, proto);
-  return pc != 0 ? pc : (proto + PROTO_BYTES) | SEEP_KEY_INEXACT;
+  return pc != 0 ? pc : (proto + SEEP_PROTO_BYTES) | SEEP_KEY_INEXACT;
 }
 
 /* Takes the Lua functions that have called one another, from the caller of the
@@ -404,8 +397,8 @@ static uint64_t frame_function(const struct seep_vm *vm, uintptr_t thread, uintp
   *function = 0;
   uintptr_t object = function_of(seep_load_pointer(NULL, thread + L_STACK) + frame * 8);
   if (object == 0) return SEEP_KEY_C | SEEP_KEY_BUILTIN;
-  if (seep_load_u8(NULL, object + FUNCTION_FFID) != FFID_LUA) return c_key(object);
-  *function = seep_load_pointer(NULL, object + FUNCTION_PC) - PROTO_BYTES;
+  if (seep_load_u8(NULL, object + SEEP_FUNCTION_FFID) != FFID_LUA) return c_key(object);
+  *function = seep_load_pointer(NULL, object + SEEP_FUNCTION_PC) - SEEP_PROTO_BYTES;
   return 0;
 }
 
@@ -413,7 +406,7 @@ static uint64_t frame_function(const struct seep_vm *vm, uintptr_t thread, uintp
 
 /* The position of the instruction before `pc` in the bytecode. */
 static uint32_t position_of(uintptr_t proto, uintptr_t pc) {
-  uintptr_t code = proto + PROTO_BYTES;
+  uintptr_t code = proto + SEEP_PROTO_BYTES;
   return pc > code && is_code_of(proto, pc) ? (uint32_t)((pc - code) / 4 - 1) : 0;
 }
 
@@ -422,16 +415,16 @@ static uintptr_t function_behind(const struct seep_vm_state *state, uint64_t key
   (void)state;
   if (key & SEEP_KEY_C) return 0;
   if ((handle & HANDLE_IS_FRAME) == 0) return handle;
-  return seep_load_pointer(NULL, function_of(handle - HANDLE_IS_FRAME) + FUNCTION_PC) - PROTO_BYTES;
+  return seep_load_pointer(NULL, function_of(handle - HANDLE_IS_FRAME) + SEEP_FUNCTION_PC) - SEEP_PROTO_BYTES;
 }
 
 /* lj_debug.c lj_debug_getinfo: a main chunk begins on line 0 and has lines. Without them, stripped, it is like any function
  * that takes varargs and has no upvalues. */
 static bool is_main_chunk(uintptr_t proto) {
   enum { PROTO_VARARG = 2 };
-  if (seep_load_u32(NULL, proto + PROTO_FIRSTLINE) != 0) return false;
-  return seep_load_u32(NULL, proto + PROTO_NUMLINE) != 0 ||
-         ((seep_load_u8(NULL, proto + PROTO_FLAGS) & PROTO_VARARG) && seep_load_u8(NULL, proto + PROTO_SIZEUV) == 0);
+  if (seep_load_u32(NULL, proto + SEEP_PROTO_FIRSTLINE) != 0) return false;
+  return seep_load_u32(NULL, proto + SEEP_PROTO_NUMLINE) != 0 ||
+         ((seep_load_u8(NULL, proto + SEEP_PROTO_FLAGS) & PROTO_VARARG) && seep_load_u8(NULL, proto + SEEP_PROTO_SIZEUV) == 0);
 }
 
 static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
@@ -442,15 +435,15 @@ static void describe(const struct seep_vm_state *state, uint64_t key, uintptr_t 
     out->name = seep_vm_c_name(state->vm, key);
     return;
   }
-  uintptr_t name = seep_load_pointer(NULL, handle + PROTO_CHUNKNAME);
-  out->source = (const char *)name + STRING_BYTES;
-  out->source_bytes = seep_load_u32(NULL, name + STRING_LENGTH);
-  uint32_t first = seep_load_u32(NULL, handle + PROTO_FIRSTLINE);
+  uintptr_t name = seep_load_pointer(NULL, handle + SEEP_PROTO_CHUNKNAME);
+  out->source = (const char *)name + SEEP_STRING_BYTES;
+  out->source_bytes = seep_load_u32(NULL, name + SEEP_STRING_LENGTH);
+  uint32_t first = seep_load_u32(NULL, handle + SEEP_PROTO_FIRSTLINE);
   if (first == UINT32_MAX) first = 0; /* a builtin written in bytecode */
   out->line_defined = first;
-  out->line_last = first + seep_load_u32(NULL, handle + PROTO_NUMLINE);
+  out->line_last = first + seep_load_u32(NULL, handle + SEEP_PROTO_NUMLINE);
   out->is_main = is_main_chunk(handle);
-  out->code_count = seep_load_u32(NULL, handle + PROTO_SIZEBC);
+  out->code_count = seep_load_u32(NULL, handle + SEEP_PROTO_SIZEBC);
   uint32_t line = seep_luajit_line(handle, position_of(handle, key & SEEP_KEY_ADDRESS));
   out->line = line < first || line > out->line_last ? first : line;
 }
@@ -521,7 +514,7 @@ static bool heads_userdata(uintptr_t main_thread, uintptr_t block) {
 static uintptr_t newest_object(uintptr_t root, uintptr_t block) {
   enum { STEPS_MAX = 256 };
   for (int i = 0; i < STEPS_MAX && root != 0 && root != block; i++) {
-    if (seep_load_u8(NULL, root + OBJECT_TYPE) != GCT_UPVAL) break;
+    if (seep_load_u8(NULL, root + SEEP_OBJECT_TYPE) != SEEP_GCT_UPVAL) break;
     root = seep_load_pointer(NULL, root + OBJECT_NEXT);
   }
   return root;
@@ -533,14 +526,14 @@ static uintptr_t newest_object(uintptr_t root, uintptr_t block) {
 static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block,
                               size_t size_bytes) {
   static const uint8_t by_type[16] = {
-      [GCT_UPVAL] = SEEP_TYPE_UPVALUE, [GCT_THREAD] = SEEP_TYPE_THREAD,
-      [GCT_PROTO] = SEEP_TYPE_PROTO,   [GCT_FUNC] = SEEP_TYPE_FUNCTION,
-      [GCT_CDATA] = SEEP_TYPE_CDATA,   [GCT_TAB] = SEEP_TYPE_TABLE};
+      [SEEP_GCT_UPVAL] = SEEP_TYPE_UPVALUE, [SEEP_GCT_THREAD] = SEEP_TYPE_THREAD,
+      [SEEP_GCT_PROTO] = SEEP_TYPE_PROTO,   [SEEP_GCT_FUNC] = SEEP_TYPE_FUNCTION,
+      [SEEP_GCT_CDATA] = SEEP_TYPE_CDATA,   [SEEP_GCT_TAB] = SEEP_TYPE_TABLE};
   const struct layout *layout = state->vm->layout;
   uintptr_t root = newest_object(seep_load_pointer(NULL, state->global + G_ROOT), block);
   if (root >= block && root < block + size_bytes) {
-    uint8_t type = seep_load_u8(NULL, root + OBJECT_TYPE);
-    return root == block || type == GCT_CDATA ? by_type[type & 15] : SEEP_TYPE_BUFFER;
+    uint8_t type = seep_load_u8(NULL, root + SEEP_OBJECT_TYPE);
+    return root == block || type == SEEP_GCT_CDATA ? by_type[type & 15] : SEEP_TYPE_BUFFER;
   }
   if (heads_userdata(state->main_thread, block)) return SEEP_TYPE_USERDATA;
   if (seep_load_pointer(NULL, state->global + layout->g_uvhead + UPVAL_NEXT) == block) {
@@ -552,11 +545,11 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
 /* An object has one of the whites and a type's number. */
 static enum seep_type type_of_swept(uintptr_t block) {
   static const uint8_t by_type[16] = {
-      [GCT_STR] = SEEP_TYPE_STRING,    [GCT_UPVAL] = SEEP_TYPE_UPVALUE, [GCT_THREAD] = SEEP_TYPE_THREAD,
-      [GCT_PROTO] = SEEP_TYPE_PROTO,   [GCT_FUNC] = SEEP_TYPE_FUNCTION, [GCT_CDATA] = SEEP_TYPE_CDATA,
-      [GCT_TAB] = SEEP_TYPE_TABLE,     [GCT_UDATA] = SEEP_TYPE_USERDATA};
+      [SEEP_GCT_STR] = SEEP_TYPE_STRING,    [SEEP_GCT_UPVAL] = SEEP_TYPE_UPVALUE, [SEEP_GCT_THREAD] = SEEP_TYPE_THREAD,
+      [SEEP_GCT_PROTO] = SEEP_TYPE_PROTO,   [SEEP_GCT_FUNC] = SEEP_TYPE_FUNCTION, [SEEP_GCT_CDATA] = SEEP_TYPE_CDATA,
+      [SEEP_GCT_TAB] = SEEP_TYPE_TABLE,     [SEEP_GCT_UDATA] = SEEP_TYPE_USERDATA};
   enum { MARKED = 8, WHITES = 3 };
-  uint8_t type = seep_load_u8(NULL, block + OBJECT_TYPE);
+  uint8_t type = seep_load_u8(NULL, block + SEEP_OBJECT_TYPE);
   if ((seep_load_u8(NULL, block + MARKED) & WHITES) == 0 || type >= 16) return SEEP_TYPE_BUFFER;
   return by_type[type] == SEEP_TYPE_OTHER ? SEEP_TYPE_BUFFER : (enum seep_type)by_type[type];
 }
@@ -567,17 +560,17 @@ static bool anchors_hold(const struct seep_vm_state *state, bool running) {
   const struct seep_image *image = &seep_image_self_checked;
   const struct layout *layout = state->vm->layout;
   uintptr_t main_thread = state->main_thread;
-  if (GC_POINTER(seep_load_u64(image, state->global + layout->g_main)) != main_thread) return false;
-  if (seep_load_u8(image, main_thread + OBJECT_TYPE) != GCT_THREAD) return false;
+  if (SEEP_GC_POINTER(seep_load_u64(image, state->global + layout->g_main)) != main_thread) return false;
+  if (seep_load_u8(image, main_thread + SEEP_OBJECT_TYPE) != SEEP_GCT_THREAD) return false;
   if (seep_load_u8(image, main_thread + L_STATUS) != 0) return false; /* still being opened */
   if (!running) return true;
-  uintptr_t thread = GC_POINTER(seep_load_u64(image, state->global + layout->g_cur_L));
-  if (seep_load_u8(image, thread + OBJECT_TYPE) != GCT_THREAD) return false;
+  uintptr_t thread = SEEP_GC_POINTER(seep_load_u64(image, state->global + layout->g_cur_L));
+  if (seep_load_u8(image, thread + SEEP_OBJECT_TYPE) != SEEP_GCT_THREAD) return false;
   if (seep_load_pointer(image, state->global + layout->g_jit_base) != 0) return false;
   uintptr_t base = seep_load_pointer(image, thread + L_BASE);
-  uintptr_t function = GC_POINTER(seep_load_u64(image, base - 16));
+  uintptr_t function = SEEP_GC_POINTER(seep_load_u64(image, base - 16));
   uint64_t c_frame[5];
-  return seep_load_u8(image, function + OBJECT_TYPE) == GCT_FUNC &&
+  return seep_load_u8(image, function + SEEP_OBJECT_TYPE) == SEEP_GCT_FUNC &&
          seep_load(image, raw_c_frame(seep_load_pointer(image, thread + L_CFRAME)), c_frame,
                    sizeof c_frame);
 }

@@ -1,5 +1,5 @@
-/* LuaJIT's bytecode behind its prototype: the numbers of instructions, and the few
- * readers that everybody needs who follows it.
+/* LuaJIT's bytecode behind its prototype: where objects have what leads to it, the numbers
+ * of instructions, and the few readers that everybody needs who follows it.
  *
  * Source: lj_bc.h, lj_obj.h of 2.1, late 2021 to 2026, GC64. Runs inside the allocator.
  * All is read as it is: `pc` must lie in a prototype that was looked at (seep_luajit_holds),
@@ -9,22 +9,30 @@
 
 #include "vm/vm.h"
 
-/* GCproto, GCfunc, GCobj, GCstr: offsets in bytes. */
+/* GCproto, GCfunc, GCupval, GCobj, GCstr, GCtab: offsets in bytes. */
 enum {
-  SEEP_PROTO_SIZEBC = 12, SEEP_PROTO_K = 32, SEEP_PROTO_UV = 40, SEEP_PROTO_SIZEUV = 60, SEEP_PROTO_FIRSTLINE = 72,
-  SEEP_PROTO_NUMLINE = 76, SEEP_PROTO_LINEINFO = 80, SEEP_PROTO_BYTES = 104,
-  SEEP_FUNCTION_FFID = 10, SEEP_FUNCTION_PC = 32, SEEP_FUNCTION_UVPTR = 40, SEEP_UPVALUE_V = 32,
-  SEEP_OBJECT_TYPE = 9, SEEP_GCT_STR = 4, SEEP_GCT_PROTO = 7, SEEP_GCT_FUNC = 8,
-  SEEP_STRING_LENGTH = 20, SEEP_STRING_BYTES = 24,
+  SEEP_PROTO_SIZEBC = 12, SEEP_PROTO_K = 32, SEEP_PROTO_UV = 40, SEEP_PROTO_SIZEKGC = 48, SEEP_PROTO_SIZE = 56,
+  SEEP_PROTO_SIZEUV = 60, SEEP_PROTO_FLAGS = 61, SEEP_PROTO_CHUNKNAME = 64, SEEP_PROTO_FIRSTLINE = 72,
+  SEEP_PROTO_NUMLINE = 76, SEEP_PROTO_LINEINFO = 80, SEEP_PROTO_UVINFO = 88, SEEP_PROTO_VARINFO = 96,
+  SEEP_PROTO_BYTES = 104,
+  SEEP_FUNCTION_FFID = 10, SEEP_FUNCTION_NUPVALUES = 11, SEEP_FUNCTION_ENV = 16, SEEP_FUNCTION_PC = 32,
+  SEEP_FUNCTION_UVPTR = 40, SEEP_UPVALUE_V = 32,
+  SEEP_OBJECT_TYPE = 9, SEEP_STRING_LENGTH = 20, SEEP_STRING_BYTES = 24,
+  SEEP_TABLE_METATABLE = 32, SEEP_TABLE_NODE = 40, SEEP_TABLE_HMASK = 52,
+  SEEP_TABLE_NODE_BYTES = 24, SEEP_TABLE_NODE_KEY = 8,
 };
+
+/* ~LJ_TSTR …: the types of objects. */
+enum { SEEP_GCT_STR = 4, SEEP_GCT_UPVAL, SEEP_GCT_THREAD, SEEP_GCT_PROTO, SEEP_GCT_FUNC, SEEP_GCT_TRACE, SEEP_GCT_CDATA,
+       SEEP_GCT_TAB, SEEP_GCT_UDATA };
 
 /* The upper 17 bits of a TValue that is a function, and its object. */
 enum { SEEP_TAG_FUNCTION = 0x1fff7 };
 #define SEEP_GC_POINTER(value) ((uintptr_t)((value) & ((1ULL << 47) - 1)))
 
 /* lj_bc.h of 2.1 */
-enum { BC_ISEQV = 4, BC_ISNEV, BC_ISNEP = 11, BC_ISTC, BC_ISFC, BC_IST, BC_ISF, BC_MOV = 18, BC_UNM = 20, BC_LEN, BC_ADDVN, BC_POW = 37, BC_CAT,
-       BC_KSTR, BC_KNIL = 44, BC_UGET, BC_USETV, BC_USETP = 49, BC_UCLO, BC_FNEW, BC_TNEW, BC_TDUP, BC_GGET, BC_GSET,
+enum { BC_ISLE = 2, BC_ISEQV = 4, BC_ISNEV, BC_ISNEP = 11, BC_ISTC, BC_ISFC, BC_IST, BC_ISF, BC_MOV = 18,
+       BC_UNM = 20, BC_LEN, BC_ADDVN, BC_POW = 37, BC_CAT, BC_KSTR, BC_KNIL = 44, BC_UGET, BC_USETV, BC_USETP = 49, BC_UCLO, BC_FNEW, BC_TNEW, BC_TDUP, BC_GGET, BC_GSET,
        BC_TGETV, BC_TGETS, BC_TGETB, BC_TGETR, BC_TSETV, BC_TSETS, BC_TSETB, BC_TSETM, BC_TSETR, BC_CALLM, BC_CALL,
        BC_CALLMT, BC_CALLT, BC_ITERC, BC_ITERN, BC_VARG, BC_ISNEXT, BC_RETM, BC_RET1 = 76, BC_FORI, BC_JFORI, BC_FORL,
        BC_IFORL, BC_JFORL, BC_ITERL, BC_IITERL, BC_JITERL, BC_LOOP, BC_ILOOP, BC_JLOOP, BC_JMP, BC_FUNCF, BC_FUNCV = 92,

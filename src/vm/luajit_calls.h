@@ -9,19 +9,6 @@
 
 #include "vm/vm.h"
 
-/* Where what names are read from stands, the same in every release described. */
-enum {
-  GC64_G_REGISTRY = 272,
-  GC64_O_TYPE = 9,
-  GC64_STR_LENGTH = 20, GC64_STR_BYTES = 24,
-  GC64_TAB_METATABLE = 32, GC64_TAB_NODE = 40, GC64_TAB_HMASK = 52, GC64_NODE_BYTES = 24, GC64_NODE_KEY = 8,
-  GC64_PROTO_BYTES = 104, GC64_PROTO_SIZEBC = 12, GC64_PROTO_K = 32, GC64_PROTO_SIZEKGC = 48, GC64_PROTO_SIZE = 56,
-  GC64_PROTO_UVINFO = 88, GC64_PROTO_VARINFO = 96,
-  GC64_UPVAL_V = 32,
-  GC64_FUNC_FFID = 10, GC64_FUNC_NUPVALUES = 11, GC64_FUNC_ENV = 16, GC64_FUNC_PC = 32, GC64_FUNC_UPVALUES = 40,
-  GC64_STR = 4, GC64_FUNC = 8, GC64_TAB = 11, /* ~LJ_TSTR …, and objects' types */
-};
-
 /* Who calls, and what. A function that was tail called stands where another was called, without any mark: where the
  * caller's frame and closure are given, what the name stands for there is compared with the function that runs. */
 struct seep_lj_caller {

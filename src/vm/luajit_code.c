@@ -5,10 +5,9 @@
 
 #include "vm/luajit_bytecode.h"
 
-/* SnapShot, GCfunc, GCtab: offsets in bytes. */
+/* SnapShot: offsets in bytes. */
 enum {
   SNAP_MAPOFS = 0, SNAP_REF = 4, SNAP_MCOFS = 6, SNAP_NENT = 10, SNAP_BYTES = 12,
-  FUNCTION_ENV = 16, TABLE_NODE = 40, TABLE_HMASK = 52,
 };
 
 /* The upper 17 bits of a TValue. */
@@ -66,13 +65,13 @@ static bool is_constant(const struct seep_luajit_trace *trace, uintptr_t functio
 }
 
 static uint64_t field_of(uint64_t table, uintptr_t key) {
-  enum { NODE_BYTES = 24, NODES_MAX = 256 };
+  enum { NODES_MAX = 256 };
   uintptr_t object = SEEP_GC_POINTER(table);
   if (table >> 47 != TAG_TABLE) return 0;
-  uintptr_t nodes = load_pointer(object + TABLE_NODE);
-  uint32_t mask = load_u32(object + TABLE_HMASK);
+  uintptr_t nodes = load_pointer(object + SEEP_TABLE_NODE);
+  uint32_t mask = load_u32(object + SEEP_TABLE_HMASK);
   for (uint32_t i = 0; i <= mask && i < NODES_MAX; i++) {
-    uintptr_t node = nodes + i * (uintptr_t)NODE_BYTES;
+    uintptr_t node = nodes + i * (uintptr_t)SEEP_TABLE_NODE_BYTES;
     uint64_t node_key = load_u64(node + 8);
     if (node_key >> 47 == TAG_STRING && SEEP_GC_POINTER(node_key) == key) return load_u64(node);
   }
@@ -87,7 +86,7 @@ static uint64_t upvalue(const struct seep_luajit_level *level, uint32_t number) 
 
 static uint64_t global(const struct seep_luajit_level *level, uint32_t number) {
   if (level->closure == 0) return 0;
-  return field_of(TABLE_VALUE(load_pointer(level->closure + FUNCTION_ENV)), seep_luajit_proto_constant(level->proto, number));
+  return field_of(TABLE_VALUE(load_pointer(level->closure + SEEP_FUNCTION_ENV)), seep_luajit_proto_constant(level->proto, number));
 }
 
 static bool writes_a_slot(uint8_t opcode) {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "vm/luajit_bytecode.h"
 #include "vm/luajit_calls.h"
 #include "vm/puc_calls.h"
 
@@ -181,27 +182,27 @@ static void a_function_without_end(void **unused) {
 
 /* -- LuaJIT ----------------------------------------------------------------------- */
 
-enum { LJ_CODE = PROTO + GC64_PROTO_BYTES, LJ_K = BASE + 0x900, LJ_TEXTS = BASE + 0x600, LJ_SIZE = 0x800 };
+enum { LJ_CODE = PROTO + SEEP_PROTO_BYTES, LJ_K = BASE + 0x900, LJ_TEXTS = BASE + 0x600, LJ_SIZE = 0x800 };
 
 static void put_lj_proto(const uint32_t *code, uint32_t size) {
   static const char upvalues[] = "up\0other", variables[] = "f\0\0\x7f"; /* "f" in slot 0, as long as the code */
   static const char *const names[] = {"put", "handler"};
   memset(memory, 0, sizeof memory);
   for (uint32_t i = 0; i < size; i++) put(LJ_CODE + i * 4, code[i], 4);
-  put(PROTO + GC64_PROTO_SIZEBC, size, 4);
-  put(PROTO + GC64_PROTO_SIZE, LJ_SIZE, 4);
-  put(PROTO + GC64_PROTO_K, LJ_K, 8);
-  put(PROTO + GC64_PROTO_SIZEKGC, 2, 4);
+  put(PROTO + SEEP_PROTO_SIZEBC, size, 4);
+  put(PROTO + SEEP_PROTO_SIZE, LJ_SIZE, 4);
+  put(PROTO + SEEP_PROTO_K, LJ_K, 8);
+  put(PROTO + SEEP_PROTO_SIZEKGC, 2, 4);
   for (uint32_t i = 0; i < 2; i++) {
     uintptr_t string = STRINGS + i * 128u;
     put(LJ_K - (i + 1) * 8, string, 8);
-    put(string + GC64_O_TYPE, GC64_STR, 1);
-    put(string + GC64_STR_LENGTH, strlen(names[i]), 4);
-    memcpy(memory + (string + GC64_STR_BYTES - BASE), names[i], strlen(names[i]));
+    put(string + SEEP_OBJECT_TYPE, SEEP_GCT_STR, 1);
+    put(string + SEEP_STRING_LENGTH, strlen(names[i]), 4);
+    memcpy(memory + (string + SEEP_STRING_BYTES - BASE), names[i], strlen(names[i]));
   }
-  put(PROTO + GC64_PROTO_UVINFO, LJ_TEXTS, 8);
+  put(PROTO + SEEP_PROTO_UVINFO, LJ_TEXTS, 8);
   memcpy(memory + (LJ_TEXTS - BASE), upvalues, sizeof upvalues);
-  put(PROTO + GC64_PROTO_VARINFO, LJ_TEXTS + 64, 8);
+  put(PROTO + SEEP_PROTO_VARINFO, LJ_TEXTS + 64, 8);
   memcpy(memory + (LJ_TEXTS + 64 - BASE), variables, sizeof variables);
 }
 
@@ -245,10 +246,10 @@ static void any_code_of_luajit(void **unused) {
   for (int round = 0; round < 4000; round++) {
     put_lj_proto(nothing, 1);
     random_bytes(&random, LJ_CODE - BASE, LJ_CODE - BASE + 0x400);
-    put(PROTO + GC64_PROTO_SIZEBC, 256, 4);
+    put(PROTO + SEEP_PROTO_SIZEBC, 256, 4);
     if (round % 3 == 0) random_bytes(&random, LJ_TEXTS - BASE, MEMORY_BYTES);
     if (round % 7 == 0) random_bytes(&random, 0, LJ_CODE - BASE);
-    put(PROTO + GC64_PROTO_SIZE, round % 5 == 0 ? UINT32_MAX : LJ_SIZE, 4);
+    put(PROTO + SEEP_PROTO_SIZE, round % 5 == 0 ? UINT32_MAX : LJ_SIZE, 4);
     for (int i = 0; i < 8; i++) {
       struct seep_call_name got;
       struct seep_lj_caller caller = {.proto = PROTO, .position = unit_random_below(&random, 300), .is_call = i % 2 == 0,
