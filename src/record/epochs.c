@@ -45,6 +45,24 @@ static bool was_missed(const struct seep_recorder *recorder, bool same_word, uin
   return phase < vm->sweep_first || !vm->finalizers_lower_estimate;
 }
 
+/* What a look at the collector finds, against the look before. */
+struct look {
+  bool in_sweep;
+  bool flipped;   /* an atomic phase is over; a sweep that was going on is, too */
+  bool finishes;  /* the sweep, that of a flip just now included */
+  bool missed;    /* see was_missed */
+};
+
+static struct look look_at(const struct seep_recorder *recorder, uint64_t word, uint64_t estimate) {
+  const struct seep_vm *vm = recorder->vm_state.vm;
+  uint8_t phase = seep_vm_word_phase(word);
+  struct look look = {.in_sweep = phase >= vm->sweep_first && phase <= vm->sweep_last,
+                      .flipped = ((word ^ recorder->collector_word) & vm->white_bits) != 0};
+  look.finishes = (recorder->sweeping || look.flipped) && !look.in_sweep;
+  look.missed = !look.finishes && was_missed(recorder, word == recorder->collector_word, estimate, phase);
+  return look;
+}
+
 /* The collector's word changed. A flip of the white means that an atomic phase
  * is over: everything (in a minor collection: everything young) was examined.
  * A major collection of generational mode sweeps as an incremental one, so the
@@ -52,34 +70,27 @@ static bool was_missed(const struct seep_recorder *recorder, bool same_word, uin
  * one renews (5.2 and 5.4 lgc.c). False when lua_close has begun. */
 bool seep_epochs_changed(struct seep_recorder *recorder, uint64_t word, uint64_t vm_bytes) {
   const struct seep_vm *vm = recorder->vm_state.vm;
-  uint8_t phase = seep_vm_word_phase(word);
-  bool in_sweep = phase >= vm->sweep_first && phase <= vm->sweep_last;
   uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + vm->estimate);
-  bool flipped = ((word ^ recorder->collector_word) & vm->white_bits) != 0;
-  bool same_word = word == recorder->collector_word;
   if (seep_recorder_samples(recorder)) recorder->code_may_go = true;
   if (recorder->collector_word == 0) { /* the first look at a newborn state */
     recorder->collector_word = word;
     recorder->estimate = estimate;
     return true;
   }
+  struct look look = look_at(recorder, word, estimate);
   recorder->collector_word = word;
   if ((word & vm->closing_bits) == vm->closing_bits) {
     close_state(recorder, vm_bytes);
     return false;
   }
-  if (flipped) {
+  if (look.flipped) {
     bool generational = vm->kind_generational != 0 && seep_vm_word_kind(word) == vm->kind_generational;
     if (recorder->sweeping) end_epoch(recorder);
     recorder->sweeping = true;
-    recorder->sweeping_minor = generational && (in_sweep || estimate == recorder->estimate);
+    recorder->sweeping_minor = generational && (look.in_sweep || estimate == recorder->estimate);
   }
-  if (recorder->sweeping && !in_sweep) {
-    end_epoch(recorder);
-  } else if (was_missed(recorder, same_word, estimate, phase)) {
-    recorder->sweeping_minor = false;
-    end_epoch(recorder);
-  }
+  if (look.missed) recorder->sweeping_minor = false;
+  if (look.finishes || look.missed) end_epoch(recorder);
   recorder->estimate = estimate;
   return true;
 }
@@ -90,20 +101,11 @@ struct seep_collections seep_epochs_seen(const struct seep_recorder *recorder) {
 }
 
 struct seep_collections seep_epochs_to_be_seen(const struct seep_recorder *recorder) {
-  const struct seep_vm *vm = recorder->vm_state.vm;
   struct seep_collections then = seep_epochs_seen(recorder);
   uint64_t word = seep_vm_collector_word(&recorder->vm_state);
-  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + vm->estimate);
-  uint8_t phase = seep_vm_word_phase(word);
-  if (((word ^ recorder->collector_word) & vm->white_bits) != 0) {
-    then.ended += then.sweeping;
-    then.sweeping = true;
-  }
-  if (then.sweeping && (phase < vm->sweep_first || phase > vm->sweep_last)) {
-    then.ended++;
-    then.sweeping = false;
-  } else if (was_missed(recorder, word == recorder->collector_word, estimate, phase)) {
-    then.ended++;
-  }
+  uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
+  struct look look = look_at(recorder, word, estimate);
+  then.ended += (uint64_t)(look.flipped && then.sweeping) + (look.finishes || look.missed);
+  then.sweeping = (then.sweeping || look.flipped) && !look.finishes && !look.missed;
   return then;
 }
