@@ -68,7 +68,7 @@ SEEP_ALWAYS_INLINE uint32_t *seep_block_table_region(struct seep_block_table *ta
                                                      uintptr_t address) {
   uintptr_t number = address >> SEEP_REGION_SHIFT;
   struct seep_region *cached = &table->cache[number % SEEP_REGION_CACHE];
-  if (SEEP_LIKELY(cached->number == number && cached->slots != NULL)) return cached->slots;
+  if (SEEP_LIKELY(cached->number == number)) return cached->slots; /* an empty entry: no block is at so low an address */
   return seep_block_table_find_region(table, number);
 }
 
@@ -88,7 +88,7 @@ SEEP_ALWAYS_INLINE bool seep_block_table_put(struct seep_block_table *table, uin
   if (SEEP_UNLIKELY(*slot != 0 || (address & 7) != 0)) {
     return seep_block_table_put_shared(table, address, slot, block);
   }
-  *slot = block.row << 11 | (uint32_t)(address >> 3 & 3) << SEEP_TAG_BITS | block.tag;
+  *slot = block.row << 11 | (uint32_t)(address & 0x18) << (SEEP_TAG_BITS - 3) | block.tag;
   return true;
 }
 
@@ -100,9 +100,7 @@ SEEP_ALWAYS_INLINE struct seep_block seep_block_table_take(struct seep_block_tab
   uint32_t *slot = seep_block_table_slot(region, address);
   uint32_t value = *slot;
   if (SEEP_UNLIKELY(value == SEEP_SLOT_SHARED)) return seep_block_table_take_shared(table, address);
-  if ((value >> SEEP_TAG_BITS & 3) != (address >> 3 & 3) || (address & 7) != 0) {
-    return (struct seep_block){0};
-  }
+  if ((value >> (SEEP_TAG_BITS - 3) & 0x18) != (address & 0x1f)) return (struct seep_block){0};
   *slot = 0;
   return (struct seep_block){.row = value >> 11, .tag = value & ((1 << SEEP_TAG_BITS) - 1)};
 }

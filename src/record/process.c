@@ -332,7 +332,7 @@ static bool has_threads(void) { return &__libc_single_threaded == NULL || !__lib
 
 /* Whether a state's record in the copy is still what it was made from. */
 static bool is_up_to_date(const struct seep_recorder *recorder, const char *copy) {
-  const struct seep_segment_header *segment = (const void *)(recorder->state_table.records[0] - sizeof *segment);
+  const struct seep_segment_header *segment = (const struct seep_segment_header *)recorder->state_table.origins[0] - 1;
   return memcmp(copy + segment->offset + sizeof *segment, recorder->record, sizeof *recorder->record) == 0;
 }
 

@@ -6,15 +6,13 @@
 #include "base/clock.h"
 #include "record/entry.h"
 #include "record/epochs.h"
-#include "record/series.h"
+#include "record/row_table.h"
 #include "vm/native.h"
 
 enum {
   ROWS_BYTES = 16384,
   SERIES_BYTES = 16384,
   SITES_MAX = 1000000,
-  LEAF_ROWS_MAX = 1 << 16, /* the last rows are for leaf lines alone */
-  LARGE_BLOCK_BYTES = 2048, /* one of which is worth a series */
 };
 
 void (*seep_recorder_on_fork)(void);
@@ -22,111 +20,6 @@ void (*seep_recorder_on_epoch)(void);
 void (*seep_recorder_on_close)(const struct seep_recorder *recorder);
 static volatile uint32_t never_forked = 1;
 volatile uint32_t *seep_recorder_alive = &never_forked;
-
-/* -- Rows -------------------------------------------------------------------- */
-
-static struct seep_row_record *row_at(const struct seep_recorder *recorder, uint32_t row) {
-  return seep_table_record(&recorder->rows, row);
-}
-
-/* Gives a row that has had survivors at the end of an epoch, or makes large blocks, a
- * series. What was born in the row's epoch is among them from the second end on. */
-static struct seep_series_record *series_of(struct seep_recorder *recorder,
-                                            struct seep_row_record *row) {
-  uint32_t passed = (uint32_t)recorder->record->epoch_count - row->epoch;
-  if (row->series != 0) return seep_table_record(&recorder->series, row->series);
-  bool has_survivors = row->alloc_bytes - row->freed_bytes != (passed > 1 ? 0 : row->young_bytes[0]);
-  if (!has_survivors && row->newest_bytes < LARGE_BLOCK_BYTES) return NULL;
-  uint32_t number = recorder->record->series_count;
-  if (!seep_table_reserve(recorder->capture, &recorder->series, number + 1)) return NULL;
-  struct seep_series_record *series = seep_table_record(&recorder->series, number);
-  seep_series_start(series, &recorder->record->history);
-  row->series = number;
-  recorder->record->series_count = number + 1;
-  return series;
-}
-
-static SEEP_NOINLINE void catch_up(struct seep_recorder *recorder, struct seep_row_record *row) {
-  seep_block_table_age_some(&recorder->blocks, recorder->record->epoch_count);
-  seep_row_catch_up(row, series_of(recorder, row), &recorder->record->history,
-                    (uint32_t)recorder->record->epoch_count);
-}
-
-static inline void touch(struct seep_recorder *recorder, struct seep_row_record *row) {
-  if (SEEP_UNLIKELY(row->epoch != (uint32_t)recorder->record->epoch_count)) catch_up(recorder, row);
-}
-
-static uint32_t add_row(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
-                        uint32_t flags) {
-  struct seep_state_record *record = recorder->record;
-  uint32_t number = record->row_count;
-  struct seep_node_record *place = seep_sites_node(&recorder->sites, node);
-  bool is_leaf_line = place->parent == SEEP_NODE_EMPTY_STACK;
-  if (number >= recorder->rows_max + (is_leaf_line ? LEAF_ROWS_MAX : 0)) return 0;
-  if (!seep_table_reserve(recorder->capture, &recorder->rows, number + 1)) return 0;
-  struct seep_row_record *row = row_at(recorder, number);
-  *row = (struct seep_row_record){
-      .node = node,
-      .next_row = place->first_row,
-      .type = (uint16_t)type,
-      .flags = (uint16_t)flags,
-      .epoch = (uint32_t)record->epoch_count,
-      .first_alloc = (uint32_t)(record->alloc_bytes / SEEP_CLOCK_UNIT_BYTES),
-  };
-  record->row_count = number + 1;
-  if (place->first_row == 0) record->site_count++;
-  place->first_row = number;
-  return number;
-}
-
-/* 0 when there is none yet and no room for it. */
-static uint32_t find_or_add_row(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
-                                uint32_t flags) {
-  uint32_t number = seep_sites_node(&recorder->sites, node)->first_row;
-  while (number != 0) {
-    const struct seep_row_record *row = row_at(recorder, number);
-    if (row->type == type && row->flags == flags) return number;
-    number = row->next_row;
-  }
-  return add_row(recorder, node, type, flags);
-}
-
-/* The row of (node, type); where there is no room for a new one, that of its leaf
- * line, or else the row that takes everything. */
-static SEEP_NOINLINE uint32_t find_row(struct seep_recorder *recorder, uint32_t node,
-                                       enum seep_type type, uint32_t flags) {
-  uint32_t number = find_or_add_row(recorder, node, type, flags);
-  if (number != 0) return number;
-  recorder->record->dropped_count++;
-  uint32_t leaf = seep_sites_leaf_of(&recorder->sites, node);
-  if (leaf != SEEP_NODE_NONE) number = find_or_add_row(recorder, leaf, type, flags);
-  return number != 0 ? number : recorder->record->unrecorded_row;
-}
-
-/* Asks for a row that is not in the cache at `cached`. */
-static SEEP_NOINLINE struct seep_row fetch_row(struct seep_recorder *recorder, struct seep_row_cache_entry *cached,
-                                               uint32_t node, enum seep_type type, uint32_t flags) {
-  uint32_t number = find_row(recorder, node, type, flags);
-  struct seep_row row = {.number = number, .record = row_at(recorder, number)};
-  bool is_own = row.record->node == node; /* else it counts as dropped each time */
-  if (is_own) {
-    *cached = (struct seep_row_cache_entry){
-        .node = node, .kind = (uint32_t)type << 16 | flags, .row = number, .record = row.record};
-  }
-  return row;
-}
-
-SEEP_ALWAYS_INLINE struct seep_row row_of(struct seep_recorder *recorder, uint32_t node, enum seep_type type,
-                                          uint32_t flags) {
-  uint32_t kind = (uint32_t)type << 16 | flags;
-  struct seep_row_cache_entry *cached =
-      &recorder->row_cache[(node * 0x9e3779b1u + kind * 0x85ebca6bu) >> 23];
-  if (SEEP_LIKELY(cached->node == node && cached->kind == kind && cached->record != NULL)) {
-    return (struct seep_row){.number = cached->row, .record = cached->record};
-  }
-  return fetch_row(recorder, cached, node, type, flags);
-}
-_Static_assert(SEEP_ROW_CACHE == 1 << (32 - 23), "the shift above picks a cache entry");
 
 /* -- Where are we ------------------------------------------------------------ */
 
@@ -136,24 +29,20 @@ static SEEP_NOINLINE uint32_t locate_dropped(struct seep_recorder *recorder) {
   recorder->record->dropped_count++;
   uint32_t node = seep_sites_leaf_line(&recorder->sites, &recorder->vm_state, &recorder->stack);
   if (node != SEEP_NODE_NONE) return node;
-  return row_at(recorder, recorder->record->unrecorded_row)->node;
-}
-
-SEEP_ALWAYS_INLINE void remember_leaf(struct seep_recorder *recorder, const struct seep_stack *stack) {
-  uint64_t place = 0;
-  for (uint32_t i = 0; i < stack->count; i++) {
-    place = seep_leaf_fold(place, stack->keys[i]);
-    if ((stack->keys[i] & SEEP_KEY_C) == 0) break;
-  }
-  recorder->last_leaf = (struct seep_leaf){.frame = stack->leaf_frame, .place = place};
-  recorder->last_leaf_key = stack->count > 0 ? stack->keys[0] : SEEP_KEY_C;
+  return seep_row_table_at(recorder, recorder->record->unrecorded_row)->node;
 }
 
 /* The next allocations and frees may be at this node as well. */
 SEEP_ALWAYS_INLINE uint32_t remember_node(struct seep_recorder *recorder, uint32_t node) {
   recorder->last_node = node;
-  recorder->last_node_record = seep_sites_node(&recorder->sites, node);
+  recorder->last_node_record = NULL;
   return node;
+}
+
+SEEP_ALWAYS_INLINE void count_freed_here(struct seep_recorder *recorder, uint64_t size_bytes) {
+  struct seep_node_record *node = recorder->last_node_record;
+  if (node == NULL) node = recorder->last_node_record = seep_sites_node(&recorder->sites, recorder->last_node);
+  node->freed_here_bytes += size_bytes;
 }
 
 /* The node of the stack that has just been walked. */
@@ -170,7 +59,21 @@ SEEP_ALWAYS_INLINE uint32_t find_node(struct seep_recorder *recorder) {
 
 SEEP_ALWAYS_INLINE void walk(struct seep_recorder *recorder) {
   recorder->vm_state.vm->ops->walk(&recorder->vm_state, &recorder->stack);
-  remember_leaf(recorder, &recorder->stack);
+  recorder->last_leaf_key = recorder->stack.count > 0 ? recorder->stack.keys[0] : SEEP_KEY_C;
+  recorder->last_leaf.frame = 0;
+  recorder->is_leaf_saved = true;
+  recorder->parts_due = 0;
+}
+
+/* What the place of a free is compared with: put together for the first free that asks. */
+static void fold_leaf(struct seep_recorder *recorder) {
+  const struct seep_stack *stack = &recorder->stack;
+  uint64_t place = 0;
+  for (uint32_t i = 0; i < stack->count; i++) {
+    place = seep_leaf_fold(place, stack->keys[i]);
+    if ((stack->keys[i] & SEEP_KEY_C) == 0) break;
+  }
+  recorder->last_leaf = (struct seep_leaf){.frame = stack->leaf_frame, .place = place};
 }
 
 /* -- The running instruction ---------------------------------------------------- */
@@ -189,10 +92,14 @@ static SEEP_NOINLINE uint64_t read_place(struct seep_recorder *recorder, const s
 /* Where the innermost frame, a Lua function, is executing; 0 when its pc is saved. As
  * long as no prototype was freed, the same pc on the same path from the function with
  * the same saved pc is the same place. */
-SEEP_ALWAYS_INLINE uint64_t running_place(struct seep_recorder *recorder, const uintptr_t *frame) {
+SEEP_ALWAYS_INLINE uint64_t running_place(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_call_kind kind) {
   const struct seep_vm *vm = recorder->vm_state.vm;
-  const struct seep_native_path *path = seep_native_find(vm, frame);
-  if (path == NULL) return 0;
+  const struct seep_native_path *path = recorder->likely_path[kind];
+  if (path == NULL || !seep_native_matches(path, frame)) {
+    path = seep_native_find(vm, frame);
+    if (path == NULL) return 0;
+    recorder->likely_path[kind] = path;
+  }
   uintptr_t pc = frame[path->pc_word];
   uint32_t number = seep_native_number(vm, path);
   struct seep_place_cache_entry *cached = &recorder->place_cache[(pc / 4 + number * 53) % SEEP_PLACE_CACHE];
@@ -207,27 +114,29 @@ SEEP_ALWAYS_INLINE uint64_t running_place(struct seep_recorder *recorder, const 
  * freed next may be freed by another instruction with the same saved pc: it must
  * be walked again. */
 SEEP_ALWAYS_INLINE void put_running_place(struct seep_recorder *recorder, const uintptr_t *frame,
-                                          enum seep_type type) {
+                                          enum seep_type type, enum seep_call_kind kind) {
   struct seep_stack *stack = &recorder->stack;
-  uint64_t place = running_place(recorder, frame);
+  uint64_t place = running_place(recorder, frame, kind);
   if (place == 0 && type != SEEP_TYPE_TABLE) return;
   if (place == 0) place = stack->keys[0] | SEEP_KEY_INEXACT; /* no instruction that makes one saves the pc */
   seep_stack_correct_leaf(stack, place);
   recorder->last_leaf_key = place;
-  recorder->last_leaf.frame = 0;
+  recorder->is_leaf_saved = false;
 }
 
 /* The saved pc may be that of an earlier instruction when a Lua function makes or
  * moves an object (other than a string) or a buffer itself; which of them, 5.1
  * says later: SEEP_TYPE_OTHER. On a build whose paths are not known it stands for
  * the right place, and is marked. */
-SEEP_ALWAYS_INLINE void correct_leaf(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_type type) {
+SEEP_ALWAYS_INLINE void correct_leaf(struct seep_recorder *recorder, const uintptr_t *frame, enum seep_type type,
+                                     enum seep_call_kind kind) {
   const struct seep_vm *vm = recorder->vm_state.vm;
   struct seep_stack *stack = &recorder->stack;
-  if (vm->ops->unsaved_code == NULL || stack->count == 0 || (stack->keys[0] & SEEP_KEY_C)) return;
+  if (vm->ops->unsaved_code == NULL || (recorder->last_leaf_key & SEEP_KEY_C)) return;
   if (SEEP_LIKELY(vm->native_path_count != 0)) {
-    put_running_place(recorder, frame, type);
+    put_running_place(recorder, frame, type, kind);
   } else if (type == SEEP_TYPE_TABLE || type == SEEP_TYPE_BUFFER) {
+    fold_leaf(recorder);
     seep_stack_correct_leaf(stack, stack->keys[0] | SEEP_KEY_INEXACT);
     recorder->last_leaf_key = stack->keys[0];
   }
@@ -235,7 +144,8 @@ SEEP_ALWAYS_INLINE void correct_leaf(struct seep_recorder *recorder, const uintp
 
 static SEEP_NOINLINE uint32_t locate(struct seep_recorder *recorder, const uintptr_t *frame, size_t size_bytes) {
   walk(recorder);
-  correct_leaf(recorder, frame, size_bytes == 0 ? SEEP_TYPE_OTHER : SEEP_TYPE_BUFFER);
+  if (size_bytes == 0) correct_leaf(recorder, frame, SEEP_TYPE_OTHER, SEEP_CALL_FREE);
+  else correct_leaf(recorder, frame, SEEP_TYPE_BUFFER, SEEP_CALL_RESIZE);
   return find_node(recorder);
 }
 
@@ -245,6 +155,7 @@ static uint32_t locate_resize(struct seep_recorder *recorder, const uintptr_t *f
                               size_t size_bytes) {
   const struct seep_vm *vm = recorder->vm_state.vm;
   if (vm->stack_unreadable_while_resized && vm->ops->is_running_stack(&recorder->vm_state, block)) {
+    recorder->parts_due = 0;
     return recorder->last_node;
   }
   return locate(recorder, frame, size_bytes);
@@ -258,6 +169,13 @@ static inline bool frees_at_last_node(const struct seep_recorder *recorder) {
   struct seep_leaf leaf;
   recorder->vm_state.vm->ops->leaf(&recorder->vm_state, &leaf);
   return leaf.frame == recorder->last_leaf.frame && leaf.place == recorder->last_leaf.place;
+}
+
+/* The same for the first free after a walk, whose leaf is still to be folded. */
+static bool frees_first_at_last_node(struct seep_recorder *recorder) {
+  if (!recorder->is_leaf_saved) return false;
+  if (recorder->last_leaf.frame == 0) fold_leaf(recorder);
+  return frees_at_last_node(recorder);
 }
 
 /* -- Counting ---------------------------------------------------------------- */
@@ -280,14 +198,14 @@ static void code_freed(struct seep_recorder *recorder) {
 
 SEEP_ALWAYS_INLINE void count_add(struct seep_recorder *recorder, struct seep_row_record *row, uint64_t size_bytes,
                                   int age) {
-  touch(recorder, row);
+  seep_row_table_touch(recorder, row);
   seep_row_add(row, size_bytes, age, recorder->record->alloc_bytes);
 }
 
 SEEP_ALWAYS_INLINE void count_remove(struct seep_recorder *recorder, struct seep_block block, uint64_t size_bytes) {
   uint32_t number = block.row != 0 ? block.row : recorder->record->before_row;
-  struct seep_row_record *row = row_at(recorder, number);
-  touch(recorder, row);
+  struct seep_row_record *row = seep_row_table_at(recorder, number);
+  seep_row_table_touch(recorder, row);
   seep_row_remove(row, size_bytes, block.row == 0 ? 2 : age_of_tag(recorder, block.tag));
   /* Of the blocks before recording only the bytes are known: they count as one,
    * from which each that goes is split off. */
@@ -304,7 +222,7 @@ static inline uint32_t row_flags(uint64_t leaf_key) {
 void seep_recorder_enter_sample(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
                                 const struct seep_fresh *fresh, uint32_t epoch) {
   uint32_t flags = row_flags(fresh->leaf_key) | seep_size_class(size_bytes) << SEEP_ROW_SIZE_SHIFT;
-  struct seep_row row = row_of(recorder, fresh->node, fresh->type, flags);
+  struct seep_row row = seep_row_table_find(recorder, fresh->node, fresh->type, flags);
   if (!seep_sampler_put(&recorder->sampler, block, row.number, epoch)) {
     recorder->record->dropped_count++;
     return;
@@ -315,8 +233,8 @@ void seep_recorder_enter_sample(struct seep_recorder *recorder, uintptr_t block,
 
 void seep_recorder_remove_sample(struct seep_recorder *recorder, const struct seep_sample *sample,
                                  uint64_t size_bytes) {
-  struct seep_row_record *row = row_at(recorder, sample->row);
-  touch(recorder, row);
+  struct seep_row_record *row = seep_row_table_at(recorder, sample->row);
+  seep_row_table_touch(recorder, row);
   seep_row_remove(row, size_bytes, age_of_epoch(recorder, sample->epoch));
   recorder->record->live_bytes -= size_bytes;
   seep_sampler_take(&recorder->sampler, sample);
@@ -325,13 +243,13 @@ void seep_recorder_remove_sample(struct seep_recorder *recorder, const struct se
 /* A block's free will be taken for that of an older block: say so at once. */
 static SEEP_NOINLINE void enter_unknown(struct seep_recorder *recorder, uint64_t size_bytes) {
   recorder->record->dropped_count++;
-  count_add(recorder, row_at(recorder, recorder->record->before_row), size_bytes, 2);
+  count_add(recorder, seep_row_table_at(recorder, recorder->record->before_row), size_bytes, 2);
 }
 
 /* Enters a block under its row; the type is known. */
 SEEP_ALWAYS_INLINE void enter_block(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes,
                                     uint32_t node, enum seep_type type, uint32_t tag, uint64_t leaf_key) {
-  struct seep_row row = row_of(recorder, node, type, row_flags(leaf_key));
+  struct seep_row row = seep_row_table_find(recorder, node, type, row_flags(leaf_key));
   struct seep_block entry = {.row = row.number, .tag = tag};
   if (SEEP_UNLIKELY(!seep_block_table_put(&recorder->blocks, block, entry))) {
     enter_unknown(recorder, size_bytes);
@@ -346,7 +264,7 @@ SEEP_ALWAYS_INLINE void enter_block(struct seep_recorder *recorder, uintptr_t bl
 static bool pending_is_string(struct seep_recorder *recorder, uintptr_t freed_block) {
   uint32_t count = seep_vm_string_count(&recorder->vm_state);
   uint32_t freed_row = freed_block == 0 ? 0 : seep_block_table_peek_row(&recorder->blocks, freed_block);
-  if (freed_row != 0 && row_at(recorder, freed_row)->type == SEEP_TYPE_STRING) count++;
+  if (freed_row != 0 && seep_row_table_at(recorder, freed_row)->type == SEEP_TYPE_STRING) count++;
   return count == recorder->pending.string_count + 1;
 }
 
@@ -378,6 +296,11 @@ static void mark_pending(struct seep_recorder *recorder, enum seep_type type) {
   if (pending->is_place_saved && unsaved) pending->leaf_key |= SEEP_KEY_INEXACT;
 }
 
+/* A block of `type` has been made: what is the VM going to make along with it? */
+SEEP_ALWAYS_INLINE void expect_parts(struct seep_recorder *recorder, enum seep_type type, uint64_t leaf_key) {
+  if (recorder->parts_due == 0) recorder->parts_due = seep_vm_parts_of(recorder->vm_state.vm, type, leaf_key);
+}
+
 /* Counts the pending block, now that its type can be told. `freed_block` is what
  * the call at hand frees, or 0. */
 static SEEP_NOINLINE void settle_pending(struct seep_recorder *recorder, uintptr_t freed_block) {
@@ -389,6 +312,7 @@ static SEEP_NOINLINE void settle_pending(struct seep_recorder *recorder, uintptr
     seep_recorder_enter_sample(recorder, pending->block, pending->size_bytes, &fresh, pending->tag);
   } else {
     enter_block(recorder, pending->block, pending->size_bytes, fresh.node, type, pending->tag, fresh.leaf_key);
+    expect_parts(recorder, type, fresh.leaf_key);
   }
   pending->block = 0;
   recorder->record->pending_bytes = 0;
@@ -431,10 +355,9 @@ SEEP_ALWAYS_INLINE void add_live(struct seep_recorder *recorder, uint64_t size_b
 /* Keeps a fresh block until its type can be told. */
 static inline void pend(struct seep_recorder *recorder, uintptr_t block, uint64_t size_bytes, uint32_t node,
                  uint32_t tag) {
-  const struct seep_stack *stack = &recorder->stack;
   const struct seep_vm *vm = recorder->vm_state.vm;
-  bool by_lua = vm->ops->unsaved_code != NULL && stack->count > 0 && !(stack->keys[0] & SEEP_KEY_C);
-  bool is_found = vm->native_path_count != 0 && recorder->last_leaf.frame == 0;
+  bool by_lua = vm->ops->unsaved_code != NULL && !(recorder->last_leaf_key & SEEP_KEY_C);
+  bool is_found = vm->native_path_count != 0 && !recorder->is_leaf_saved;
   recorder->pending = (struct seep_pending){
       .block = block, .size_bytes = size_bytes, .leaf_key = recorder->last_leaf_key, .node = node,
       .tag = tag, .string_count = seep_vm_string_count(&recorder->vm_state),
@@ -470,8 +393,18 @@ SEEP_ALWAYS_INLINE void *record_free(struct seep_recorder *recorder, void *ud, v
   count_remove(recorder, known, old_size);
   record->live_bytes -= old_size;
   record->vm_bytes = vm_bytes - old_size;
-  recorder->last_node_record->freed_here_bytes += old_size;
+  count_freed_here(recorder, old_size);
+  recorder->parts_due = 0;
   return recorder->original(ud, block, old_size, 0);
+}
+
+/* The same place as the call before. */
+SEEP_ALWAYS_INLINE void place_part(struct seep_recorder *recorder, size_t type_tag, size_t size_bytes,
+                                   struct seep_fresh *out) {
+  bool type_is_told = recorder->vm_state.vm->types_in_osize;
+  out->type = type_is_told ? type_of_tag(recorder, type_tag, size_bytes) : SEEP_TYPE_OTHER;
+  out->leaf_key = recorder->last_leaf_key;
+  out->node = recorder->last_node;
 }
 
 SEEP_ALWAYS_INLINE void place_fresh(struct seep_recorder *recorder, const uintptr_t *frame, size_t type_tag,
@@ -480,23 +413,34 @@ SEEP_ALWAYS_INLINE void place_fresh(struct seep_recorder *recorder, const uintpt
   walk(recorder);
   out->type = type_is_told ? type_of_tag(recorder, type_tag, size_bytes) : SEEP_TYPE_OTHER;
   if (!type_is_told || out->type == SEEP_TYPE_TABLE || out->type == SEEP_TYPE_BUFFER) {
-    correct_leaf(recorder, frame, out->type);
+    correct_leaf(recorder, frame, out->type, out->type == SEEP_TYPE_TABLE ? SEEP_CALL_TABLE : SEEP_CALL_FRESH);
   }
   out->leaf_key = recorder->last_leaf_key;
   out->node = find_node(recorder);
 }
 
+/* Whether a fresh block is made along with the one before, and hence at the same place. */
+SEEP_ALWAYS_INLINE bool is_part(struct seep_recorder *recorder, size_t type_tag) {
+  uint8_t due = recorder->parts_due;
+  if (SEEP_LIKELY(due == 0)) return false;
+  if (due == SEEP_PARTS_UPVALUES) return recorder->vm_state.vm->type_by_tag[type_tag & 15] == SEEP_TYPE_UPVALUE && type_tag < 16;
+  recorder->parts_due = due - 1;
+  return true;
+}
+
 static inline void *record_alloc(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, size_t type_tag,
-                          size_t new_size) {
+                                 size_t new_size, uint64_t vm_bytes) {
   struct seep_fresh fresh;
-  place_fresh(recorder, frame, type_tag, new_size, &fresh);
+  if (is_part(recorder, type_tag)) place_part(recorder, type_tag, new_size, &fresh);
+  else place_fresh(recorder, frame, type_tag, new_size, &fresh);
   uint32_t node = fresh.node;
   void *result = recorder->original(ud, NULL, type_tag, new_size);
   if (result == NULL) return NULL;
-  recorder->record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size;
+  recorder->record->vm_bytes = vm_bytes + new_size;
   add_live(recorder, new_size);
   if (recorder->vm_state.vm->types_in_osize) {
     enter_block(recorder, (uintptr_t)result, new_size, node, fresh.type, recorder->tag_now, fresh.leaf_key);
+    expect_parts(recorder, fresh.type, fresh.leaf_key);
   } else {
     pend(recorder, (uintptr_t)result, new_size, node, recorder->tag_now);
   }
@@ -509,7 +453,7 @@ static enum seep_type resized_type(const struct seep_recorder *recorder, uintptr
 }
 
 static void *record_resize(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, void *block,
-                           size_t old_size, size_t new_size) {
+                           size_t old_size, size_t new_size, uint64_t vm_bytes) {
   struct seep_state_record *record = recorder->record;
   uint32_t node = locate_resize(recorder, frame, (uintptr_t)block, new_size);
   uint64_t leaf_key = recorder->last_leaf_key;
@@ -519,8 +463,8 @@ static void *record_resize(struct seep_recorder *recorder, const uintptr_t *fram
   struct seep_block known = seep_block_table_take(&recorder->blocks, (uintptr_t)block);
   count_remove(recorder, known, old_size);
   record->live_bytes -= old_size;
-  record->vm_bytes = seep_vm_count_bytes(&recorder->vm_state) + new_size - old_size;
-  seep_sites_node(&recorder->sites, node)->freed_here_bytes += old_size;
+  record->vm_bytes = vm_bytes + new_size - old_size;
+  count_freed_here(recorder, old_size);
   uint32_t tag = known.row != 0 ? known.tag : recorder->tag_now;
   add_live(recorder, new_size);
   enter_block(recorder, (uintptr_t)result, new_size, node, type, tag, leaf_key);
@@ -592,11 +536,11 @@ static SEEP_NOINLINE void *call(void *ud, void *block, size_t old_size, size_t n
   seep_allocator *original = recorder->original;
   if (SEEP_UNLIKELY(!seep_epochs_observe(recorder, vm_bytes))) return original(ud, block, old_size, new_size);
   if (new_size == 0) {
-    if (!frees_at_last_node(recorder)) locate(recorder, frame, 0);
+    if (!frees_first_at_last_node(recorder)) locate(recorder, frame, 0);
     return record_free(recorder, ud, block, old_size, vm_bytes);
   }
-  if (block == NULL) return record_alloc(recorder, frame, ud, old_size, new_size);
-  return record_resize(recorder, frame, ud, block, old_size, new_size);
+  if (block == NULL) return record_alloc(recorder, frame, ud, old_size, new_size, vm_bytes);
+  return record_resize(recorder, frame, ud, block, old_size, new_size, vm_bytes);
 }
 
 /* Whether a free is the usual one, of a sweep: nothing has happened since the last call
@@ -626,7 +570,7 @@ bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *cap
   recorder->state_index = state_index;
   recorder->vm_state.vm = vm;
   recorder->sites_max = SITES_MAX;
-  recorder->rows_max = SEEP_BLOCK_ROWS_MAX - LEAF_ROWS_MAX;
+  recorder->rows_max = SEEP_BLOCK_ROWS_MAX - SEEP_LEAF_ROWS_MAX;
   recorder->record = seep_entry_open(capture, &recorder->state_table, state_index, SEEP_MODE_EXACT,
                                      vm->ops->family, vm->release);
   if (recorder->record == NULL) return false;
@@ -640,8 +584,8 @@ bool seep_recorder_init(struct seep_recorder *recorder, struct seep_capture *cap
   uint32_t before = seep_sites_mark(&recorder->sites, "(before recording)");
   uint32_t rest = seep_sites_mark(&recorder->sites, "(not recorded)");
   if (before == SEEP_NODE_NONE || rest == SEEP_NODE_NONE) return false;
-  recorder->record->before_row = add_row(recorder, before, SEEP_TYPE_OTHER, 0);
-  recorder->record->unrecorded_row = add_row(recorder, rest, SEEP_TYPE_OTHER, 0);
+  recorder->record->before_row = seep_row_table_add(recorder, before, SEEP_TYPE_OTHER, 0);
+  recorder->record->unrecorded_row = seep_row_table_add(recorder, rest, SEEP_TYPE_OTHER, 0);
   recorder->call = seep_recorder_call;
   return recorder->record->before_row != 0 && recorder->record->unrecorded_row != 0;
 }
@@ -658,6 +602,8 @@ static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
   recorder->sweeping = false;
   recorder->pending.block = 0;
   recorder->last_leaf = (struct seep_leaf){0};
+  recorder->is_leaf_saved = false;
+  recorder->parts_due = 0;
   remember_node(recorder, SEEP_NODE_EMPTY_STACK);
   recorder->tag_now = seep_tag_of_epoch(recorder->record->epoch_count);
   recorder->tag_before = SEEP_TAG_NONE;
@@ -672,7 +618,7 @@ void seep_recorder_begin(struct seep_recorder *recorder, uintptr_t main_thread) 
   recorder->collector_word = seep_vm_collector_word(&recorder->vm_state);
   recorder->estimate = seep_load_u64(NULL, recorder->vm_state.global + recorder->vm_state.vm->estimate);
   if (!seep_recorder_samples(recorder)) {
-    count_add(recorder, row_at(recorder, record->before_row), record->vm_bytes, 2);
+    count_add(recorder, seep_row_table_at(recorder, record->before_row), record->vm_bytes, 2);
     add_live(recorder, record->vm_bytes);
   }
   recorder->phase = SEEP_PHASE_RECORDING;
@@ -688,7 +634,7 @@ static void note_block(struct seep_recorder *recorder, uintptr_t block, size_t s
     seep_sampler_draw(&recorder->sampler);
     return;
   }
-  struct seep_row row = row_of(recorder, SEEP_NODE_EMPTY_STACK, type, 0);
+  struct seep_row row = seep_row_table_find(recorder, SEEP_NODE_EMPTY_STACK, type, 0);
   struct seep_block entry = {.row = row.number, .tag = recorder->tag_now};
   seep_block_table_put(&recorder->blocks, block, entry);
   count_add(recorder, row.record, size_bytes, 0);
@@ -714,7 +660,7 @@ bool seep_recorder_adds_up(const struct seep_recorder *recorder) {
   const struct seep_state_record *record = recorder->record;
   uint64_t live_bytes = record->pending_bytes;
   for (uint32_t number = 1; number < record->row_count; number++) {
-    const struct seep_row_record *row = row_at(recorder, number);
+    const struct seep_row_record *row = seep_row_table_at(recorder, number);
     live_bytes += row->alloc_bytes - row->freed_bytes;
   }
   return live_bytes == record->live_bytes;
@@ -723,8 +669,8 @@ bool seep_recorder_adds_up(const struct seep_recorder *recorder) {
 void seep_recorder_release(struct seep_recorder *recorder) {
   struct seep_state_record *record = recorder->record;
   for (uint32_t number = 1; number < record->row_count; number++) {
-    struct seep_row_record *row = row_at(recorder, number);
-    catch_up(recorder, row);
+    struct seep_row_record *row = seep_row_table_at(recorder, number);
+    seep_row_table_catch_up(recorder, row);
     row->freed_bytes = row->alloc_bytes;
     row->freed_count = row->alloc_count;
     memset(row->young_bytes, 0, sizeof row->young_bytes);

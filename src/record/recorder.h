@@ -49,6 +49,9 @@ struct seep_place_cache_entry {
 };
 enum { SEEP_PLACE_CACHE = 256 };
 
+/* What an allocator call is about, as far as it tells which native path it comes by. */
+enum seep_call_kind { SEEP_CALL_FRESH, SEEP_CALL_TABLE, SEEP_CALL_RESIZE, SEEP_CALL_FREE, SEEP_CALL_KINDS };
+
 /* While this word is as expected, nothing but the next sample can have happened
  * (sample_call.h). */
 struct seep_watch {
@@ -56,18 +59,16 @@ struct seep_watch {
   uint64_t mask, expected;
 };
 
-/* The row of a (node, type, flags) that was asked for lately. */
-struct seep_row_cache_entry {
-  uint32_t node;
-  uint32_t kind;  /* type and flags */
-  uint32_t row;
-  struct seep_row_record *record;  /* NULL: empty */
-};
-
 /* A row, by its number and where it is. */
 struct seep_row {
   uint32_t number;
   struct seep_row_record *record;
+};
+
+/* The row of a (node, type, flags) that was asked for lately. */
+struct seep_row_cache_entry {
+  uint64_t key;  /* the node in the upper half: 0 for an empty entry */
+  struct seep_row row;
 };
 enum { SEEP_ROW_CACHE = 512 };
 
@@ -111,9 +112,12 @@ struct seep_recorder {
   uint64_t next_mark_bytes;      /* of the state's clock, for busy_cpu_ns */
 
   uint32_t last_node;
-  struct seep_node_record *last_node_record;
-  struct seep_leaf last_leaf;    /* where last_node was found */
+  struct seep_node_record *last_node_record;  /* NULL: not asked for yet */
+  struct seep_leaf last_leaf;    /* where last_node was found; frame 0: not folded yet */
   uint64_t last_leaf_key;
+  bool is_leaf_saved;            /* the VM has saved that place: a free at the same one is at last_node */
+  uint8_t parts_due;             /* seep_vm_parts_of the block that was made last, less those made since */
+  const struct seep_native_path *likely_path[SEEP_CALL_KINDS];  /* the last one of its kind, or NULL */
   struct seep_stack stack;       /* of the last walk */
   struct seep_place_cache_entry place_cache[SEEP_PLACE_CACHE];
   struct seep_row_cache_entry row_cache[SEEP_ROW_CACHE];

@@ -18,10 +18,8 @@ enum {
 /* From a key below a parent to the node, as of a code epoch. */
 struct seep_place_entry {
   uint64_t key;
-  uint32_t parent;
-  uint32_t node;  /* 0: empty entry */
-  uint32_t code_epoch;
-  uint32_t unused;
+  uint64_t parent; /* in the lower half; above it the code epoch */
+  uint32_t node;   /* 0: empty entry */
 };
 
 /* -- Strings ----------------------------------------------------------------- */
@@ -285,15 +283,16 @@ static uint32_t intern_node(struct seep_sites *sites, uint32_t parent, uint32_t 
                                                                                   : SEEP_NODE_NONE;
 }
 
-/* The upper bits of a product depend on all bits of its factors: one multiplication
- * each, because a stack that changes is looked up frame by frame. */
-static inline struct seep_place_entry *find_place(const struct seep_sites *sites, uint32_t parent, uint64_t key) {
-  size_t mask = sites->place_capacity - 1;
-  uint64_t mixed = (key ^ parent * 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
-  size_t at = mixed >> 32 & mask;
-  while (sites->places[at].node != 0 &&
-         (sites->places[at].key != key || sites->places[at].parent != parent)) {
-    at = (at + 1) & mask;
+/* The upper bits of a product depend on all bits of its factors: one multiplication,
+ * because a stack that changes is looked up frame by frame. */
+static inline size_t place_slot(const struct seep_sites *sites, uint32_t parent, uint64_t key) {
+  return (key ^ (uint64_t)parent << 32) * 0x9e3779b97f4a7c15ULL >> sites->place_shift;
+}
+
+static struct seep_place_entry *find_place(const struct seep_sites *sites, uint32_t parent, uint64_t key) {
+  size_t at = place_slot(sites, parent, key);
+  while (sites->places[at].node != 0 && (sites->places[at].key != key || (uint32_t)sites->places[at].parent != parent)) {
+    at = (at + 1) & (sites->place_capacity - 1);
   }
   return &sites->places[at];
 }
@@ -306,15 +305,20 @@ static bool grow_places(struct seep_sites *sites) {
   if (fresh == NULL) return false;
   sites->places = fresh;
   sites->place_capacity = capacity;
+  sites->place_shift = 64 - (uint32_t)__builtin_ctzll(capacity);
   for (size_t i = 0; i < old_capacity; i++) {
-    if (old[i].node != 0) *find_place(sites, old[i].parent, old[i].key) = old[i];
+    if (old[i].node != 0) *find_place(sites, (uint32_t)old[i].parent, old[i].key) = old[i];
   }
   seep_pages_unmap(old, old_capacity * sizeof *old);
   return true;
 }
 
+static inline uint64_t parent_now(const struct seep_sites *sites, uint32_t parent) {
+  return (uint64_t)sites->code_epoch << 32 | parent;
+}
+
 /* The node of frame `at` of the stack, which is new, or was described before a prototype was freed. */
-static SEEP_NOINLINE uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
+static uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
                                              const struct seep_stack *stack, uint32_t at) {
   uint64_t key = stack->keys[at];
   if (sites->place_count * 2 >= sites->place_capacity && !grow_places(sites)) return SEEP_NODE_NONE;
@@ -323,20 +327,27 @@ static SEEP_NOINLINE uint32_t describe_child(struct seep_sites *sites, const str
   uint32_t node = frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
   if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
   if (entry->node == 0) sites->place_count++;
-  *entry = (struct seep_place_entry){
-      .key = key, .parent = parent, .node = node, .code_epoch = sites->code_epoch};
+  *entry = (struct seep_place_entry){.key = key, .parent = parent_now(sites, parent), .node = node};
   return node;
+}
+
+static SEEP_NOINLINE uint32_t find_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
+                                         const struct seep_stack *stack, uint32_t at) {
+  const struct seep_place_entry *entry = sites->place_capacity == 0 ? NULL : find_place(sites, parent, stack->keys[at]);
+  if (entry != NULL && entry->node != 0 && entry->parent == parent_now(sites, parent)) return entry->node;
+  return describe_child(sites, state, parent, stack, at);
 }
 
 /* The node of frame `at` of the stack, called from `parent`. It is described when it is
  * new, or when a prototype was freed since. */
 static inline uint32_t child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
                              const struct seep_stack *stack, uint32_t at) {
+  uint64_t key = stack->keys[at];
   if (SEEP_LIKELY(sites->place_capacity != 0)) {
-    const struct seep_place_entry *entry = find_place(sites, parent, stack->keys[at]);
-    if (SEEP_LIKELY(entry->node != 0 && entry->code_epoch == sites->code_epoch)) return entry->node;
+    const struct seep_place_entry *entry = &sites->places[place_slot(sites, parent, key)];
+    if (SEEP_LIKELY(entry->key == key && entry->parent == parent_now(sites, parent))) return entry->node;
   }
-  return describe_child(sites, state, parent, stack, at);
+  return find_child(sites, state, parent, stack, at);
 }
 
 uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,

@@ -39,6 +39,7 @@ struct seep_sites {
   struct seep_map string_map, function_map, frame_map, node_map;
   struct seep_place_entry *places;
   size_t place_capacity, place_count;
+  uint32_t place_shift;          /* 64, less as many bits as a place's number has */
   uint32_t code_epoch;
   uint32_t nodes_max;            /* SEEP_NODES_MAX; tests lower it */
   uint32_t path_count;           /* outermost frames of the last path whose nodes are known */

@@ -176,7 +176,7 @@ static bool add_segment(struct seep_capture *capture, struct seep_table *table) 
   capture->segments[capture->segment_count++] = segment;
   capture->header->size_bytes += size_bytes;
   capture->header->segment_count++;
-  table->records[table->segment_count++] = (char *)(segment + 1);
+  table->origins[table->segment_count++] = (uintptr_t)(segment + 1) - (uintptr_t)table->capacity * table->record_bytes;
   table->capacity += (uint32_t)records;
   return true;
 }

@@ -31,7 +31,7 @@ struct seep_table {
   uint32_t first_shift;          /* segment 0 has 2^first_shift records, segment i 2^i times as many */
   uint32_t capacity;             /* records in all segments so far */
   uint32_t segment_count;
-  char *records[SEEP_TABLE_SEGMENTS_MAX];  /* of each segment */
+  uintptr_t origins[SEEP_TABLE_SEGMENTS_MAX];  /* of each segment: where record 0 would be, before its first one */
 };
 
 struct seep_capture {
@@ -62,8 +62,7 @@ bool seep_table_reserve(struct seep_capture *capture, struct seep_table *table, 
 /* The address of a record that seep_table_reserve made room for. */
 SEEP_ALWAYS_INLINE void *seep_table_record(const struct seep_table *table, uint32_t number) {
   uint32_t segment = 31 - (uint32_t)__builtin_clz((number >> table->first_shift) + 1);
-  uint32_t first = ((1u << segment) - 1) << table->first_shift;
-  return table->records[segment] + (size_t)(number - first) * table->record_bytes;
+  return (void *)(table->origins[segment] + (size_t)number * table->record_bytes);
 }
 
 /* For string tables (record_bytes 1): the number of bytes, from `number` on,

@@ -86,6 +86,9 @@ static enum seep_type type_of(const struct seep_vm_state *state, uintptr_t block
 
 SEEP_PUC_DEFINE_UNSAVED_CODE(0x3f, OP_NEWTABLE, OP_SETLIST, OP_CLOSURE)
 
+/* lopcodes.h: B and C of OP_NEWTABLE are the bits from 23 and from 14 on; lstate.c: call infos, and the stack. */
+static const struct seep_parts parts = {.opcode_mask = 0x3f, .newtable = OP_NEWTABLE, .size_bits = {0xff800000, 0x007fc000}, .of_thread = 2};
+
 static const struct seep_vm_ops ops = {
     .family = "Lua 5.1",
     SEEP_PUC_OPS,
@@ -97,6 +100,7 @@ static const struct seep_vm_ops ops = {
 static void fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm) {
   seep_puc_fill_vm(layout, vm);
   vm->ops = &ops;
+  vm->parts = parts;
   vm->names_layout = seep_puc_names_layout(51, layout->releases);
   vm->word_mask = 0xffff;
   vm->closing_bits = 3; /* lgc.c luaC_freeall makes both whites current */

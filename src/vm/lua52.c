@@ -22,6 +22,9 @@ static const struct seep_puc_layout layouts[] = {{
 
 SEEP_PUC_DEFINE_OPS(traits, seep_puc_line_by_table)
 
+/* lopcodes.h: OP_NEWTABLE is 11, its B and C are the bits from 23 and from 14 on. */
+static const struct seep_parts parts = {.opcode_mask = 0x3f, .newtable = 11, .size_bits = {0xff800000, 0x007fc000}, .of_thread = 1, .upvalues_are_told = true};
+
 static const struct seep_vm_ops ops = {
     .family = "Lua 5.2",
     SEEP_PUC_OPS,
@@ -34,6 +37,7 @@ bool seep_lua52_describe(uint32_t candidate, struct seep_vm *vm) {
   if (candidate >= SEEP_ARRAY_SIZE(layouts)) return false;
   seep_puc_fill_vm(&layouts[candidate], vm);
   vm->ops = &ops;
+  vm->parts = parts;
   bool is_last = strcmp(vm->release, "Lua 5.2.4") == 0;
   vm->names_layout = seep_puc_names_layout(52, is_last ? "5.2.4" : "5.2.1 to 5.2.3");
   vm->string_table = vm->estimate + 8; /* lstate.h: strt follows GCestimate */

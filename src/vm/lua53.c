@@ -34,6 +34,9 @@ static enum seep_type refine_buffer(uint64_t leaf_key, size_t size_bytes) {
   return opcode == OP_CLOSURE ? SEEP_TYPE_UPVALUE : SEEP_TYPE_BUFFER;
 }
 
+/* lopcodes.h: OP_NEWTABLE is 11, its B and C are the bits from 23 and from 14 on. */
+static const struct seep_parts parts = {.opcode_mask = 0x3f, .newtable = 11, .size_bits = {0xff800000, 0x007fc000}, .of_thread = 1};
+
 static const struct seep_vm_ops ops = {
     .family = "Lua 5.3",
     SEEP_PUC_OPS,
@@ -47,6 +50,7 @@ bool seep_lua53_describe(uint32_t candidate, struct seep_vm *vm) {
   if (candidate >= SEEP_ARRAY_SIZE(layouts)) return false;
   seep_puc_fill_vm(&layouts[candidate], vm);
   vm->ops = &ops;
+  vm->parts = parts;
   vm->names_layout = seep_puc_names_layout(53, layouts[candidate].releases);
   vm->string_table = vm->estimate + 8; /* lstate.h: strt follows GCestimate */
   vm->types_in_osize = true;

@@ -62,6 +62,10 @@ static bool is_running_stack(const struct seep_vm_state *state, uintptr_t block)
 
 SEEP_PUC_DEFINE_UNSAVED_CODE(0x7f, OP_NEWTABLE, OP_SETLIST)
 
+/* lopcodes.h: B of OP_NEWTABLE is the bits from 16 on, C those from 24 on, with k (bit 15) for what goes beyond. */
+static const struct seep_parts parts = {.opcode_mask = 0x7f, .newtable = OP_NEWTABLE, .size_bits = {0x00ff0000, 0xff008000}, .of_thread = 1,
+                                        .upvalues_are_told = true};
+
 static const struct seep_vm_ops ops = {
     .family = "Lua 5.4",
     SEEP_PUC_OPS,
@@ -78,6 +82,7 @@ bool seep_lua54_describe(uint32_t candidate, struct seep_vm *vm) {
   if (candidate >= SEEP_ARRAY_SIZE(layouts) || number < 4) return false;
   seep_puc_fill_vm(&layouts[candidate], vm);
   vm->ops = &ops;
+  vm->parts = parts;
   vm->names_layout = seep_puc_names_layout(54, "5.4.3 to 5.4.8");
   vm->string_table = vm->estimate + 16; /* lstate.h: strt follows GCestimate and lastatomic */
   vm->types_in_osize = true;

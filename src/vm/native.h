@@ -33,6 +33,11 @@
  * registers that callees must keep, and gives its frame. */
 #define SEEP_NATIVE_FRAME() (__builtin_unwind_init(), (const uintptr_t *)__builtin_dwarf_cfa())
 
+/* Whether an allocator call has come by `path`. Hot. */
+SEEP_ALWAYS_INLINE bool seep_native_matches(const struct seep_native_path *path, const uintptr_t *frame) {
+  return frame[path->inner_word] == path->inner && frame[path->outer_word] == path->outer;
+}
+
 /* The path that leads to the allocator now, or NULL: none of those that were
  * learned, hence the pc is saved. Hot. */
 SEEP_ALWAYS_INLINE const struct seep_native_path *seep_native_find(const struct seep_vm *vm,
@@ -40,7 +45,7 @@ SEEP_ALWAYS_INLINE const struct seep_native_path *seep_native_find(const struct 
   const struct seep_native_path *path = vm->native_paths;
   const struct seep_native_path *end = path + vm->native_path_count;
   for (; path < end; path++) {
-    if (frame[path->inner_word] == path->inner && frame[path->outer_word] == path->outer) return path;
+    if (seep_native_matches(path, frame)) return path;
   }
   return NULL;
 }

@@ -300,10 +300,8 @@ SEEP_ALWAYS_INLINE bool seep_puc_compare(const struct seep_puc_layout *layout,
       if (ci == base) return at == end;
     } else {
       ci = seep_load_pointer(NULL, ci + layout->ci_previous);
-      if (SEEP_LIKELY(seep_puc_is_usual(layout, traits, ci))) {
-        key = seep_load_pointer(NULL, ci + layout->ci_savedpc);
-        continue;
-      }
+      key = seep_load_pointer(NULL, ci + layout->ci_savedpc);
+      if (SEEP_LIKELY(seep_puc_is_usual(layout, traits, ci))) continue;
       if (ci == base) return at == end;
     }
     key = seep_puc_key(NULL, layout, traits, thread, ci, false);

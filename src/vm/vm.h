@@ -252,6 +252,16 @@ struct seep_vm_ops {
   bool (*is_running_stack)(const struct seep_vm_state *state, uintptr_t block);
 };
 
+/* Fresh blocks that a VM asks for right after one, as parts of what it is making: a table's array and nodes, a thread's
+ * stack. The program, a hook or the collector cannot run in between, so that their place is the same. */
+struct seep_parts {
+  uint32_t opcode_mask, newtable;  /* the instruction that makes a table: opcode_mask 0 where it is not looked at */
+  uint32_t size_bits[2];     /* of it: any set, and there is an array, and there are nodes */
+  uint8_t of_thread;
+  bool upvalues_are_told;    /* allocated with a tag of their own, and only behind the closure that takes them */
+};
+enum { SEEP_PARTS_UPVALUES = 255 };  /* any number of them, if they are upvalues */
+
 /* One calibrated build. Constant after calibration. */
 struct seep_vm {
   const struct seep_vm_ops *ops;
@@ -282,6 +292,7 @@ struct seep_vm {
   bool counts_frees_first;      /* a freed block is off the count before the allocator is called */
   bool stack_unreadable_while_resized;  /* see vm_ops.is_running_stack */
   uint8_t type_by_tag[16];      /* enum seep_type, for types_in_osize */
+  struct seep_parts parts;
 
   /* C functions behind which a coroutine runs; 0 when the build has none. */
   uintptr_t resume_function, wrap_function, close_function;
@@ -373,6 +384,22 @@ SEEP_ALWAYS_INLINE void seep_stack_push(struct seep_stack *stack, uint32_t *tota
   (*total)++;
 }
 void seep_stack_finish(struct seep_stack *stack, uint32_t total);
+
+/* How many parts follow a block of `type` that was made at `leaf_key`, or SEEP_PARTS_UPVALUES; fewer when memory ends.
+ * 0 where that is not known. Hot. */
+SEEP_ALWAYS_INLINE uint8_t seep_vm_parts_of(const struct seep_vm *vm, enum seep_type type, uint64_t leaf_key) {
+  const struct seep_parts *parts = &vm->parts;
+  if (type == SEEP_TYPE_BUFFER || type == SEEP_TYPE_STRING) return 0;
+  if (type == SEEP_TYPE_TABLE) {
+    if (parts->opcode_mask == 0 || (leaf_key & (SEEP_KEY_C | SEEP_KEY_INEXACT))) return 0;
+    uint32_t instruction = seep_load_u32(NULL, (leaf_key & SEEP_KEY_ADDRESS) - 4);
+    if ((instruction & parts->opcode_mask) != parts->newtable) return 0;
+    return ((instruction & parts->size_bits[0]) != 0) + ((instruction & parts->size_bits[1]) != 0);
+  }
+  if (type == SEEP_TYPE_THREAD) return parts->of_thread;
+  bool takes_upvalues = type == SEEP_TYPE_FUNCTION || type == SEEP_TYPE_UPVALUE;
+  return takes_upvalues && parts->upvalues_are_told ? SEEP_PARTS_UPVALUES : 0;
+}
 
 /* The name of a C function from the VM's libraries, or NULL. */
 const char *seep_vm_c_name(const struct seep_vm *vm, uint64_t key);
