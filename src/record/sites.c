@@ -9,18 +9,20 @@
 
 enum {
   FIRST_PLACES = 1024,
+  FIRST_NODES = 1024,
   STRINGS_BYTES = 16384,
   FUNCTIONS_BYTES = 4096,
   FRAMES_BYTES = 8192,
   NODES_BYTES = 16384,
 };
 
-/* From a key below a parent to the node, as of a code epoch. */
+/* From a key below a parent to the node, as of a code epoch: as small as can be, for a program has many. */
 struct seep_place_entry {
   uint64_t key;
-  uint64_t parent; /* in the lower half; above it the code epoch */
-  uint32_t node;   /* 0: empty entry */
+  uint64_t link; /* the node (0: empty entry), above it its parent, above that the code epoch */
 };
+enum { NODE_BITS = 23, EPOCH_BITS = 64 - 2 * NODE_BITS, NODE_MASK = (1 << NODE_BITS) - 1 };
+_Static_assert(SEEP_NODES_MAX + SEEP_LEAF_NODES_MAX <= NODE_MASK, "a node's number fits into a link");
 
 /* -- Strings ----------------------------------------------------------------- */
 
@@ -269,9 +271,38 @@ static uint32_t room_for_nodes(const struct seep_sites *sites, uint32_t parent) 
   return sites->nodes_max + (parent == SEEP_NODE_EMPTY_STACK ? SEEP_LEAF_NODES_MAX : 0);
 }
 
+/* Where the node of (parent, frame) is in the set, or an empty place for it: the records themselves say what is there. */
+static uint32_t *find_in_set(const struct seep_sites *sites, uint32_t parent, uint32_t frame) {
+  size_t at = ((uint64_t)parent << 32 | frame) * 0x9e3779b97f4a7c15ULL >> sites->node_set_shift;
+  for (;; at = (at + 1) & (sites->node_set_capacity - 1)) {
+    if (sites->node_set[at] == 0) break;
+    const struct seep_node_record *node = seep_sites_node(sites, sites->node_set[at]);
+    if (node->parent == parent && node->frame == frame) break;
+  }
+  return &sites->node_set[at];
+}
+
+static bool grow_set(struct seep_sites *sites) {
+  size_t old_capacity = sites->node_set_capacity;
+  size_t capacity = old_capacity == 0 ? FIRST_NODES : old_capacity * 2;
+  uint32_t *fresh = seep_pages_map(capacity * sizeof *fresh);
+  if (fresh == NULL) return false;
+  seep_pages_unmap(sites->node_set, old_capacity * sizeof *fresh);
+  sites->node_set = fresh;
+  sites->node_set_capacity = capacity;
+  sites->node_set_shift = 64 - (uint32_t)__builtin_ctzll(capacity);
+  for (uint32_t number = SEEP_NODE_EMPTY_STACK; number < sites->record->node_count; number++) {
+    const struct seep_node_record *node = seep_sites_node(sites, number);
+    *find_in_set(sites, node->parent, node->frame) = number;
+  }
+  return true;
+}
+
 static uint32_t intern_node(struct seep_sites *sites, uint32_t parent, uint32_t frame) {
-  uint32_t known = seep_map_get(&sites->node_map, (uint64_t)parent << 32 | frame, 0);
-  if (known != 0) return known;
+  bool is_full = (size_t)sites->record->node_count * 4 >= sites->node_set_capacity * 3;
+  if (is_full && !grow_set(sites)) return SEEP_NODE_NONE;
+  uint32_t *known = find_in_set(sites, parent, frame);
+  if (*known != 0) return *known;
   uint32_t number = sites->record->node_count;
   if (number >= room_for_nodes(sites, parent)) return SEEP_NODE_NONE;
   if (!seep_table_reserve(sites->capture, &sites->nodes, number + 1)) return SEEP_NODE_NONE;
@@ -279,8 +310,7 @@ static uint32_t intern_node(struct seep_sites *sites, uint32_t parent, uint32_t 
   uint32_t depth = parent == SEEP_NODE_NONE ? 0 : seep_sites_node(sites, parent)->depth + 1;
   *node = (struct seep_node_record){.parent = parent, .frame = frame, .depth = depth};
   sites->record->node_count = number + 1;
-  return seep_map_put(&sites->node_map, (uint64_t)parent << 32 | frame, 0, number) ? number
-                                                                                  : SEEP_NODE_NONE;
+  return *known = number;
 }
 
 /* The upper bits of a product depend on all bits of its factors: one multiplication,
@@ -289,9 +319,12 @@ static inline size_t place_slot(const struct seep_sites *sites, uint32_t parent,
   return (key ^ (uint64_t)parent << 32) * 0x9e3779b97f4a7c15ULL >> sites->place_shift;
 }
 
+static uint32_t link_node(uint64_t link) { return (uint32_t)link & NODE_MASK; }
+static uint32_t link_parent(uint64_t link) { return (uint32_t)(link >> NODE_BITS) & NODE_MASK; }
+
 static struct seep_place_entry *find_place(const struct seep_sites *sites, uint32_t parent, uint64_t key) {
   size_t at = place_slot(sites, parent, key);
-  while (sites->places[at].node != 0 && (sites->places[at].key != key || (uint32_t)sites->places[at].parent != parent)) {
+  while (sites->places[at].link != 0 && (sites->places[at].key != key || link_parent(sites->places[at].link) != parent)) {
     at = (at + 1) & (sites->place_capacity - 1);
   }
   return &sites->places[at];
@@ -307,34 +340,45 @@ static bool grow_places(struct seep_sites *sites) {
   sites->place_capacity = capacity;
   sites->place_shift = 64 - (uint32_t)__builtin_ctzll(capacity);
   for (size_t i = 0; i < old_capacity; i++) {
-    if (old[i].node != 0) *find_place(sites, (uint32_t)old[i].parent, old[i].key) = old[i];
+    if (old[i].link != 0) *find_place(sites, link_parent(old[i].link), old[i].key) = old[i];
   }
   seep_pages_unmap(old, old_capacity * sizeof *old);
   return true;
 }
 
-static inline uint64_t parent_now(const struct seep_sites *sites, uint32_t parent) {
-  return (uint64_t)sites->code_epoch << 32 | parent;
+/* The link of a node below `parent`, less the node, as it would be put now. */
+static inline uint64_t link_now(const struct seep_sites *sites, uint32_t parent) {
+  return (uint64_t)sites->code_epoch << 2 * NODE_BITS | (uint64_t)parent << NODE_BITS;
+}
+
+/* A link has only the lower bits of the epoch: when they come round, what is there from the last time must not count. */
+void seep_sites_code_freed(struct seep_sites *sites) {
+  sites->path_count = 0;
+  sites->code_epoch++;
+  if (sites->code_epoch % (1u << EPOCH_BITS) != 0 || sites->place_count == 0) return;
+  sites->place_count = 0;
+  memset(sites->places, 0, sites->place_capacity * sizeof *sites->places);
 }
 
 /* The node of frame `at` of the stack, which is new, or was described before a prototype was freed. */
 static uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
                                              const struct seep_stack *stack, uint32_t at) {
   uint64_t key = stack->keys[at];
-  if (sites->place_count * 2 >= sites->place_capacity && !grow_places(sites)) return SEEP_NODE_NONE;
+  if (sites->place_count * 4 >= sites->place_capacity * 3 && !grow_places(sites)) return SEEP_NODE_NONE;
   struct seep_place_entry *entry = find_place(sites, parent, key);
   uint32_t frame = describe_frame(sites, state, stack, at);
   uint32_t node = frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
   if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
-  if (entry->node == 0) sites->place_count++;
-  *entry = (struct seep_place_entry){.key = key, .parent = parent_now(sites, parent), .node = node};
+  if (entry->link == 0) sites->place_count++;
+  *entry = (struct seep_place_entry){.key = key, .link = link_now(sites, parent) | node};
   return node;
 }
 
 static SEEP_NOINLINE uint32_t find_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
                                          const struct seep_stack *stack, uint32_t at) {
   const struct seep_place_entry *entry = sites->place_capacity == 0 ? NULL : find_place(sites, parent, stack->keys[at]);
-  if (entry != NULL && entry->node != 0 && entry->parent == parent_now(sites, parent)) return entry->node;
+  bool is_known = entry != NULL && entry->link != 0 && (entry->link & ~(uint64_t)NODE_MASK) == link_now(sites, parent);
+  if (is_known) return link_node(entry->link);
   return describe_child(sites, state, parent, stack, at);
 }
 
@@ -345,7 +389,8 @@ static inline uint32_t child(struct seep_sites *sites, const struct seep_vm_stat
   uint64_t key = stack->keys[at];
   if (SEEP_LIKELY(sites->place_capacity != 0)) {
     const struct seep_place_entry *entry = &sites->places[place_slot(sites, parent, key)];
-    if (SEEP_LIKELY(entry->key == key && entry->parent == parent_now(sites, parent))) return entry->node;
+    uint64_t node = entry->link ^ link_now(sites, parent);
+    if (SEEP_LIKELY(entry->key == key && node <= NODE_MASK)) return (uint32_t)node;
   }
   return find_child(sites, state, parent, stack, at);
 }
@@ -431,7 +476,9 @@ void seep_sites_clear(struct seep_sites *sites) {
   seep_map_clear(&sites->string_map);
   seep_map_clear(&sites->function_map);
   seep_map_clear(&sites->frame_map);
-  seep_map_clear(&sites->node_map);
+  seep_pages_unmap(sites->node_set, sites->node_set_capacity * sizeof *sites->node_set);
+  sites->node_set = NULL;
+  sites->node_set_capacity = 0;
   seep_pages_unmap(sites->places, sites->place_capacity * sizeof *sites->places);
   sites->places = NULL;
   sites->place_capacity = sites->place_count = 0;

@@ -36,10 +36,12 @@ struct seep_sites {
   struct seep_state_record *record;
   struct seep_table strings, functions, frames, nodes;
   /* (hash, length) → string; (source and lines) → function; … */
-  struct seep_map string_map, function_map, frame_map, node_map;
+  struct seep_map string_map, function_map, frame_map;
+  uint32_t *node_set;            /* numbers of nodes, by their parent and frame */
+  size_t node_set_capacity;
   struct seep_place_entry *places;
   size_t place_capacity, place_count;
-  uint32_t place_shift;          /* 64, less as many bits as a place's number has */
+  uint32_t place_shift, node_set_shift;  /* 64, less as many bits as a number in them has */
   uint32_t code_epoch;
   uint32_t nodes_max;            /* SEEP_NODES_MAX; tests lower it */
   uint32_t path_count;           /* outermost frames of the last path whose nodes are known */
@@ -115,10 +117,7 @@ uint32_t seep_sites_left_out(struct seep_sites *sites, uint32_t parent);
 uint32_t seep_sites_mark(struct seep_sites *sites, const char *name);
 
 /* A prototype was freed: what keys mean may change. */
-SEEP_ALWAYS_INLINE void seep_sites_code_freed(struct seep_sites *sites) {
-  sites->code_epoch++;
-  sites->path_count = 0;
-}
+void seep_sites_code_freed(struct seep_sites *sites);
 
 SEEP_ALWAYS_INLINE struct seep_node_record *seep_sites_node(const struct seep_sites *sites,
                                                             uint32_t node) {
