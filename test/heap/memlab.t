@@ -6,6 +6,7 @@ use strict;
 use warnings;
 use Test::More;
 use File::Basename qw(basename);
+use File::Path qw(remove_tree);
 use FindBin;
 use JSON::PP qw(decode_json);
 use lib "$FindBin::Bin/../lib";
@@ -15,11 +16,16 @@ my $build = $ENV{BUILD} // root() . '/build';
 my $npm = "$build/npm";
 my $package = '@memlab/heap-analysis@2.0.5';
 
-plan skip_all => 'no node and npm here (Debian: nodejs npm)' if !have_command('node') || !have_command('npm');
+my @missing = grep { !have_command($_) } qw(node npm);
+plan skip_all => "no @{[join ' and no ', @missing]} here (Debian: nodejs npm)" if @missing;
 if (!-d "$npm/node_modules/\@memlab/heap-analysis") {
     # Without scripts: one of its dependencies would download a browser.
     my $result = execute(['npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', $npm, $package], timeout => 400);
-    plan skip_all => "npm cannot install $package here" if $result->{status} != 0;
+    if ($result->{status} != 0) {
+        remove_tree($npm); # half of it would pass for all of it
+        my ($why) = grep { split(' ') > 3 } $result->{err} =~ /^npm (?:ERR!|error) (.+)$/mg; # the first sentence of many lines
+        plan skip_all => "npm cannot install $package here: " . ($why // ($result->{timed_out} ? 'no answer' : 'it does not say why'));
+    }
 }
 
 sub compare {
