@@ -341,8 +341,10 @@ SEEP_EXPORT char *getenv(const char *name) {
 /* An interpreter takes interrupts while a chunk runs (lua.c, luajit.c docall): when it stops to, the chunk has just
  * ended. Only its own thread does that. */
 static void note_interrupts(int number, bool by_default) {
-  if (number != SIGINT || !by_default || !preload.claimed || calibrating) return;
-  if (syscall(SYS_gettid) == getpid()) seep_process_note_end(NULL, SEEP_END_OF_CHUNK);
+  if (number != SIGINT || !preload.claimed || calibrating || by_hooks()) return;
+  if (syscall(SYS_gettid) != getpid()) return;
+  if (by_default) seep_process_note_end(NULL, SEEP_END_OF_CHUNK);
+  else seep_process_note_begin();
 }
 
 typedef void signal_handler(int);
@@ -372,7 +374,7 @@ SEEP_EXPORT signal_handler *__sysv_signal(int number, signal_handler *handler) {
 }
 
 SEEP_EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *before) {
-  note_interrupts(number, action != NULL && action->sa_handler == SIG_DFL);
+  if (action != NULL) note_interrupts(number, action->sa_handler == SIG_DFL);
   if (next_sigaction == NULL) find_signal_functions();
   return next_sigaction(number, action, before);
 }

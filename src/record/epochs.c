@@ -84,6 +84,7 @@ bool seep_epochs_changed(struct seep_recorder *recorder, uint64_t word, uint64_t
     return false;
   }
   if (look.flipped) {
+    if (seep_recorder_on_flip != NULL) seep_recorder_on_flip(recorder);
     bool generational = vm->kind_generational != 0 && seep_vm_word_kind(word) == vm->kind_generational;
     if (recorder->sweeping) end_epoch(recorder);
     recorder->sweeping = true;

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/pages.h"
 #include "record/frozen.h"
 #include "record/hook_states.h"
@@ -19,7 +20,7 @@
 #include "store/capture_path.h"
 #include "vm/native.h"
 
-enum { OWNER_CACHE = 16, FREEZES_MAX = 8 };
+enum { OWNER_CACHE = 16, FREEZES_MAX = 8, ENDS_KEPT_MAX = 8 };
 
 static struct {
   pthread_mutex_t lock;
@@ -37,6 +38,14 @@ static struct {
   size_t fork_copy_bytes;
   struct seep_frozen frozen; /* the heap at the end, if this was the end */
   uint32_t freezes;          /* at closed states */
+  uintptr_t chunk_ended_of;  /* the global state whose chunk has ended, since when none has begun; 0: none */
+  struct {
+    void *capture;           /* a copy, or NULL */
+    size_t capture_bytes;
+    uint64_t at_ns;
+    uint32_t count;          /* of all that were kept */
+    bool is_of_closed;       /* its state was closed right after it */
+  } end;                     /* as the chunk left it (keep_end) */
 } process = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* -- The capture ------------------------------------------------------------- */
@@ -98,10 +107,30 @@ static const struct seep_recorder *only_recorder(void) {
   return first == NULL || first->phase != SEEP_PHASE_RECORDING || records_other_than(first) ? NULL : first;
 }
 
+/* Under the lock. */
+static void drop_end(void) {
+  if (process.end.capture != NULL) seep_pages_unmap(process.end.capture, process.end.capture_bytes);
+  process.end.capture = NULL;
+  process.end.is_of_closed = false;
+  process.chunk_ended_of = 0;
+}
+
+void seep_process_note_begin(void) {
+  process.chunk_ended_of = 0;
+  if (!process.recording || pthread_mutex_trylock(&process.lock) != 0) return;
+  const struct seep_recorder *recorder = only_recorder();
+  if (recorder != NULL) seep_remains_begin(recorder);
+  pthread_mutex_unlock(&process.lock);
+}
+
 void seep_process_note_end(const struct seep_recorder *recorder, enum seep_end end) {
   int saved_errno = errno;
-  if (process.settings.heap_keeper == 0 || pthread_mutex_trylock(&process.lock) != 0) return;
-  if (end == SEEP_END_OF_CHUNK) recorder = only_recorder();
+  if (!process.recording || pthread_mutex_trylock(&process.lock) != 0) return;
+  if (end == SEEP_END_OF_CHUNK) {
+    recorder = only_recorder();
+    drop_end();
+    if (recorder != NULL) process.chunk_ended_of = recorder->vm_state.global;
+  }
   if (recorder != NULL && is_to_be_frozen()) seep_remains_note(recorder, end);
   pthread_mutex_unlock(&process.lock);
   errno = saved_errno;
@@ -111,6 +140,7 @@ void seep_process_note_end(const struct seep_recorder *recorder, enum seep_end e
 static void freeze(void) {
   struct seep_file_header *header = process.capture.header;
   if (!is_to_be_frozen()) return;
+  seep_frozen_drop(&process.frozen);
   for (uint32_t i = 0; i < process.recorder_count; i++) {
     if (seep_thunk_recorders[i]->phase == SEEP_PHASE_RECORDING) seep_remains_check(seep_thunk_recorders[i]);
   }
@@ -120,16 +150,54 @@ static void freeze(void) {
   header->frozen_pid = (uint32_t)process.frozen.pid;
 }
 
+/* An interpreter can collect between the end of its chunk and that of its state: 5.1, 5.2 and LuaJIT do so when the
+ * chunk has failed, and finalizers may. What the chunk's variables held is gone then, which is what the user asks for. So the
+ * capture and the heap are kept as they are before anything is freed, and are the end, unless another chunk begins. */
+static void keep_end(struct seep_recorder *recorder) {
+  if (process.chunk_ended_of != recorder->vm_state.global || process.chunk_ended_of == 0) return;
+  pthread_mutex_lock(&process.lock);
+  if (process.end.capture == NULL && process.end.count < ENDS_KEPT_MAX && only_recorder() == recorder) {
+    process.end.count++;
+    seep_recorder_settle(recorder);
+    freeze();
+    process.end.capture = seep_capture_copy(&process.capture, &process.end.capture_bytes);
+    process.end.at_ns = seep_clock_monotonic_ns();
+  }
+  pthread_mutex_unlock(&process.lock);
+}
+
+/* Whether the end that was kept is that of a state. (A frozen copy does not wait for ever.) */
+static bool is_end_kept(const struct seep_recorder *recorder) {
+  enum { SECONDS_MAX = 30 };
+  return process.end.capture != NULL && process.chunk_ended_of == recorder->vm_state.global &&
+         seep_clock_monotonic_ns() - process.end.at_ns < SECONDS_MAX * 1000000000ULL;
+}
+
+/* Where nobody said that the state is about to be closed: what the call has left that lua_close came from, as os.exit can,
+ * or behind which it came, if nothing has been allocated or freed since. */
+static void note_what_ended(const struct seep_recorder *recorder) {
+  bool is_noted = seep_remains_notes[SEEP_END_OF_STATE].global == recorder->vm_state.global;
+  bool is_untouched = !seep_recorder_samples(recorder) && recorder->stack.count > 0;
+  if (process.chunk_ended_of == 0 && !is_noted && is_untouched) seep_remains_note(recorder, SEEP_END_OF_STATE);
+}
+
 /* The last state that is open may be the last one at all. A program that closes states
  * again and again is not copied each time. */
 static void on_close(const struct seep_recorder *recorder) {
   pthread_mutex_lock(&process.lock);
-  if (!records_other_than(recorder) && process.freezes++ < FREEZES_MAX) freeze();
+  if (is_end_kept(recorder)) {
+    process.end.is_of_closed = true;
+  } else if (!records_other_than(recorder) && process.freezes++ < FREEZES_MAX) {
+    if (is_to_be_frozen()) note_what_ended(recorder);
+    drop_end();
+    freeze();
+  }
   pthread_mutex_unlock(&process.lock);
 }
 
 /* Under the lock: a state is opened, so that was not the end. */
 static void thaw(void) {
+  drop_end();
   if (process.frozen.pid == 0 || getpid() != process.pid) return;
   process.capture.header->frozen_pid = 0;
   seep_frozen_drop(&process.frozen);
@@ -429,6 +497,7 @@ static void woke_in_child(void) {
     if (process.recording) note_torn_states();
     process.frozen.pid = 0;
     process.capture.header->frozen_pid = 0;
+    drop_end();
     seep_pages_unmap(copy, size_bytes);
   }
   process.fork_copy = NULL;
@@ -441,6 +510,7 @@ static bool watch_forks(void) {
   *seep_recorder_alive = 1;
   seep_recorder_on_fork = woke_in_child;
   seep_recorder_on_epoch = on_epoch;
+  seep_recorder_on_flip = keep_end;
   seep_recorder_on_close = on_close;
   return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
@@ -530,6 +600,18 @@ static void settle_all(void) {
   }
 }
 
+/* Puts the end that was kept into the capture, in place of what came after it. */
+static void restore_end(void) {
+  if (!process.end.is_of_closed) return;
+  for (uint32_t i = 0; i < process.recorder_count; i++) {
+    struct seep_recorder *recorder = seep_thunk_recorders[i];
+    if (recorder->vm_state.global != process.chunk_ended_of || !is_closed(recorder)) continue;
+    seep_capture_restore(&process.capture, process.end.capture, process.end.capture_bytes);
+    recorder->record->closed = SEEP_STATE_CLOSED;
+    return;
+  }
+}
+
 void seep_process_finish(void) {
   if (!process.watched || *seep_recorder_alive == 0 || getpid() != process.pid) return;
   pthread_mutex_lock(&process.lock);
@@ -539,6 +621,7 @@ void seep_process_finish(void) {
     if (records_other_than(NULL)) freeze();
     seep_hook_states_finish();
     stop_all();
+    restore_end();
     seep_capture_seal(&process.capture);
   }
   process.recording = false;

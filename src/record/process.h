@@ -72,9 +72,13 @@ struct seep_capture *seep_process_lock(void);
 void seep_process_unlock(void);
 
 /* A call of the only state that is recorded has just ended, or, with SEEP_END_OF_STATE, the state of `recorder` (else
- * NULL) is about to be closed: for the heap at the end, what the call has left is noted (remains_notes.h). Does nothing when
- * another thread is in here, or no heap is wanted; may be called from a signal handler. */
+ * NULL) is about to be closed: for the heap at the end, what the call has left is noted (remains_notes.h). If a collection
+ * comes before anything else is called, the state ends, for capture and heap, as it is before that.
+ * Does nothing when another thread is in here; may be called from a signal handler. */
 void seep_process_note_end(const struct seep_recorder *recorder, enum seep_end end);
+
+/* A call of an interpreter's begins: its end has not been yet. */
+void seep_process_note_begin(void);
 
 /* -- For states that start and stop by themselves (the Lua module) -- */
 

@@ -17,6 +17,7 @@ enum {
 
 void (*seep_recorder_on_fork)(void);
 void (*seep_recorder_on_epoch)(void);
+void (*seep_recorder_on_flip)(struct seep_recorder *recorder);
 void (*seep_recorder_on_close)(const struct seep_recorder *recorder);
 static volatile uint32_t never_forked = 1;
 volatile uint32_t *seep_recorder_alive = &never_forked;

@@ -205,6 +205,8 @@ void seep_recorder_detach(struct seep_recorder *recorder);
 extern void (*seep_recorder_on_fork)(void);
 /* An epoch of some state ended: the program goes on. May be NULL. */
 extern void (*seep_recorder_on_epoch)(void);
+/* A collection has marked, and is about to free what nothing holds: all of it is still there. May be NULL. */
+extern void (*seep_recorder_on_flip)(struct seep_recorder *recorder);
 /* lua_close has begun to end a state, which is still whole. May be NULL. */
 extern void (*seep_recorder_on_close)(const struct seep_recorder *recorder);
 /* In a page that a fork empties: 1 in the process that records. */

@@ -10,11 +10,30 @@ static struct {
   struct seep_collections seen, to_be_seen;
 } collections[SEEP_END_COUNT];
 
+/* When the interpreter's call began: how the thread stood, and what the outermost frame had called last, as the walk's
+ * arrays keep it (vm.h). */
+static struct seep_call_begin begin;
+static uint64_t key_before;
+
+static uint64_t key_called(const struct seep_recorder *recorder) {
+  return recorder->stack.kept_keys[SEEP_STACK_MAX - 2];
+}
+
+void seep_remains_begin(const struct seep_recorder *recorder) {
+  const struct seep_vm_state *state = &recorder->vm_state;
+  key_before = key_called(recorder);
+  begin.stack = 0;
+  if (state->vm->ops->take_begin != NULL) state->vm->ops->take_begin(state, &begin);
+}
+
 void seep_remains_note(const struct seep_recorder *recorder, enum seep_end end) {
   const struct seep_vm_ops *ops = recorder->vm_state.vm->ops;
   struct seep_remains *note = &seep_remains_notes[end];
+  const struct seep_stack *last = key_called(recorder) == key_before ? NULL : &recorder->stack;
   note->global = 0;
-  if (!ops->take_remains(&recorder->vm_state, end == SEEP_END_OF_STATE, note)) note->global = 0;
+  if (!ops->take_remains(&recorder->vm_state, end == SEEP_END_OF_STATE, last, note)) note->global = 0;
+  note->begin = begin;
+  if (end == SEEP_END_OF_STATE) note->begin.stack = 0; /* a host's call */
   collections[end].seen = seep_epochs_seen(recorder);
   collections[end].to_be_seen = seep_epochs_to_be_seen(recorder);
 }

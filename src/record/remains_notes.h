@@ -21,6 +21,9 @@ extern struct seep_remains seep_remains_notes[SEEP_END_COUNT];
 
 struct seep_recorder;
 
+/* The interpreter calls a chunk: what walks have seen so far was before it. */
+void seep_remains_begin(const struct seep_recorder *recorder);
+
 /* Takes what the call has left that ended last in the recorder's state. May be called from a signal handler. */
 void seep_remains_note(const struct seep_recorder *recorder, enum seep_end end);
 

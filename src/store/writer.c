@@ -220,6 +220,20 @@ void *seep_capture_copy(const struct seep_capture *capture, size_t *size_bytes) 
   return copy;
 }
 
+void seep_capture_restore(struct seep_capture *capture, const void *copy, size_t copy_bytes) {
+  struct seep_file_header *header = capture->header, now = *header;
+  memcpy(header, copy, SEEP_HEADER_BYTES);
+  header->size_bytes = now.size_bytes;
+  header->segment_count = now.segment_count;
+  header->flags = now.flags;
+  memcpy(header->problem, now.problem, sizeof header->problem);
+  for (uint32_t i = 0; i < capture->segment_count; i++) {
+    struct seep_segment_header *segment = capture->segments[i];
+    if (segment->offset >= copy_bytes) continue;
+    memcpy(segment, (const char *)copy + segment->offset, segment->size_bytes);
+  }
+}
+
 /* Puts private memory with the copy's content in place of the shared pages. */
 static void detach(struct seep_capture *capture, const char *copy) {
   for (uint32_t i = 0; i <= capture->segment_count; i++) {

@@ -81,6 +81,9 @@ void seep_capture_let_go(struct seep_capture *capture);
  * For the instant before a fork. `*size_bytes` is what to unmap. */
 void *seep_capture_copy(const struct seep_capture *capture, size_t *size_bytes);
 
+/* Puts the content of a copy back; what the file has grown by since stays, and so do flags and problem. */
+void seep_capture_restore(struct seep_capture *capture, const void *copy, size_t copy_bytes);
+
 /* In a forked child: writes `copy` to a new file at `path` and puts its pages
  * where the parent's were, so that every address stays good. On failure the
  * parent's pages are replaced by private memory: nothing is recorded in a file,

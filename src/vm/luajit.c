@@ -576,11 +576,14 @@ static bool anchors_hold(const struct seep_vm_state *state, bool running) {
 }
 
 /* At the bottom of a stack stands a dummy frame (lj_state.c stack_init). */
-static bool take_remains(const struct seep_vm_state *state, bool at_bottom, struct seep_remains *out) {
+static bool take_remains(const struct seep_vm_state *state, bool at_bottom, const struct seep_stack *last,
+                         struct seep_remains *out) {
+  (void)last;
   const struct seep_image *image = &seep_image_self_checked;
   uintptr_t base = seep_load_pointer(image, state->main_thread + L_BASE);
   uintptr_t stack = seep_load_pointer(image, state->main_thread + L_STACK);
   if (stack == 0 || base < stack + 16 || (at_bottom && base != stack + 16)) return false;
+  if (!seep_load(image, state->main_thread, out->thread, sizeof out->thread)) return false;
   seep_vm_take_words(base - 16, out);
   out->global = state->global;
   out->is_late = at_bottom;

@@ -341,17 +341,16 @@ struct ended {
   uint32_t size;             /* instructions */
   const uint64_t *words;     /* from base on */
   uint32_t word_count;
+  bool may_have_failed;      /* one value has been written over its function: its result, or an error */
 };
 
-/* How many of the words are in the stack that they are from; 0 when it has moved since. */
+/* How many of the words are in the stack that they are from, as it was then. */
 static uint32_t count_in_stack(struct seep_walk *walk) {
-  const struct seep_luajit_heap *layout = walk->layout;
-  const struct seep_luajit_refs *refs = layout->refs;
+  const struct seep_luajit_refs *refs = seep_lj_refs(walk);
   const struct seep_remains *remains = walk->state->remains;
-  const char *thread = seep_image_view(walk->image, walk->state->main_thread, layout->thread_bytes);
-  if (thread == NULL || remains->word_count > SEEP_REMAINS_WORDS) return 0;
-  uintptr_t begin = seep_lj_ref(refs, thread, refs->l_stack);
-  uint64_t bytes = (uint64_t)seep_at_u32(thread, refs->l_stacksize) * LJ_SLOT_BYTES;
+  if (remains->word_count > SEEP_REMAINS_WORDS) return 0;
+  uintptr_t begin = seep_lj_ref(refs, remains->thread, refs->l_stack);
+  uint64_t bytes = (uint64_t)seep_at_u32(remains->thread, refs->l_stacksize) * LJ_SLOT_BYTES;
   if (remains->stack < begin || remains->stack - begin >= bytes) return 0;
   uint64_t words = (begin + bytes - remains->stack) / 8;
   return words < remains->word_count ? (uint32_t)words : remains->word_count;
@@ -361,6 +360,7 @@ static uint32_t count_in_stack(struct seep_walk *walk) {
  * them, with a copy of the function and the distance between the frames. The first one in the words is the outermost.
  * (Builds without GC64 are not recorded, so nothing is noted of them: they have both in one word.) */
 static bool find_ended(struct seep_walk *walk, struct ended *out) {
+  const uint64_t LINKS_END = 1ULL << 32; /* a link to the frame below is a distance; nearly all values are larger words */
   const struct seep_luajit_refs *refs = seep_lj_refs(walk);
   const struct seep_remains *remains = walk->state->remains;
   if (refs->bytes != 8) return false;
@@ -368,7 +368,9 @@ static bool find_ended(struct seep_walk *walk, struct ended *out) {
   for (uint32_t i = 0; i + 1 < count; i++) {
     uint64_t function = remains->words[i], link = remains->words[i + 1], distance = link & ~7ULL;
     if (seep_lj_type(refs, function) != LJ_FUNC || (link & 7) != FRAME_VARG || distance > (uint64_t)i * 8) continue;
-    if (remains->is_late && remains->words[i - distance / 8] != function) continue;
+    const uint64_t *below = remains->words + i - distance / 8;
+    if (remains->is_late && below[0] != function) continue;
+    out->may_have_failed = below[0] != function && below[1] < LINKS_END;
     const char *object = seep_image_view(walk->image, seep_lj_pointer(refs, function), refs->func_l_upvalues);
     if (object == NULL || seep_at_u8(object, refs->o_type) != LJ_FUNC || seep_at_u8(object, refs->func_ffid) != 0) continue;
     out->code = seep_lj_ref(refs, object, refs->func_pc);
@@ -385,7 +387,7 @@ static bool find_ended(struct seep_walk *walk, struct ended *out) {
 }
 
 /* Where it stood at least: the calls that it made have left the pcs behind them in their frames, and before its first
- * return it has not ended. (Opcodes are those of builds without the instructions that 2026 added.) */
+ * return it has not ended, unless it failed: then perhaps in the last of those calls. (Opcodes are those of builds without the instructions that 2026 added.) */
 static uint32_t known_place(struct seep_walk *walk, const struct ended *ended) {
   enum { OP_RETM = 73, OP_RET1 = 76, DISPATCHED = 243 };
   const struct seep_luajit_heap *layout = walk->layout;
@@ -397,6 +399,7 @@ static uint32_t known_place(struct seep_walk *walk, const struct ended *ended) {
     bool is_pc = distance < (uintptr_t)ended->size * 4 && distance % 4 == 0;
     if (is_pc && distance / 4 > known) known = (uint32_t)(distance / 4);
   }
+  if (ended->may_have_failed) return known - (known > 0);
   if (layout->dispatch_count != DISPATCHED) return known;
   for (first = 1; first + 1 < ended->size; first++) {
     uint8_t opcode = seep_at_u8(code, (size_t)first * 4);

@@ -1,6 +1,8 @@
 /* The cold parts that all PUC versions share. See puc.h. */
 #include "vm/puc.h"
 
+#include <string.h>
+
 uint32_t seep_puc_line_by_table(const struct seep_image *image,
                                 const struct seep_puc_layout *layout, uintptr_t proto,
                                 uint32_t pc) {
@@ -108,8 +110,44 @@ bool seep_puc_stack_holds(const struct seep_puc_layout *layout, const struct see
   return true;
 }
 
+/* The Lua function that `ci`, the outermost frame, had called when it was walked last: its call info, and the pc in it. */
+static uintptr_t called_by(const struct seep_stack *last, uintptr_t ci, uintptr_t *pc) {
+  enum { OUTERMOST = SEEP_STACK_MAX - 1, CALLED = SEEP_STACK_MAX - 2 };
+  if (last == NULL || last->kept_handles[OUTERMOST] != ci || (last->kept_keys[CALLED] & SEEP_KEY_C)) return 0;
+  *pc = last->kept_keys[CALLED] & SEEP_KEY_ADDRESS;
+  return last->kept_handles[CALLED];
+}
+
+/* Takes the call info of the call that has ended. It is not the next one when a call has failed: then 5.3 has freed every
+ * other one (ldo.c luaD_shrinkstack), but free() leaves the pc in it. */
+static bool take_call_info(const struct seep_puc_layout *layout, uintptr_t next, uintptr_t called, uintptr_t pc,
+                           struct seep_remains *out) {
+  uintptr_t ended = called != 0 && layout->ci_next != 0 ? called : next, saved_pc;
+  if (!seep_load(&seep_image_self_checked, ended, out->call_info, layout->ci_size)) return false;
+  memcpy(&saved_pc, out->call_info + layout->ci_savedpc, sizeof saved_pc);
+  out->is_pc_known = called == ended;
+  return ended == next || saved_pc == pc;
+}
+
+/* What the thread ran that runs nothing now: behind its bottom, or one further where that is an interpreter's own C
+ * function, which does not end before the program does (lua.c pmain, when a chunk has called os.exit). */
+static uintptr_t ended_at_bottom(const struct seep_puc_layout *layout, uintptr_t first, const struct seep_stack *last) {
+  enum { OUTERMOST = SEEP_STACK_MAX - 1 };
+  bool is_c = last != NULL && last->kept_handles[OUTERMOST] == first && (last->kept_keys[OUTERMOST] & SEEP_KEY_C);
+  return is_c ? seep_load_pointer(&seep_image_self_checked, first + layout->ci_next) : first;
+}
+
+void seep_puc_take_begin(const struct seep_vm_state *state, struct seep_call_begin *out) {
+  const struct seep_puc_layout *layout = state->vm->layout;
+  const struct seep_image *image = &seep_image_self_checked;
+  uintptr_t ci = seep_load_pointer(image, state->main_thread + layout->L_ci);
+  out->stack = ci == 0 ? 0 : seep_load_pointer(image, ci + layout->ci_func);
+  if (!seep_load(image, state->main_thread, out->thread, sizeof out->thread)) out->stack = 0;
+}
+
 /* Call infos stay where they are when a call has ended: in the array (5.1) or in the list, until a collection. */
-bool seep_puc_take_remains(const struct seep_vm_state *state, bool at_bottom, struct seep_remains *out) {
+bool seep_puc_take_remains(const struct seep_vm_state *state, bool at_bottom, const struct seep_stack *last,
+                           struct seep_remains *out) {
   const struct seep_puc_layout *layout = state->vm->layout;
   const struct seep_image *image = &seep_image_self_checked;
   bool in_array = layout->ci_next == 0;
@@ -120,7 +158,11 @@ bool seep_puc_take_remains(const struct seep_vm_state *state, bool at_bottom, st
   if (ci == 0 || ended == 0) return false;
   /* 5.1 empties only a part of what is not in use (lgc.c traversestack), and the host may have collected since. */
   if (at_bottom && (in_array || ci != base_ci)) return false;
-  if (!seep_load(image, ended, out->call_info, layout->ci_size)) return false;
+  if (at_bottom) ended = ended_at_bottom(layout, ended, last);
+  uintptr_t pc = 0, called = at_bottom ? 0 : called_by(last, ci, &pc);
+  if (called == 0 && !in_array && !at_bottom) return false;
+  if (!take_call_info(layout, ended, called, pc, out)) return false;
+  if (!seep_load(image, state->main_thread, out->thread, sizeof out->thread)) return false;
   seep_vm_take_words(seep_load_pointer(image, ci + layout->ci_func), out);
   out->global = state->global;
   out->is_late = at_bottom;

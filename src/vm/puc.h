@@ -479,8 +479,10 @@ bool seep_puc_thread_holds(const struct seep_puc_layout *layout, const struct se
 /* Whether every frame of a walk is readable where describing it will look. */
 bool seep_puc_stack_holds(const struct seep_puc_layout *layout, const struct seep_stack *stack);
 
-/* vm_ops.take_remains of all PUC versions. */
-bool seep_puc_take_remains(const struct seep_vm_state *state, bool at_bottom, struct seep_remains *out);
+/* vm_ops.take_begin and take_remains of all PUC versions. */
+void seep_puc_take_begin(const struct seep_vm_state *state, struct seep_call_begin *out);
+bool seep_puc_take_remains(const struct seep_vm_state *state, bool at_bottom, const struct seep_stack *last,
+                           struct seep_remains *out);
 
 /* Copies what the recorder reads directly from a layout into a vm. */
 void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
@@ -529,6 +531,7 @@ void seep_puc_fill_vm(const struct seep_puc_layout *layout, struct seep_vm *vm);
 /* The fields of vm_ops that SEEP_PUC_DEFINE_OPS and puc.c fill. */
 #define SEEP_PUC_OPS                                                                          \
   .walk = walk, .leaf = leaf, .threads = threads, .frame_function = frame_function,           \
+  .take_begin = seep_puc_take_begin,                                                          \
   .take_remains = seep_puc_take_remains,                                                      \
   .function_of = seep_puc_function_of, .describe = describe,                                  \
   .anchors_hold = anchors_hold, .c_key = seep_puc_c_key, .call_name = seep_puc_call_name,                         \

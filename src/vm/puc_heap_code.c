@@ -164,6 +164,23 @@ static void read_slots(struct seep_walk *walk, uint32_t number, const struct sta
   }
 }
 
+/* 5.4: whether a call has returned, from where its pc is (lopcodes.h: OP_RETURN, OP_RETURN0, OP_RETURN1). */
+static bool has_returned(struct seep_walk *walk, const char *ci) {
+  enum { RETURN_FIRST = 70, RETURN_LAST = 72, OPCODE = 0x7f, SAVED_PC = 32 };
+  const char *code = seep_image_view(walk->image, seep_at_pointer(ci, SAVED_PC) - 4, 4);
+  uint32_t opcode = code == NULL ? 0 : seep_at_u32(code, 0) & OPCODE;
+  return opcode >= RETURN_FIRST && opcode <= RETURN_LAST;
+}
+
+/* Whether a thread's call infos are to be followed further in than the last one that it says: 5.4 has lua_close forget them
+ * before it empties the stack (lstate.c close_state), and the recorder knows that nothing has happened since. */
+static bool is_closed_in_call(struct seep_walk *walk, uintptr_t address, uintptr_t last) {
+  const struct seep_puc_heap *layout = walk->layout;
+  const struct seep_remains *remains = walk->state->remains;
+  return layout->version == 54 && address == walk->state->main_thread && last == address + layout->L_base_ci &&
+         remains != NULL && remains->is_late && !has_returned(walk, remains->call_info);
+}
+
 /* Goes through the call infos from the outermost in, and through the stack with them. A call info whose function
  * is not further up in the stack than the last one's, or not in the stack, ends this: the rest has no names. */
 static void read_stack(struct seep_walk *walk, uint32_t number, const char *thread, uintptr_t address,
@@ -172,6 +189,7 @@ static void read_stack(struct seep_walk *walk, uint32_t number, const char *thre
   uintptr_t last = seep_at_pointer(thread, layout->L_ci);
   uintptr_t at = layout->version == 51 ? seep_at_pointer(thread, layout->L_base_ci) : address + layout->L_base_ci;
   uintptr_t done = stack->begin;
+  if (is_closed_in_call(walk, address, last)) last = 0;
   struct frame frame = {.function_slot = 0, .base = UINTPTR_MAX};
   while (at != 0) {
     const char *ci = seep_image_view(walk->image, at, layout->ci_size);
@@ -286,8 +304,10 @@ void seep_puc_read_thread(struct seep_walk *walk, uintptr_t address, const char 
 
 /* 5.1 does not keep the pc at which a call ended, but that of the last call from there, if there was one. What was
  * declared by then, or before the first return, and lives to the end of the code was there when it ended. (lparser.c
- * close_func: such variables end before the last return.) */
-static void name_lasting(struct seep_walk *walk, const char *proto, uintptr_t saved_pc, struct frame *frame) {
+ * close_func: such variables end before the last return.) With `may_have_failed` it need not have come to a return, nor
+ * behind the call. */
+static void name_lasting(struct seep_walk *walk, const char *proto, uintptr_t saved_pc, bool may_have_failed,
+                         struct frame *frame) {
   enum { OP_RETURN = 30, OPCODE = 0x3f };
   const struct seep_puc_heap *layout = walk->layout;
   uint32_t count, size = seep_at_u32(proto, layout->p_sizecode), first = 0;
@@ -297,7 +317,8 @@ static void name_lasting(struct seep_walk *walk, const char *proto, uintptr_t sa
   if (code == NULL) return;
   while (first + 1 < size && (seep_at_u32(code, (size_t)first * 4) & OPCODE) != OP_RETURN) first++;
   uint32_t known = is_in_code(layout, proto, saved_pc) ? (uint32_t)((saved_pc - code_at) / 4) : 0;
-  if (known < first) known = first;
+  if (may_have_failed) known -= known > 0;
+  else if (known < first) known = first;
   for (uint32_t i = 0; i < count && frame->local_count < LOCALS_MAX; i++) {
     const char *variable = variables + (size_t)i * 16;
     if (seep_at_u32(variable, 8) > known || seep_at_u32(variable, 12) + 1 < size) continue;
@@ -306,58 +327,63 @@ static void name_lasting(struct seep_walk *walk, const char *proto, uintptr_t sa
   }
 }
 
-static bool is_lua_function(const struct seep_puc_heap *layout, const char *slot) {
-  uint8_t tag = slot == NULL ? 0 : (uint8_t)slot[8];
-  return seep_puc_type(tag) == SEEP_PUC_FUNCTION && seep_puc_is_object(layout, tag);
+/* How far above the words' beginning what was given to the ended call ends; 0: not known. */
+static uint64_t given_bytes(struct seep_walk *walk) {
+  const struct seep_puc_heap *layout = walk->layout;
+  const struct seep_call_begin *begin = &walk->state->remains->begin;
+  uintptr_t top = seep_at_pointer(begin->thread, layout->L_top);
+  return begin->stack == 0 || top <= begin->stack ? 0 : top - begin->stack;
 }
 
-/* Where the variables of the ended call begin. 5.4 copies a function with variable arguments above them (ltm.c
- * luaT_adjustvarargs), and turns its call info back to the first copy when it returns, but not when it fails. (Results
- * and errors are written over the first copy.) */
+/* Where the variables of the ended call begin. Those of a main chunk, behind what was given to it (ldo.c adjust_varargs);
+ * but 5.4 copies a function with variable arguments there (ltm.c luaT_adjustvarargs), and turns its call info back to the
+ * first copy when it returns. (A call info is as old as the call, and the stack may have moved.) */
 static uintptr_t base_of_ended(struct seep_walk *walk, const char *ci, const char *proto) {
   enum { EXTRA_ARGUMENTS = 44, EXTRA_MAX = 4096, PARAMETERS = 10, IS_VARARG = 11 };
   const struct seep_puc_heap *layout = walk->layout;
+  bool is_main = seep_at_u32(proto, layout->p_linedefined) == 0, has_base = layout->ci_base != 0 || layout->version == 51;
+  uint64_t given = is_main ? given_bytes(walk) : 0;
+  if (given != 0) return walk->state->remains->stack + given + (has_base ? 0 : SEEP_PUC_SLOT_BYTES);
+  if (has_base) return seep_at_pointer(ci, layout->ci_base);
   uintptr_t slot = seep_at_pointer(ci, layout->ci_func);
-  if (layout->ci_base != 0 || layout->version == 51) return seep_at_pointer(ci, layout->ci_base);
   uint32_t extra = seep_at_u32(ci, EXTRA_ARGUMENTS);
-  if (!seep_at_u8(proto, IS_VARARG) || extra > EXTRA_MAX) return slot + SEEP_PUC_SLOT_BYTES;
-  uintptr_t copy = slot + ((uintptr_t)extra + 1 + seep_at_u8(proto, PARAMETERS)) * SEEP_PUC_SLOT_BYTES;
-  const char *here = seep_walk_remains(walk, slot, 2), *there = seep_walk_remains(walk, copy, 2);
-  bool has_failed = is_lua_function(layout, here) &&
-                    (!is_lua_function(layout, there) || seep_at_pointer(here, 0) != seep_at_pointer(there, 0));
-  return (has_failed ? slot : copy) + SEEP_PUC_SLOT_BYTES;
+  bool is_copied = seep_at_u8(proto, IS_VARARG) && extra <= EXTRA_MAX && has_returned(walk, ci);
+  if (!is_copied) return slot + SEEP_PUC_SLOT_BYTES;
+  return slot + ((uintptr_t)extra + 2 + seep_at_u8(proto, PARAMETERS)) * SEEP_PUC_SLOT_BYTES;
 }
 
 void seep_puc_begin_remains(struct seep_walk *walk) {
   const struct seep_puc_heap *layout = walk->layout;
   const struct seep_remains *remains = walk->state->remains;
-  if (remains == NULL || layout->version == 51 || !runs_lua(layout, remains->call_info)) return;
+  if (remains == NULL) return;
+  if (layout->version == 51 ? !remains->is_pc_known : !runs_lua(layout, remains->call_info)) return;
   walk->ended_pc = seep_at_pointer(remains->call_info, layout->ci_savedpc);
 }
 
-/* The prototype of the call that has ended: the one that its pc is in; on 5.1 its function's, unless results were
- * written over that. */
-static const char *ended_proto(struct seep_walk *walk, const char *ci, uintptr_t *address) {
+/* The prototype of the call that has ended: the one that its pc is in; on 5.1 its function's, and that of its pc if
+ * results or an error were written over that. */
+static const char *ended_proto(struct seep_walk *walk, const char *ci, uintptr_t *address, bool *in_slot) {
   const struct seep_puc_heap *layout = walk->layout;
   const char *slot = seep_walk_remains(walk, seep_at_pointer(ci, layout->ci_func), 2);
-  bool in_slot = slot != NULL && lua_proto(walk, ci, slot, address) != NULL;
-  if (layout->version == 51 || walk->state->remains->is_late) {
-    if (!in_slot || (walk->ended_proto != 0 && *address != walk->ended_proto)) return NULL;
+  uintptr_t by_pc = walk->ended_proto;
+  *in_slot = slot != NULL && lua_proto(walk, ci, slot, address) != NULL;
+  if (walk->state->remains->is_late || (layout->version == 51 && by_pc == 0)) {
+    if (!*in_slot || (by_pc != 0 && *address != by_pc)) return NULL;
   } else {
-    *address = walk->ended_proto;
+    *in_slot = *in_slot && *address == by_pc;
+    *address = by_pc;
   }
   return *address == 0 ? NULL : seep_image_view(walk->image, *address, layout->proto_bytes);
 }
 
-/* The end of the stack that the words are from; 0 when it has moved since. */
+/* The end of the stack that the words are from, as it was then. */
 static uintptr_t end_of_stack(struct seep_walk *walk) {
   const struct seep_puc_heap *layout = walk->layout;
-  size_t thread_bytes = (size_t)(layout->thread_bytes - layout->thread_before);
-  const char *thread = seep_image_view(walk->image, walk->state->main_thread, thread_bytes);
-  if (thread == NULL) return 0;
-  uintptr_t begin = seep_at_pointer(thread, layout->L_stack), words = walk->state->remains->stack;
-  uint64_t bytes = stack_slots(layout, thread) * SEEP_PUC_SLOT_BYTES;
-  return words >= begin && words - begin < bytes ? begin + bytes : 0;
+  const struct seep_remains *remains = walk->state->remains;
+  uintptr_t begin = seep_at_pointer(remains->thread, layout->L_stack), words = remains->stack;
+  uint64_t slots = stack_slots(layout, remains->thread);
+  if (slots > INT32_MAX || words < begin || words - begin >= slots * SEEP_PUC_SLOT_BYTES) return 0;
+  return begin + slots * SEEP_PUC_SLOT_BYTES;
 }
 
 void seep_puc_read_remains(struct seep_walk *walk) {
@@ -365,11 +391,12 @@ void seep_puc_read_remains(struct seep_walk *walk) {
   if (walk->state->remains == NULL) return;
   const char *ci = walk->state->remains->call_info;
   uintptr_t address = 0, saved_pc = seep_at_pointer(ci, layout->ci_savedpc), end = end_of_stack(walk);
-  const char *proto = ended_proto(walk, ci, &address);
+  bool in_slot;
+  const char *proto = ended_proto(walk, ci, &address, &in_slot);
   if (proto == NULL) return;
   struct frame frame = {.base = base_of_ended(walk, ci, proto), .place = seep_puc_place(walk, address)};
   if (layout->version == 51) {
-    name_lasting(walk, proto, saved_pc, &frame);
+    name_lasting(walk, proto, saved_pc, !in_slot, &frame);
   } else {
     name_locals(walk, proto, (uint32_t)((saved_pc - seep_at_pointer(proto, layout->p_code)) / 4 - 1), &frame);
   }

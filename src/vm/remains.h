@@ -11,14 +11,24 @@
 
 #include "base/base.h"
 
-enum { SEEP_REMAINS_WORDS = 768, SEEP_REMAINS_CALL_INFO_BYTES = 96 };
+enum { SEEP_REMAINS_WORDS = 768, SEEP_REMAINS_CALL_INFO_BYTES = 96, SEEP_REMAINS_THREAD_BYTES = 224 };
+
+/* What was seen when the call was about to begin: then the stack may have moved since, and a call info that a failed call
+ * has left still has the old addresses. */
+struct seep_call_begin {
+  uintptr_t stack;        /* address of the function of the frame that calls; 0: not known */
+  _Alignas(8) char thread[SEEP_REMAINS_THREAD_BYTES];  /* the main thread */
+};
 
 struct seep_remains {
   uintptr_t global;       /* of which state; 0: there are none */
   bool is_late;           /* the caller may have used its stack since: then the function's slot has been written over first */
+  bool is_pc_known;       /* PUC: the saved pc in `call_info` is surely of this call, and not of one before it */
   uintptr_t stack;        /* address of the first word: the function of the frame that goes on */
   uint32_t word_count;
   uint64_t words[SEEP_REMAINS_WORDS];
+  struct seep_call_begin begin;                           /* PUC */
+  _Alignas(8) char thread[SEEP_REMAINS_THREAD_BYTES];        /* the main thread when it had ended */
   _Alignas(8) char call_info[SEEP_REMAINS_CALL_INFO_BYTES];  /* PUC: of the call that has ended */
 };
 

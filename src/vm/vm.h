@@ -192,9 +192,15 @@ struct seep_vm_ops {
   uint32_t (*threads)(const struct seep_vm_state *state, uintptr_t threads[SEEP_THREADS_MAX]);
 
   /* Takes what the call that ended last below the main thread's innermost frame has left behind (remains.h). With
-   * `at_bottom` only if the thread runs nothing. False when there is nothing of the kind. Reads through the kernel: may
-   * be called at any moment, even from a signal handler. */
-  bool (*take_remains)(const struct seep_vm_state *state, bool at_bottom, struct seep_remains *out);
+   * `at_bottom` only if the thread runs nothing. `last` is the last walk; NULL: none of them was deep enough to
+   * see the call that has ended. False when there is nothing of the kind. Reads through the kernel: may be called at
+   * any moment, even from a signal handler. */
+  bool (*take_remains)(const struct seep_vm_state *state, bool at_bottom, const struct seep_stack *last,
+                       struct seep_remains *out);
+
+  /* Notes how the main thread stands when it is about to call something that may be looked for afterwards. NULL: it need
+   * not be known. Same care. */
+  void (*take_begin)(const struct seep_vm_state *state, struct seep_call_begin *out);
 
   /* What a frame of a thread runs, the frame named as a hook's lua_Debug has it
    * (lua_api.h): the key of a C function; or 0 and a Lua function's prototype. */

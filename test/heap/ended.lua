@@ -19,6 +19,7 @@ print(#late)
 if way == "return" then return kept, also, unused end
 if way == "error" then error("as planned") end
 if way == "exit" then os.exit(0) end
+if way == "close" then os.exit(3, true) end
 if way == "finalizers" then
   local function finalize()
     for _ = 1, 10000 do unused = {} end
