@@ -31,6 +31,7 @@ struct states {
   bool is_copy;      /* that stands still: what is torn stays so */
   uintptr_t anchor;  /* of a recorder in it (join_heap.h), or 0 */
   struct seep_remains remains;  /* of the state that is looked at */
+  struct seep_closing closing;
 };
 
 /* A state, with what the recorder knows of calls that have ended in it. */
@@ -38,6 +39,8 @@ static const struct seep_heap_state *state_with_remains(struct states *states, u
   struct seep_heap_state *state = &states->found[index];
   bool known = states->anchor != 0 && seep_join_remains(states->image, states->anchor, state->global, &states->remains);
   state->remains = known ? &states->remains : NULL;
+  known = states->anchor != 0 && seep_join_closing(states->image, states->anchor, state->global, &states->closing);
+  state->closing = known ? &states->closing : NULL;
   return state;
 }
 

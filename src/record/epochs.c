@@ -25,8 +25,8 @@ static void end_epoch(struct seep_recorder *recorder) {
  * go). The program may have put another allocator in our place: then that stays. */
 static void close_state(struct seep_recorder *recorder, uint64_t vm_bytes) {
   uintptr_t *allocator = (uintptr_t *)(recorder->vm_state.global + recorder->vm_state.vm->allocf);
-  if (seep_recorder_on_close != NULL) seep_recorder_on_close(recorder);
   recorder->record->vm_bytes = vm_bytes;
+  if (seep_recorder_on_close != NULL) seep_recorder_on_close(recorder);
   recorder->record->ended_cpu_ns = seep_clock_cpu_ns();
   recorder->phase = SEEP_PHASE_PASSIVE;
   if (*allocator == (uintptr_t)recorder->installed) *allocator = (uintptr_t)recorder->original;

@@ -13,7 +13,8 @@ uint64_t seep_join_layout(void) {
                           offsetof(struct seep_recorder, blocks), offsetof(struct seep_recorder, sampler),
                           offsetof(struct seep_recorder, phase), offsetof(struct seep_recorder, state_index), sizeof(struct seep_block_table),
                           offsetof(struct seep_block_table, regions), offsetof(struct seep_block_table, shared),
-                          offsetof(struct seep_vm_state, global), sizeof(struct seep_remains), sizeof(struct seep_sample),
+                          offsetof(struct seep_vm_state, global), sizeof(struct seep_remains),
+                          sizeof(struct seep_closing), sizeof(struct seep_join_anchor), sizeof(struct seep_sample),
                           offsetof(struct seep_sampler, samples), offsetof(struct seep_sampler, capacity),
                           SEEP_REGION_SHIFT, SEEP_GRANULE_SHIFT, SEEP_TAG_BITS};
   uint64_t layout = 1;
@@ -21,10 +22,11 @@ uint64_t seep_join_layout(void) {
   return layout;
 }
 
-void seep_join_cast_anchor(void *recorders, void *remains) {
+void seep_join_cast_anchor(void *recorders, void *remains, void *closing) {
   own_anchor.layout = seep_join_layout();
   own_anchor.recorders = recorders;
   own_anchor.remains = remains;
+  own_anchor.closing = closing;
   own_anchor.magic[1] = SEEP_JOIN_MAGIC_2;
   own_anchor.magic[0] = SEEP_JOIN_MAGIC_1;
 }
@@ -104,6 +106,12 @@ bool seep_join_remains(struct seep_image *image, uintptr_t anchor_address, uintp
     if (copy(image, at, out, sizeof *out) && out->global == global) return true;
   }
   return false;
+}
+
+bool seep_join_closing(struct seep_image *image, uintptr_t anchor_address, uintptr_t global, struct seep_closing *out) {
+  struct seep_join_anchor anchor;
+  return copy(image, anchor_address, &anchor, sizeof anchor) &&
+         copy(image, (uintptr_t)anchor.closing, out, sizeof *out) && out->global == global;
 }
 
 /* The address of a region's slots, or 0. A damaged table is left after as many steps as it has entries. */

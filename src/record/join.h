@@ -23,16 +23,20 @@ struct seep_join_anchor {
   uint64_t layout;                      /* seep_join_layout of the build */
   void *recorders;                      /* seep_thunk_recorders */
   void *remains;                        /* seep_remains_notes */
+  void *closing;                        /* seep_closing_note */
 };
 
 /* Of this build; anchors of others are refused. */
 uint64_t seep_join_layout(void);
 
 /* In the recorded process: says where its recorders and its notes are, from the first recorder on. */
-void seep_join_cast_anchor(void *recorders, void *remains);
+void seep_join_cast_anchor(void *recorders, void *remains, void *closing);
 
 /* In an image: the note for the state whose global state is at `global`; false when there is none. */
 bool seep_join_remains(struct seep_image *image, uintptr_t anchor, uintptr_t global, struct seep_remains *out);
+
+/* The same of what lua_close does. */
+bool seep_join_closing(struct seep_image *image, uintptr_t anchor, uintptr_t global, struct seep_closing *out);
 
 /* The recorder of one state, in an image. */
 struct seep_join {

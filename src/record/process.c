@@ -181,6 +181,16 @@ static void note_what_ended(const struct seep_recorder *recorder) {
   if (process.chunk_ended_of == 0 && !is_noted && is_untouched) seep_remains_note(recorder, SEEP_END_OF_STATE);
 }
 
+/* The heap of a state that is closed. What the VM keeps in registers goes into this frame, which is above the next one. */
+static SEEP_NOINLINE void freeze_closing(const struct seep_recorder *recorder) {
+  volatile uintptr_t here = 0;
+  __builtin_unwind_init();
+  seep_closing_note = (struct seep_closing){.global = recorder->vm_state.global, .c_stack = (uintptr_t)&here,
+                                            .state_bytes = recorder->record->vm_bytes};
+  freeze();
+  seep_closing_note.global = 0;
+}
+
 /* The last state that is open may be the last one at all. A program that closes states
  * again and again is not copied each time. */
 static void on_close(const struct seep_recorder *recorder) {
@@ -190,7 +200,7 @@ static void on_close(const struct seep_recorder *recorder) {
   } else if (!records_other_than(recorder) && process.freezes++ < FREEZES_MAX) {
     if (is_to_be_frozen()) note_what_ended(recorder);
     drop_end();
-    freeze();
+    freeze_closing(recorder);
   }
   pthread_mutex_unlock(&process.lock);
 }
@@ -274,7 +284,7 @@ static struct seep_recorder *add_recorder(seep_allocator *original) {
   recorder->abandoned = true; /* until it is somebody's */
   seep_thunk_recorders[index] = recorder;
   process.recorder_count = index + 1;
-  if (index == 0) seep_join_cast_anchor(seep_thunk_recorders, seep_remains_notes);
+  if (index == 0) seep_join_cast_anchor(seep_thunk_recorders, seep_remains_notes, &seep_closing_note);
   return recorder;
 }
 

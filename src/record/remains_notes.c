@@ -4,6 +4,7 @@
 #include "record/epochs.h"
 
 struct seep_remains seep_remains_notes[SEEP_END_COUNT];
+struct seep_closing seep_closing_note;
 
 /* The collections of its state when a note was taken. */
 static struct {

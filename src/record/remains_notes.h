@@ -19,6 +19,9 @@ enum seep_end {
 
 extern struct seep_remains seep_remains_notes[SEEP_END_COUNT];
 
+/* Set while a state is closed. */
+extern struct seep_closing seep_closing_note;
+
 struct seep_recorder;
 
 /* The interpreter calls a chunk: what walks have seen so far was before it. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/pages.h"
+#include "vm/viewed.h"
 
 /* -- States ------------------------------------------------------------------- */
 
@@ -252,4 +253,27 @@ const char *seep_walk_remains(const struct seep_walk *walk, uintptr_t address, s
     return NULL;
   }
   return (const char *)(remains->words + (address - remains->stack) / sizeof *remains->words);
+}
+
+/* -- Closing --------------------------------------------------------------------- */
+
+/* Whether an object begins there whose successor (of all VMs the first word) is `next`. */
+static bool precedes(struct seep_walk *walk, uintptr_t address, uintptr_t next,
+                     bool (*is_object)(struct seep_walk *walk, uintptr_t address)) {
+  const char *object = address % sizeof(uintptr_t) != 0 ? NULL : seep_image_view(walk->image, address, 2 * sizeof(uintptr_t));
+  return object != NULL && seep_at_pointer(object, 0) == next && is_object(walk, address);
+}
+
+uintptr_t seep_walk_unlinked(struct seep_walk *walk, uintptr_t head, size_t before,
+                             bool (*is_object)(struct seep_walk *walk, uintptr_t address)) {
+  const struct seep_closing *closing = walk->state->closing;
+  if (closing == NULL || head == 0) return head;
+  for (size_t at = 0; at < SEEP_CLOSING_STACK_BYTES; at += sizeof(uintptr_t)) {
+    const char *word = seep_image_view(walk->image, closing->c_stack + at, sizeof(uintptr_t));
+    if (word == NULL) return head;
+    uintptr_t found = seep_at_pointer(word, 0);
+    if (precedes(walk, found, head, is_object)) return found;
+    if (before != 0 && precedes(walk, found + before, head, is_object)) return found + before;
+  }
+  return head;
 }

@@ -100,6 +100,11 @@ SEEP_ALWAYS_INLINE void seep_walk_edge(struct seep_walk *walk, uint32_t from, ui
   if (target != 0) walk->sink->edge(walk->sink, from, target, kind, name);
 }
 
+/* The object that lua_close has taken off the list that begins at `head` (remains.h); `head` when there is none. `is_object`
+ * says whether a header that begins like one is one; `before`: how far a block may begin before its object. */
+uintptr_t seep_walk_unlinked(struct seep_walk *walk, uintptr_t head, size_t before,
+                             bool (*is_object)(struct seep_walk *walk, uintptr_t address));
+
 /* The words at `address` among what is left of a call; NULL where they were not taken. */
 const char *seep_walk_remains(const struct seep_walk *walk, uintptr_t address, size_t word_count);
 

@@ -444,6 +444,16 @@ static void read_list(struct seep_walk *walk, uintptr_t head, uintptr_t stop, bo
   }
 }
 
+/* (The head of the list is in the global state, and looks like an object's first word.) */
+static bool is_object(struct seep_walk *walk, uintptr_t address) {
+  const struct seep_luajit_heap *layout = walk->layout;
+  const struct seep_luajit_refs *refs = layout->refs;
+  if (address - walk->state->main_thread < (uintptr_t)layout->gg_bytes) return false;
+  const char *object = seep_image_view(walk->image, address, refs->cdata_bytes);
+  size_t header = object == NULL ? 0 : header_bytes(layout, seep_at_u8(object, refs->o_type));
+  return header != 0 && seep_image_view(walk->image, address, header) != NULL;
+}
+
 /* lj_str.c: the lowest bit of a chain's head says how it is hashed. */
 static void read_strings(struct seep_walk *walk, const char *global) {
   const struct seep_luajit_refs *refs = seep_lj_refs(walk);
@@ -576,12 +586,12 @@ enum seep_status seep_lj_heap_read(struct seep_image *image, const struct seep_h
   }
   struct seep_walk *walk = seep_walk_open(image, state, sink, out);
   if (walk == NULL) return seep_error_set(error, SEEP_E_MEMORY, "no memory to read a heap");
-  out->state_bytes = seep_lj_ref(refs, global, refs->g_total);
+  out->state_bytes = state->closing != NULL ? state->closing->state_bytes : seep_lj_ref(refs, global, refs->g_total);
   walk->mode_name = seep_lj_ref(refs, global, layout->g_gcroot + LJ_MM_MODE * refs->bytes);
   walk->gc_name = seep_lj_ref(refs, global, layout->g_gcroot + LJ_MM_GC * refs->bytes);
   read_empty_string(walk);
   read_roots(walk, thread, global);
-  read_list(walk, seep_lj_ref(refs, global, refs->g_root), 0, false);
+  read_list(walk, seep_walk_unlinked(walk, seep_lj_ref(refs, global, refs->g_root), 0, is_object), 0, false);
   uintptr_t last = seep_lj_ref(refs, global, refs->g_mmudata);
   const char *ring =
       last == 0 ? NULL : seep_walk_view(walk, last, refs->udata_bytes, "the list of userdata to finalize");

@@ -139,6 +139,7 @@ struct seep_heap_state {
   uintptr_t main_thread, global;
   uintptr_t running;        /* the thread whose API function is running, if it is known; else 0 */
   const struct seep_remains *remains;  /* of this state, if any are known; else NULL */
+  const struct seep_closing *closing;  /* of this state while lua_close frees its first object; else NULL */
 };
 
 /* What a reading found besides objects. */

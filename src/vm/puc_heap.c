@@ -238,6 +238,15 @@ static void read_list(struct seep_walk *walk, const struct list *list) {
   }
 }
 
+/* (The head of the list is in the global state, and looks like an object's first word.) */
+static bool is_object(struct seep_walk *walk, uintptr_t address) {
+  const struct seep_puc_heap *layout = walk->layout;
+  if (address - walk->state->global < seep_puc_global_bytes(layout)) return false;
+  const char *object = seep_image_view(walk->image, address, 16);
+  size_t header = object == NULL ? 0 : header_bytes(layout, seep_at_u8(object, SEEP_PUC_O_TT));
+  return header != 0 && seep_image_view(walk->image, address, header) != NULL;
+}
+
 static void read_string_table(struct seep_walk *walk, const char *global) {
   const struct seep_puc_heap *layout = walk->layout;
   uint32_t slots = seep_at_u32(global, layout->g_string_slots);
@@ -322,7 +331,9 @@ enum seep_status seep_puc_heap_read(struct seep_image *image, const struct seep_
   seep_puc_read_registry(walk, registry);
   seep_puc_begin_remains(walk);
   read_roots(walk, thread, global);
-  read_list(walk, &(struct list){.head = seep_at_pointer(global, layout->g_objects)});
+  uintptr_t head = seep_at_pointer(global, layout->g_objects);
+  if (layout->version < 54) head = seep_walk_unlinked(walk, head, (size_t)layout->thread_before, is_object);
+  read_list(walk, &(struct list){.head = head});
   if (layout->g_finobj != 0) {
     read_list(walk, &(struct list){.head = seep_at_pointer(global, layout->g_finobj), .flags = SEEP_NODE_FINALIZER});
   }

@@ -32,4 +32,14 @@ struct seep_remains {
   _Alignas(8) char call_info[SEEP_REMAINS_CALL_INFO_BYTES];  /* PUC: of the call that has ended */
 };
 
+/* What lua_close does at this moment: all VMs but 5.4 have taken an object off their list when they free the first part of
+ * it. It is whole, and nothing but a C frame between lua_close and the allocator knows it (lgc.c sweeplist, freeobj; lj_gc.c
+ * gc_sweep), so it is looked for there: it is the object whose successor is the first of the list. */
+struct seep_closing {
+  uintptr_t global;       /* of which state; 0: of none */
+  uintptr_t c_stack;      /* where the frames begin; what was in registers lies there, too */
+  uint64_t state_bytes;   /* the VM's count before it lowered it for what it is about to free */
+};
+enum { SEEP_CLOSING_STACK_BYTES = 4096 };
+
 #endif
