@@ -320,7 +320,7 @@ bool seep_report_heapsnapshot(const struct seep_heap_view *view, const struct se
   struct exporter exporter = {.view = view, .graph = view->graph, .namer = namer, .out = out};
   place_nodes(&exporter);
   name(&exporter, "<dummy>"); /* number 0, as V8 has it */
-  fprintf(out, "{\"snapshot\":{\"meta\":{%s},\"node_count\":%u,\"edge_count\":%llu,\"trace_function_count\":0},\n",
+  fprintf(out, "{\"snapshot\":{\"meta\":{%s},\"node_count\":%u,\"edge_count\":%llu,\"trace_function_count\":0,\"extra_native_bytes\":0},\n",
           meta, exporter.count, (unsigned long long)count_all_edges(&exporter));
   write_nodes(&exporter);
   write_edges(&exporter);

@@ -125,7 +125,7 @@ struct seep_object_sink {
   uint32_t (*local)(struct seep_object_sink *sink, const struct seep_graph_local *local);
   void (*ledger)(struct seep_object_sink *sink, const char *name, int64_t bytes);
   /* A block of its own that is a part of object `number` (its size is in the object's): a table's array or hash part, a
-   * thread's stack. NULL: nobody wants to know. */
+   * thread's stack, an array of a prototype. NULL: nobody wants to know. */
   void (*part)(struct seep_object_sink *sink, uint32_t number, uint64_t address, uint64_t size_bytes);
 };
 #define SEEP_ROOT_NUMBER 0u

@@ -46,9 +46,9 @@ struct seep_puc_heap {
   uint16_t udata_bytes, u_metatable, u_length, u_env, u_value, u_value_tag, u_value_count;
 
   /* Proto and what its arrays are made of */
-  uint16_t proto_bytes, p_k, p_sizek, p_code, p_sizecode, p_p, p_sizep, p_sizelineinfo;
+  uint16_t proto_bytes, p_k, p_sizek, p_code, p_sizecode, p_p, p_sizep, p_lineinfo, p_sizelineinfo;
   uint16_t p_locvars, p_sizelocvars, p_upvalues, p_sizeupvalues, p_source, p_linedefined, p_cache;
-  uint16_t p_sizeabslineinfo, lineinfo_bytes, upvaldesc_bytes;
+  uint16_t p_abslineinfo, p_sizeabslineinfo, lineinfo_bytes, upvaldesc_bytes;
   uint16_t p_flag;                 /* 5.5 */
 
   /* Closures, UpVal */

@@ -1,6 +1,8 @@
 /* Threads and prototypes of PUC Lua: stacks with the names of what stands in them, and code. See puc_heap.h. */
 #include "vm/puc_heap.h"
 
+#include <string.h>
+
 /* -- Prototypes --------------------------------------------------------------------- */
 
 /* An array of a prototype: NULL when it is empty or not there. */
@@ -16,19 +18,30 @@ static const char *view_array(struct seep_walk *walk, const char *proto, uint16_
   return items;
 }
 
-/* lfunc.c luaF_freeproto: what the prototype and its arrays weigh. */
-static uint64_t proto_bytes(const struct seep_puc_heap *layout, const char *proto) {
+/* The arrays of a prototype (lfunc.c luaF_freeproto): where their addresses and counts stand in it. */
+struct proto_array {
+  uint16_t pointer_at, count_at, item_bytes;
+};
+enum { PROTO_ARRAYS = 7 };
+
+static uint32_t list_arrays(const struct seep_puc_heap *layout, const char *proto,
+                            struct proto_array out[PROTO_ARRAYS]) {
   enum { FIXED = 4 }; /* lobject.h PF_FIXED: code and lines are the host's */
-  uint64_t bytes = layout->proto_bytes;
-  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizep) * sizeof(uintptr_t);
-  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizek) * SEEP_PUC_SLOT_BYTES;
-  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizelocvars) * 16; /* LocVar: name, two ints */
-  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizeupvalues) * layout->upvaldesc_bytes;
-  if (layout->p_flag != 0 && (seep_at_u8(proto, layout->p_flag) & FIXED) != 0) return bytes;
-  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizecode) * 4;
-  bytes += (uint64_t)seep_at_u32(proto, layout->p_sizelineinfo) * layout->lineinfo_bytes;
-  if (layout->p_sizeabslineinfo != 0) bytes += (uint64_t)seep_at_u32(proto, layout->p_sizeabslineinfo) * 8;
-  return bytes;
+  const struct proto_array all[PROTO_ARRAYS] = {
+      {layout->p_p, layout->p_sizep, sizeof(uintptr_t)},
+      {layout->p_k, layout->p_sizek, SEEP_PUC_SLOT_BYTES},
+      {layout->p_locvars, layout->p_sizelocvars, 16}, /* LocVar: name, two ints */
+      {layout->p_upvalues, layout->p_sizeupvalues, layout->upvaldesc_bytes},
+      {layout->p_code, layout->p_sizecode, 4},
+      {layout->p_lineinfo, layout->p_sizelineinfo, layout->lineinfo_bytes},
+      {layout->p_abslineinfo, layout->p_sizeabslineinfo, 8}};
+  bool is_fixed = layout->p_flag != 0 && (seep_at_u8(proto, layout->p_flag) & FIXED) != 0;
+  memcpy(out, all, sizeof all);
+  return is_fixed ? 4 : layout->p_sizeabslineinfo != 0 ? PROTO_ARRAYS : PROTO_ARRAYS - 1;
+}
+
+static uint64_t array_bytes(const char *proto, const struct proto_array *array) {
+  return (uint64_t)seep_at_u32(proto, array->count_at) * array->item_bytes;
 }
 
 static void read_pointers(struct seep_walk *walk, uint32_t number, const char *items, uint32_t count,
@@ -54,10 +67,16 @@ static bool is_in_code(const struct seep_puc_heap *layout, const char *proto, ui
 
 void seep_puc_read_proto(struct seep_walk *walk, uintptr_t address, const char *proto) {
   const struct seep_puc_heap *layout = walk->layout;
-  uint64_t bytes = proto_bytes(layout, proto);
+  struct proto_array arrays[PROTO_ARRAYS];
+  uint32_t array_count = list_arrays(layout, proto, arrays);
+  uint64_t bytes = layout->proto_bytes;
+  for (uint32_t i = 0; i < array_count; i++) bytes += array_bytes(proto, &arrays[i]);
   if (!seep_walk_claim(walk, bytes)) return;
   if (is_in_code(layout, proto, walk->ended_pc)) walk->ended_proto = address;
   uint32_t number = seep_walk_object(walk, address, SEEP_NODE_PROTO, bytes, seep_puc_place(walk, address), 0);
+  for (uint32_t i = 0; i < array_count; i++) {
+    seep_walk_part(walk, number, seep_at_pointer(proto, arrays[i].pointer_at), array_bytes(proto, &arrays[i]));
+  }
   uint32_t count;
   const char *items = view_array(walk, proto, layout->p_k, layout->p_sizek, SEEP_PUC_SLOT_BYTES, &count);
   read_constants(walk, number, items, count);
@@ -172,8 +191,8 @@ static bool has_returned(struct seep_walk *walk, const char *ci) {
   return opcode >= RETURN_FIRST && opcode <= RETURN_LAST;
 }
 
-/* Whether a thread's call infos are to be followed further in than the last one that it says: 5.4 has lua_close forget them
- * before it empties the stack (lstate.c close_state), and the recorder knows that nothing has happened since. */
+/* Whether a thread's call infos are to be followed further in than the last one that it says: 5.4 has lua_close forget
+ * them before it empties the stack (lstate.c close_state), and the recorder knows that nothing has happened since. */
 static bool is_closed_in_call(struct seep_walk *walk, uintptr_t address, uintptr_t last) {
   const struct seep_puc_heap *layout = walk->layout;
   const struct seep_remains *remains = walk->state->remains;
@@ -335,13 +354,14 @@ static uint64_t given_bytes(struct seep_walk *walk) {
   return begin->stack == 0 || top <= begin->stack ? 0 : top - begin->stack;
 }
 
-/* Where the variables of the ended call begin. Those of a main chunk, behind what was given to it (ldo.c adjust_varargs);
- * but 5.4 copies a function with variable arguments there (ltm.c luaT_adjustvarargs), and turns its call info back to the
- * first copy when it returns. (A call info is as old as the call, and the stack may have moved.) */
+/* Where the variables of the ended call begin. Those of a main chunk, behind what was given to it (ldo.c
+ * adjust_varargs); but 5.4 copies a function with variable arguments there (ltm.c luaT_adjustvarargs), and turns its call
+ * info back to the first copy when it returns. (A call info is as old as the call, and the stack may have moved.) */
 static uintptr_t base_of_ended(struct seep_walk *walk, const char *ci, const char *proto) {
   enum { EXTRA_ARGUMENTS = 44, EXTRA_MAX = 4096, PARAMETERS = 10, IS_VARARG = 11 };
   const struct seep_puc_heap *layout = walk->layout;
-  bool is_main = seep_at_u32(proto, layout->p_linedefined) == 0, has_base = layout->ci_base != 0 || layout->version == 51;
+  bool is_main = seep_at_u32(proto, layout->p_linedefined) == 0;
+  bool has_base = layout->ci_base != 0 || layout->version == 51;
   uint64_t given = is_main ? given_bytes(walk) : 0;
   if (given != 0) return walk->state->remains->stack + given + (has_base ? 0 : SEEP_PUC_SLOT_BYTES);
   if (has_base) return seep_at_pointer(ci, layout->ci_base);

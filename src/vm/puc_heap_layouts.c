@@ -10,10 +10,10 @@
   .t_metatable = 40, .t_sizearray = 12, .node_bytes = 24, .n_key = 16, .n_key_tag = 9, .ts_size = 24,                \
   .ts_short_length = 11, .ts_long_length = 16, .udata_bytes = 40, .u_metatable = 24, .u_length = 16,                 \
   .u_value = 40, .u_value_count = 10, .proto_bytes = 128, .p_k = 56, .p_sizek = 20, .p_code = 64,                    \
-  .p_sizecode = 24, .p_p = 72, .p_sizep = 32, .p_sizelineinfo = 28, .p_locvars = 104, .p_sizelocvars = 36,           \
-  .p_upvalues = 80, .p_sizeupvalues = 16, .p_source = 112, .p_linedefined = 44, .p_sizeabslineinfo = 40,             \
-  .lineinfo_bytes = 1, .upvaldesc_bytes = 16, .cl_nupvalues = 10, .cl_proto = 24, .cl_upvalues = 32,                 \
-  .upval_bytes = 40, .uv_v = 16, .uv_next = 24, .uv_value = 24
+  .p_sizecode = 24, .p_p = 72, .p_sizep = 32, .p_sizelineinfo = 28, .p_lineinfo = 88, .p_locvars = 104,              \
+  .p_sizelocvars = 36, .p_upvalues = 80, .p_sizeupvalues = 16, .p_source = 112, .p_linedefined = 44,                 \
+  .p_sizeabslineinfo = 40, .p_abslineinfo = 96, .lineinfo_bytes = 1, .upvaldesc_bytes = 16, .cl_nupvalues = 10,      \
+  .cl_proto = 24, .cl_upvalues = 32, .upval_bytes = 40, .uv_v = 16, .uv_next = 24, .uv_value = 24
 
 static const struct seep_puc_heap lua_5_4_3 = {
     COMMON_OF_5_4,
@@ -53,10 +53,10 @@ static const struct seep_puc_heap lua_5_5_0 = {
     .t_lsizenode = 11, .t_array = 16, .t_node = 24, .t_metatable = 32, .t_sizearray = 12, .node_bytes = 24, .n_key = 16,
     .n_key_tag = 9, .ts_size = 24, .ts_short_length = 11, .ts_long_length = 16, .ts_contents = 24, .udata_bytes = 40,
     .u_metatable = 24, .u_length = 16, .u_value = 40, .u_value_count = 10, .proto_bytes = 128, .p_k = 56, .p_sizek = 20,
-    .p_code = 64, .p_sizecode = 24, .p_p = 72, .p_sizep = 32, .p_sizelineinfo = 28, .p_locvars = 104,
+    .p_code = 64, .p_sizecode = 24, .p_p = 72, .p_sizep = 32, .p_sizelineinfo = 28, .p_lineinfo = 88, .p_locvars = 104,
     .p_sizelocvars = 36, .p_upvalues = 80, .p_sizeupvalues = 16, .p_source = 112, .p_linedefined = 44,
-    .p_sizeabslineinfo = 40, .p_flag = 11, .lineinfo_bytes = 1, .upvaldesc_bytes = 16, .cl_nupvalues = 10,
-    .cl_proto = 24, .cl_upvalues = 32, .upval_bytes = 40, .uv_v = 16, .uv_next = 24, .uv_value = 24,
+    .p_sizeabslineinfo = 40, .p_abslineinfo = 96, .p_flag = 11, .lineinfo_bytes = 1, .upvaldesc_bytes = 16,
+    .cl_nupvalues = 10, .cl_proto = 24, .cl_upvalues = 32, .upval_bytes = 40, .uv_v = 16, .uv_next = 24, .uv_value = 24,
 };
 
 #define COMMON_OF_5_3                                                                                                \
@@ -69,7 +69,7 @@ static const struct seep_puc_heap lua_5_5_0 = {
   .t_array = 16, .t_node = 24, .t_lastfree = 32, .t_metatable = 40, .t_sizearray = 12, .node_bytes = 32,             \
   .n_key = 16, .n_key_tag = 24, .udata_bytes = 40, .u_metatable = 16, .u_length = 24, .u_value = 32,                 \
   .u_value_tag = 10, .proto_bytes = 120, .p_k = 48, .p_sizek = 20, .p_code = 56, .p_sizecode = 24, .p_p = 64,        \
-  .p_sizep = 32, .p_sizelineinfo = 28, .p_locvars = 80, .p_sizelocvars = 36, .p_upvalues = 88,                       \
+  .p_sizep = 32, .p_sizelineinfo = 28, .p_lineinfo = 72, .p_locvars = 80, .p_sizelocvars = 36, .p_upvalues = 88,     \
   .p_sizeupvalues = 16, .p_source = 104, .p_linedefined = 40, .p_cache = 96, .lineinfo_bytes = 4,                    \
   .upvaldesc_bytes = 16, .cl_nupvalues = 10, .cl_proto = 24, .cl_upvalues = 32, .upval_bytes = 32, .uv_v = 0,        \
   .uv_refcount = 8, .uv_next = 16, .uv_value = 16
@@ -99,10 +99,10 @@ static const struct seep_puc_heap lua_5_3_0 = {
   .ci_next = 24, .ci_status = 34, .ci_size = 80, .status_lua = 1, .g_total = 16, .g_debt = 24, .t_flags = 10,        \
   .t_lsizenode = 11, .node_bytes = 40, .n_key = 16, .n_key_tag = 24, .ts_size = 24, .ts_length = 16,                 \
   .udata_bytes = 40, .u_metatable = 16, .u_length = 32, .u_env = 24, .proto_bytes = 128, .p_k = 16,                  \
-  .p_sizek = 84, .p_code = 24, .p_sizecode = 88, .p_p = 32, .p_sizep = 96, .p_sizelineinfo = 92, .p_locvars = 48,    \
-  .p_sizelocvars = 100, .p_upvalues = 56, .p_sizeupvalues = 80, .p_source = 72, .p_linedefined = 104,                \
-  .p_cache = 64, .lineinfo_bytes = 4, .upvaldesc_bytes = 16, .cl_proto = 24, .cl_upvalues = 32,                      \
-  .upval_bytes = 40, .uv_v = 16, .uv_value = 24
+  .p_sizek = 84, .p_code = 24, .p_sizecode = 88, .p_p = 32, .p_sizep = 96, .p_sizelineinfo = 92, .p_lineinfo = 40,   \
+  .p_locvars = 48, .p_sizelocvars = 100, .p_upvalues = 56, .p_sizeupvalues = 80, .p_source = 72,                     \
+  .p_linedefined = 104, .p_cache = 64, .lineinfo_bytes = 4, .upvaldesc_bytes = 16, .cl_proto = 24,                   \
+  .cl_upvalues = 32, .upval_bytes = 40, .uv_v = 16, .uv_value = 24
 
 static const struct seep_puc_heap lua_5_2_4 = {
     COMMON_OF_5_2,
@@ -138,7 +138,7 @@ static const struct seep_puc_heap lua_5_2_0 = {
   .g_mt = 224, .g_tmname = 296, .t_flags = 10, .node_bytes = 40, .n_key = 16, .n_key_tag = 24, .ts_size = 24,        \
   .ts_length = 16, .udata_bytes = 40, .u_metatable = 16, .u_length = 32, .u_env = 24, .proto_bytes = 120,            \
   .p_k = 16, .p_sizek = 76, .p_code = 24, .p_sizecode = 80, .p_p = 32, .p_sizep = 88, .p_sizelineinfo = 84,          \
-  .p_locvars = 48, .p_sizelocvars = 92, .p_upvalues = 56, .p_sizeupvalues = 72, .p_source = 64,                      \
+  .p_lineinfo = 40, .p_locvars = 48, .p_sizelocvars = 92, .p_upvalues = 56, .p_sizeupvalues = 72, .p_source = 64,    \
   .p_linedefined = 96, .lineinfo_bytes = 4, .upvaldesc_bytes = 8, .cl_nupvalues = 11, .cl_proto = 32,                \
   .cl_upvalues = 40, .cl_isC = 10, .cl_env = 24, .upval_bytes = 40, .uv_v = 16, .uv_value = 24
 

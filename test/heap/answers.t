@@ -10,7 +10,7 @@ use FindBin;
 use JSON::PP qw(decode_json);
 use Encode qw(decode_utf8 encode_utf8);
 use lib "$FindBin::Bin/../lib";
-use SeepTest qw(root vms execute seepline scratch slurp spew record);
+use SeepTest qw(root vms execute seepline scratch slurp spew record why_not_recorded);
 
 my $build = $ENV{BUILD} // root() . '/build';
 binmode $_, ':utf8' for Test::More->builder->output, Test::More->builder->failure_output;
@@ -225,7 +225,11 @@ for my $vm (vms()) {
         test_text($first);
         test_failures($first);
         test_export($first, $heap);
-        test_capture_diff($vm);
+        SKIP: {
+            my $why = why_not_recorded($vm);
+            skip $why, 1 if $why;
+            test_capture_diff($vm);
+        }
     };
 }
 

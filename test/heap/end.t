@@ -4,13 +4,14 @@
 
 use strict;
 use warnings;
+use utf8;
 use Test::More;
 use File::Basename qw(basename);
 use FindBin;
 use IPC::Open3 qw(open3);
 use JSON::PP qw(decode_json);
 use lib "$FindBin::Bin/../lib";
-use SeepTest qw(root vms seepline seepline_path scratch slurp spew execute have_command);
+use SeepTest qw(root vms seepline seepline_path scratch slurp spew execute have_command why_not_recorded);
 
 my $LEAKING = root() . '/test/heap/end.lua';
 my @PATHS = ('_G.app.listeners[*]', '_G.app.listeners[*].data');
@@ -83,6 +84,26 @@ sub test_first {
             is(seepline('path', "$base.heap.seep", '_G.last')->{status}, 0, 'the newest object is there');
         }
     }
+    return;
+}
+
+# A prototype's code, constants and names are blocks of their own, but on LuaJIT.
+sub test_prototypes {
+    my ($vm) = @_;
+    return plan skip_all => 'a prototype is one block there' if $vm =~ /jit/;
+    my $base = scratch() . '/' . basename($vm) . '-prototypes';
+    my $script = spew("$base.lua", <<'LUA');
+local load = loadstring or load
+chunks = {}
+for i = 1, 500 do
+  chunks[i] = load("local a, b = 1, 'x' return function(c) return a, b, c end")
+end
+LUA
+    seepline('run', '-o', "$base.seep", '--', $vm, $script);
+    my @rows = grep { ($_->{line} // 0) == 4 && $_->{type} eq 'buffer' } @{decode_json(seepline('show', "$base.seep", '--json')->{out})->{sites}};
+    my ($held) = grep { $_->{path} =~ /^_G\.chunks\[\*\]\( → prototype\)\+$/ } map { @{$_->{held_by} // []} } @rows;
+    ok($held->{buffers}, 'arrays of prototypes are held where those are');
+    cmp_ok($held->{count} // 0, '>=', 500 * 2 * 4, 'all of them');
     return;
 }
 
@@ -193,9 +214,13 @@ LUA
     return;
 }
 
+my ($unrecorded) = map { why_not_recorded($_) // () } vms();
+plan skip_all => $unrecorded if $unrecorded;
+
 for my $vm (vms()) {
     subtest "$vm: ways to end"  => sub { test_ways($vm) };
     subtest "$vm: the first"    => sub { test_first($vm) };
+    subtest "$vm: prototypes"   => sub { test_prototypes($vm) };
     subtest "$vm: none"         => sub { test_without($vm) };
     subtest "$vm: killed"       => sub { test_killed($vm) };
     subtest "$vm: streams"      => sub { test_streams($vm) };

@@ -11,7 +11,7 @@ use FindBin;
 use Encode qw(decode_utf8 encode_utf8);
 use JSON::PP qw(decode_json);
 use lib "$FindBin::Bin/../lib";
-use SeepTest qw(root vms seepline scratch spew execute lua_version);
+use SeepTest qw(root vms seepline scratch spew execute lua_version why_not_recorded);
 
 binmode $_, ':utf8' for Test::More->builder->output, Test::More->builder->failure_output;
 
@@ -195,6 +195,9 @@ sub test_host {
     is_deeply(held_paths("$host.seep"), [], 'not when the host has used the stack since');
     return;
 }
+
+my ($unrecorded) = map { why_not_recorded($_) // () } vms();
+plan skip_all => $unrecorded if $unrecorded;
 
 for my $vm (vms()) {
     subtest "$vm: end"             => sub { test_end($vm) };

@@ -11,7 +11,7 @@ use FindBin;
 use IPC::Open3 qw(open3);
 use JSON::PP qw(decode_json);
 use lib "$FindBin::Bin/../lib";
-use SeepTest qw(root vms seepline seepline_path scratch);
+use SeepTest qw(root vms seepline seepline_path scratch why_not_recorded);
 
 # Waits until a file is there; the program gives up by itself when its input ends.
 sub wait_for {
@@ -111,6 +111,9 @@ sub test_sampled {
 }
 
 my $foreign;
+
+my ($unrecorded) = map { why_not_recorded($_) // () } vms();
+plan skip_all => $unrecorded if $unrecorded;
 
 for my $vm (vms()) {
     subtest $vm => sub {

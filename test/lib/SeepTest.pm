@@ -13,7 +13,7 @@ use File::Temp qw(tempdir);
 use JSON::PP qw(decode_json);
 
 our @EXPORT_OK = qw(root seepline_path vms execute seepline record record_fallback show_json rows_of scratch slurp spew captures_at
-                    programs have_command lua_version module_environment run_lua);
+                    programs have_command lua_version module_environment run_lua why_not_recorded);
 
 my $root = abs_path(dirname(__FILE__) . '/../..');
 my $build = $ENV{BUILD} // "$root/build";
@@ -127,6 +127,20 @@ sub record_fallback {
                    SEEPLINE_MODE => "$mode_number{$mode}:1000:$fallback", LD_PRELOAD => $library);
     my $env = { %request, %{delete $options{env} // {}} };
     return (execute($words, %options, env => $env), $capture);
+}
+
+# Why an interpreter from outside is not recorded block by block, in the command's words: its version, or how it was built.
+# Nothing for those that must be: the packaged ones, and whatever fails for another reason.
+my %unrecorded;
+sub why_not_recorded {
+    my ($vm) = @_;
+    return if !$ENV{LUA};
+    $unrecorded{$vm} //= do {
+        my $script = spew(scratch() . '/empty.lua', '');
+        my $result = seepline('run', '--no-summary', '--no-snapshot', '-o', scratch() . '/empty.seep', '--', $vm, $script);
+        $result->{status} == 125 && $result->{err} =~ /was not recorded: (.*(?:not described for modes|lets nobody replace its allocator).*)/ ? $1 : '';
+    };
+    return $unrecorded{$vm} || undef;
 }
 
 # The captures of a pattern, without the heap snapshots beside them.
