@@ -145,11 +145,19 @@ SEEP_ALWAYS_INLINE uintptr_t previous_frame(uintptr_t frame, uint64_t link) {
   return frame - (uintptr_t)(link & ~7ULL);
 }
 
-/* Where a C frame's pc is in the bytecode of `proto`. It may also point into a
+/* Where a C frame's pc is in the bytecode of `proto`. The compiler runs in C frames of its own, whose pc
+ * is the thread (vm_x64.dasc vm_cpcall): the interpreter's is before them. A pc may also point into a
  * trace's copy of its first instruction (after an exit), or be any value at all
- * (vm_x64.dasc vm_resume, vm_call): then 0. */
-static SEEP_NOINLINE uintptr_t unusual_pc(uintptr_t proto, uintptr_t pc) {
+ * (vm_resume, vm_call): then 0. */
+static SEEP_NOINLINE uintptr_t unusual_pc(const struct walker *walker, uintptr_t proto, uintptr_t pc) {
+  enum { DEPTH_MAX = 4 };
   const struct seep_image *image = &seep_image_self_checked;
+  uintptr_t c_frame = walker->c_frame;
+  for (uint32_t i = 0; i < DEPTH_MAX && pc == walker->thread && c_frame != 0; i++) {
+    c_frame = raw_c_frame(seep_load_pointer(NULL, c_frame + CFRAME_PREV));
+    pc = c_frame == 0 ? 0 : seep_load_pointer(NULL, c_frame + CFRAME_PC);
+    if (is_code_of(proto, pc)) return pc;
+  }
   uintptr_t trace = pc - 4 - TRACE_STARTINS;
   if (pc < SEEP_PAGE_BYTES || seep_load_u8(image, trace + SEEP_OBJECT_TYPE) != SEEP_GCT_TRACE) return 0;
   uintptr_t start_pc = seep_load_pointer(image, trace + TRACE_STARTPC);
@@ -159,7 +167,7 @@ static SEEP_NOINLINE uintptr_t unusual_pc(uintptr_t proto, uintptr_t pc) {
 SEEP_ALWAYS_INLINE uintptr_t c_frame_pc(const struct walker *walker, uintptr_t proto) {
   if (walker->c_frame == 0) return 0;
   uintptr_t pc = seep_load_pointer(NULL, walker->c_frame + CFRAME_PC);
-  return SEEP_LIKELY(is_code_of(proto, pc)) ? pc : unusual_pc(proto, pc);
+  return SEEP_LIKELY(is_code_of(proto, pc)) ? pc : unusual_pc(walker, proto, pc);
 }
 
 /* The pc of the Lua function at walker->frame; 0 when nobody has it. */
@@ -285,12 +293,50 @@ static const struct seep_trace_place *trace_frames(const struct seep_vm_state *s
   return start->protos[0] == 0 ? NULL : start;
 }
 
-/* Whether a trace is being left: what it had put off is made now (lj_snap.c lj_snap_restore), in
- * the name of no instruction. */
+/* Whether a trace is being left: what it had put off is made now (lj_snap.c lj_snap_restore). */
 SEEP_ALWAYS_INLINE bool leaves_trace(const struct seep_vm_state *state) {
   enum { VMST_EXIT = 3 };
   const struct layout *layout = state->vm->layout;
   return seep_load_u32(NULL, state->global + layout->g_vmstate) == ~(uint32_t)VMST_EXIT;
+}
+
+/* Which trace is being left by which exit: J->parent and J->exitno, two numbers that stand where no release has them in
+ * the same place. They are where the pc of the C frame is that of this exit's snapshot, and nowhere else. */
+static bool find_exit(uintptr_t jit, uintptr_t pc, struct seep_trace_run *run, uint32_t *exit) {
+  enum { FIRST = J_SIZETRACE + 4, LAST = FIRST + (16 << 10) };
+  static uint32_t known;
+  uint32_t offset = __atomic_load_n(&known, __ATOMIC_RELAXED), found = 0;
+  for (uint32_t at = offset != 0 ? offset : FIRST; at <= (offset != 0 ? offset : LAST); at += 8) {
+    uint32_t numbers[2];
+    if (!seep_load(&seep_image_self_checked, jit + at, numbers, sizeof numbers)) break;
+    run->number = numbers[0];
+    if (!seep_luajit_is_exit(run, numbers[1], pc)) continue;
+    if (found != 0) return false;
+    found = at;
+    *exit = numbers[1];
+  }
+  if (found == 0) return false;
+  run->number = seep_load_u32(NULL, jit + found);
+  __atomic_store_n(&known, found, __ATOMIC_RELAXED);
+  return true;
+}
+
+/* The innermost frames while a trace is being left. NULL when they cannot be told, or when it has been left already:
+ * then they are in the stack, and `is_left` says so. */
+static SEEP_NOINLINE const struct seep_trace_place *exit_frames(const struct seep_vm_state *state,
+                                                                const struct walker *walker, bool *is_left) {
+  uint16_t offset = jit_state_offset(state->global, 1);
+  uintptr_t jit = state->global + offset;
+  uint32_t exit;
+  uintptr_t pc = walker->c_frame == 0 ? 0 : seep_load_pointer(NULL, walker->c_frame + CFRAME_PC);
+  /* With the thread as its pc it is the C frame of the compiler, which begins with a side trace. */
+  *is_left = pc == 0 || pc == walker->thread || (int32_t)seep_load_u32(NULL, walker->c_frame + CFRAME_NRES) >= 0;
+  if (*is_left || offset == 0 || !at_frame(walker)) return NULL;
+  struct seep_trace_run run = {
+      .traces = seep_load_pointer(NULL, jit + J_TRACE), .trace_count = seep_load_u32(NULL, jit + J_SIZETRACE),
+      .closure = lua_function_of(walker->frame), .base = walker->frame + 8};
+  if (!find_exit(jit, pc, &run, &exit)) return NULL;
+  return seep_luajit_exit_place(state, &run, exit);
 }
 
 static uintptr_t base_of(const struct seep_vm_state *state, uintptr_t thread, bool running,
@@ -338,11 +384,16 @@ static uint32_t walk_thread(const struct seep_vm_state *state, uintptr_t thread,
   struct walker walker;
   start(&walker, thread, base_of(state, thread, running, &in_trace));
   uint64_t marks = running ? 0 : SEEP_KEY_RESUMER;
-  if (running && SEEP_UNLIKELY(leaves_trace(state))) marks = SEEP_KEY_INEXACT;
   if (running) stack->leaf_frame = walker.frame;
   struct seep_trace_place start_of_trace;
   const struct seep_trace_place *place = in_trace ? trace_frames(state, &walker, &start_of_trace) : NULL;
+  if (running && SEEP_UNLIKELY(leaves_trace(state))) {
+    bool is_left;
+    place = exit_frames(state, &walker, &is_left);
+    if (!is_left) marks = SEEP_KEY_INEXACT;
+  }
   if (place != NULL) {
+    marks = 0;
     for (uint32_t i = 0; i < place->count; i++) seep_stack_push(stack, &total, place->keys[i], place->protos[i]);
     step(&walker);
   }

@@ -14,6 +14,10 @@ enum {
 
 enum { CACHE_SETS = 96, CACHE_WAYS = 4, REF_FIRST = SEEP_IR_BIAS + 1 };
 
+/* Stands for a return address where a trace is left: with the numbers of the trace and the exit. */
+#define EXIT_ADDRESS(trace, exit) ((uintptr_t)1 << 63 | (uintptr_t)(trace) << 32 | (exit))
+#define IS_EXIT(address) ((address) >> 63 != 0)
+
 /* A trace as it is compared in the hot path. It may be flushed, and another take its place, its
  * memory, its number: then it is recorded another way, and has other snapshots. */
 struct identity {
@@ -495,6 +499,54 @@ static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset
   return take_snapshot(search, number);
 }
 
+/* -- Exits ------------------------------------------------------------------------- */
+
+bool seep_luajit_is_exit(const struct seep_trace_run *run, uint32_t number, uintptr_t pc) {
+  struct seep_luajit_trace trace;
+  struct seep_luajit_snapshot snapshot;
+  if (!read_trace(trace_at(run, run->number), &trace) || !seep_luajit_snapshot(&trace, number, &snapshot)) return false;
+  return pc == snapshot.pc || pc == snapshot.pc + 4;
+}
+
+/* Whether an instruction before exit `snapshot` may be made by it: it was put off, and is in one of the
+ * program's variables, or in something else that was put off. */
+static bool is_made_by_exit(const struct seep_luajit_trace *trace, const struct seep_luajit_snapshot *snapshot, uint32_t ref) {
+  enum { SUNK = 0xfd, SINK = 0xfe };
+  if (seep_luajit_ir(trace, ref).reg != SUNK) return false;
+  for (uint32_t i = 0; i < snapshot->count; i++) {
+    if ((seep_load_u32(NULL, snapshot->entries + i * (uintptr_t)4) & 0xffff) == ref) return true;
+  }
+  for (uint32_t at = ref + 1; at < snapshot->ref; at++) {
+    struct seep_luajit_ir store = seep_luajit_ir(trace, at);
+    if (store.reg == SINK && store.op2 == ref) return true;
+  }
+  return false;
+}
+
+/* Proves where all that an exit may make comes from. */
+static bool prove_exit(struct search *search, const struct seep_luajit_snapshot *snapshot) {
+  bool has_found = false;
+  for (uint32_t ref = REF_FIRST; ref < snapshot->ref; ref++) {
+    struct seep_luajit_levels found;
+    if (!is_made_by_exit(&search->trace, snapshot, ref)) continue;
+    if (!(is_in_head(search, ref) ? prove_in_parent(search, ref, 0, &found) : prove(search, ref, &found))) return false;
+    if (has_found && seep_luajit_place_of(&found) != seep_luajit_place_of(&search->levels)) return false;
+    search->levels = found;
+    has_found = true;
+  }
+  return has_found;
+}
+
+/* Without anything that was put off, what is made is for the program to go on: a larger stack. */
+static bool look_up_exit(struct search *search, uintptr_t trace, uint32_t number) {
+  struct seep_luajit_snapshot snapshot;
+  if (!read_trace(trace, &search->trace) || !seep_luajit_snapshot(&search->trace, number, &snapshot)) return false;
+  bool makes = false;
+  for (uint32_t ref = REF_FIRST; ref < snapshot.ref; ref++) makes |= is_made_by_exit(&search->trace, &snapshot, ref);
+  search->is_proven = !makes || prove_exit(search, &snapshot);
+  return (makes && search->is_proven) || take_snapshot(search, number);
+}
+
 /* -- Places ------------------------------------------------------------------------ */
 
 /* A caller's pc is behind its call, as a key has it; the innermost one's is at its
@@ -513,10 +565,11 @@ static void take_frames(const struct seep_luajit_levels *levels, bool is_proven,
   out->count = levels->count;
 }
 
-/* Notes the pcs of the snapshots on either side of the call. */
+/* Notes the pcs of the snapshots on either side of the call, or of the exit's. */
 static void note_pcs(const struct search *search, struct cached *cached) {
-  uint32_t offset = (uint32_t)(cached->identity.return_address - cached->identity.code);
-  uint32_t number = snapshot_before(&search->trace, offset - 1, UINT32_MAX);
+  uintptr_t address = cached->identity.return_address;
+  uint32_t number = IS_EXIT(address) ? (uint32_t)address
+                                     : snapshot_before(&search->trace, (uint32_t)(address - cached->identity.code) - 1, UINT32_MAX);
   for (uint32_t i = 0; i < 2; i++) {
     struct seep_luajit_snapshot snapshot;
     cached->pc_at[i] = 0;
@@ -529,10 +582,12 @@ static void note_pcs(const struct search *search, struct cached *cached) {
 static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct seep_trace_run *run,
                                const struct identity *identity, struct cached *cached) {
   struct search search = {.state = state, .run = run};
+  uintptr_t address = identity->return_address;
   *cached = (struct cached){.identity = *identity};
   if (!read_trace(identity->trace, &search.trace)) return;
   note_pcs(&search, cached);
-  if (look_up(&search, identity->trace, (uint32_t)(identity->return_address - identity->code))) {
+  if (IS_EXIT(address) ? look_up_exit(&search, identity->trace, (uint32_t)address)
+                       : look_up(&search, identity->trace, (uint32_t)(address - identity->code))) {
     take_frames(&search.levels, search.is_proven, &cached->place);
   }
 }
@@ -545,6 +600,20 @@ static bool is_same(const struct cached *cached, const struct identity *identity
   return true;
 }
 
+/* A trace and where it is: the return address, or what stands for it. */
+static void identify_at(const struct seep_vm_state *state, uint32_t number, uintptr_t trace, uintptr_t address, struct identity *out) {
+  memset(out, 0, sizeof *out); /* it is compared with all that lies between */
+  out->return_address = address;
+  out->trace = trace;
+  out->code = seep_load_pointer(NULL, trace + TRACE_MCODE);
+  out->start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC);
+  out->number = number;
+  out->code_epoch = state->code_epoch;
+  out->ir_end = seep_load_u32(NULL, trace + TRACE_NINS);
+  out->snap_map_count = seep_load_u32(NULL, trace + TRACE_NSNAPMAP);
+  out->code_bytes = seep_load_u32(NULL, trace + TRACE_SZMCODE);
+}
+
 /* What runs; false when the return address is not in the trace's code. */
 static bool identify(const struct seep_vm_state *state, const struct seep_trace_run *run, struct identity *out) {
   uintptr_t trace = seep_load_pointer(NULL, run->traces + run->number * (uintptr_t)8);
@@ -552,30 +621,35 @@ static bool identify(const struct seep_vm_state *state, const struct seep_trace_
   /* vm_x64.dasc BC_JLOOP: the trace runs in the interpreter's C frame, below two saved
    * registers and its spill slots. */
   uint16_t slots_bytes = seep_load_u16(NULL, trace + TRACE_SPADJUST);
-  memset(out, 0, sizeof *out); /* it is compared with all that lies between */
-  out->return_address = seep_load_pointer(NULL, run->c_frame - 16 - slots_bytes - 8);
-  out->trace = trace;
-  out->code = seep_load_pointer(NULL, trace + TRACE_MCODE);
-  out->start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC);
-  out->number = run->number;
-  out->code_epoch = state->code_epoch;
-  out->ir_end = seep_load_u32(NULL, trace + TRACE_NINS);
-  out->snap_map_count = seep_load_u32(NULL, trace + TRACE_NSNAPMAP);
-  out->code_bytes = seep_load_u32(NULL, trace + TRACE_SZMCODE);
+  identify_at(state, run->number, trace, seep_load_pointer(NULL, run->c_frame - 16 - slots_bytes - 8), out);
   return out->return_address - out->code - 1 < out->code_bytes;
+}
+
+static const struct seep_trace_place *place_of(const struct seep_vm_state *state, const struct seep_trace_run *run,
+                                               const struct identity *identity) {
+  struct scratch *scratch = state->scratch;
+  struct cached *set = scratch->cached[seep_mix64(identity->return_address) % CACHE_SETS];
+  struct cached *cached = NULL;
+  for (uint32_t i = 0; i < CACHE_WAYS && cached == NULL; i++) {
+    if (SEEP_LIKELY(set[i].identity.return_address == identity->return_address)) cached = &set[i];
+  }
+  if (SEEP_UNLIKELY(cached == NULL)) cached = &set[scratch->replaced++ % CACHE_WAYS];
+  if (SEEP_UNLIKELY(!is_same(cached, identity))) fill(state, run, identity, cached);
+  return cached->place.count == 0 ? NULL : &cached->place;
 }
 
 const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_state *state,
                                                        const struct seep_trace_run *run) {
-  struct scratch *scratch = state->scratch;
   struct identity identity;
-  if (scratch == NULL || !identify(state, run, &identity)) return NULL;
-  struct cached *set = scratch->cached[seep_mix64(identity.return_address) % CACHE_SETS];
-  struct cached *cached = NULL;
-  for (uint32_t i = 0; i < CACHE_WAYS && cached == NULL; i++) {
-    if (SEEP_LIKELY(set[i].identity.return_address == identity.return_address)) cached = &set[i];
-  }
-  if (SEEP_UNLIKELY(cached == NULL)) cached = &set[scratch->replaced++ % CACHE_WAYS];
-  if (SEEP_UNLIKELY(!is_same(cached, &identity))) fill(state, run, &identity, cached);
-  return cached->place.count == 0 ? NULL : &cached->place;
+  if (state->scratch == NULL || !identify(state, run, &identity)) return NULL;
+  return place_of(state, run, &identity);
+}
+
+const struct seep_trace_place *seep_luajit_exit_place(const struct seep_vm_state *state,
+                                                      const struct seep_trace_run *run, uint32_t number) {
+  struct identity identity;
+  uintptr_t trace = trace_at(run, run->number);
+  if (state->scratch == NULL || trace == 0) return NULL;
+  identify_at(state, run->number, trace, EXIT_ADDRESS(run->number, number), &identity);
+  return place_of(state, run, &identity);
 }

@@ -43,4 +43,13 @@ struct seep_trace_run {
 const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_state *state,
                                                        const struct seep_trace_run *run);
 
+/* The same while a trace (`run->number`) is being left by exit `number`, and makes what it had put off: proven where
+ * all that it may be is from one place. Where nothing was put off, it is where the program goes on. */
+const struct seep_trace_place *seep_luajit_exit_place(const struct seep_vm_state *state,
+                                                      const struct seep_trace_run *run, uint32_t number);
+
+/* Whether trace `run->number` has an exit of this number, behind which the interpreter goes on at `pc` or, as the VM
+ * notes it for messages, before it. Reads through the kernel. */
+bool seep_luajit_is_exit(const struct seep_trace_run *run, uint32_t number, uintptr_t pc);
+
 #endif

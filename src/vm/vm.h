@@ -52,7 +52,7 @@ enum {
   SEEP_STACK_MAX = SEEP_STACK_INNER + SEEP_STACK_OUTER + 1,
   SEEP_THREADS_MAX = 200,  /* coroutines resumed within each other: LUAI_MAXCCALLS */
   SEEP_HOST_RESUMES_MAX = 32,
-  SEEP_VM_SCRATCH_BYTES = 256 << 10,
+  SEEP_VM_SCRATCH_BYTES = 768 << 10,
 };
 
 /* The stack that the last walk found, leaf first; a left-out middle is one
