@@ -11,7 +11,7 @@ static const struct { const char *name; enum seep_metamethod metamethod; } metam
     {"__mul", SEEP_MM_ARITHMETIC}, {"__div", SEEP_MM_ARITHMETIC}, {"__mod", SEEP_MM_ARITHMETIC},
     {"__pow", SEEP_MM_ARITHMETIC}, {"__unm", SEEP_MM_ARITHMETIC}, {"__len", SEEP_MM_ARITHMETIC},
     {"__eq", SEEP_MM_COMPARISON}, {"__lt", SEEP_MM_COMPARISON}, {"__le", SEEP_MM_COMPARISON},
-    {"__tostring", SEEP_MM_TOSTRING}};
+    {"__tostring", SEEP_MM_TOSTRING}, {"__pairs", SEEP_MM_PAIRS}, {"__ipairs", SEEP_MM_PAIRS}};
 
 static enum seep_metamethod metamethod_of(uint64_t name) {
   enum { TEXT_MAX = 12 };
@@ -33,8 +33,18 @@ static void add(struct seep_luajit_callees *callees, struct seep_luajit_callee c
   callees->count++;
 }
 
-static void add_object(struct seep_luajit_callees *callees, uintptr_t object) {
-  struct seep_luajit_callee callee = {.object = object};
+/* Whether the trace stores what `ref` is. */
+static bool is_stored(const struct seep_luajit_trace *trace, uint32_t ref) {
+  for (uint32_t at = SEEP_IR_BIAS + 1; at < trace->ir_end; at++) {
+    struct seep_luajit_ir store = seep_luajit_ir(trace, at);
+    if (store.op >= SEEP_IR_ASTORE && store.op <= SEEP_IR_XSTORE && store.op2 == ref) return true;
+  }
+  return false;
+}
+
+/* A constant is called without having been anywhere, until a comparison tells otherwise. */
+static void add_object(struct seep_luajit_callees *callees, uintptr_t object, bool is_stored) {
+  struct seep_luajit_callee callee = {.object = object, .is_stored = is_stored};
   uint8_t type = seep_load_u8(NULL, object + SEEP_OBJECT_TYPE);
   if (type == SEEP_GCT_FUNC) {
     callee.ffid = seep_load_u8(NULL, object + SEEP_FUNCTION_FFID);
@@ -63,7 +73,7 @@ static void collect_constants(const struct seep_luajit_trace *trace, struct seep
     uint8_t op = seep_luajit_ir(trace, ref).op;
     if (!has_value_behind(op)) continue;
     uint64_t value = seep_luajit_constant(trace, ref);
-    if (op == SEEP_IR_KGC) add_object(out, (uintptr_t)value);
+    if (op == SEEP_IR_KGC) add_object(out, (uintptr_t)value, is_stored(trace, ref));
     if (is_continuation(op, value)) out->has_metamethods = true;
     ref++;
   }
@@ -105,7 +115,9 @@ static uintptr_t compared_with(const struct seep_luajit_trace *trace, struct see
 
 static bool is_noted(const struct seep_luajit_callees *callees, struct seep_luajit_callee callee) {
   for (uint32_t i = 0; i < callees->count; i++) {
-    if (callees->at[i].object == callee.object && callees->at[i].key == callee.key) return true;
+    const struct seep_luajit_callee *noted = &callees->at[i];
+    bool is_same = noted->object == callee.object && noted->key == callee.key && noted->slot == callee.slot;
+    if (is_same && noted->may_be_element == callee.may_be_element) return true;
   }
   return false;
 }
@@ -125,6 +137,10 @@ static void collect_names(const struct seep_luajit_trace *trace, struct seep_lua
       callee.key = field_of(trace, value);
       callee.guard = ref;
       callee.metamethod = metamethod_of(callee.key);
+      bool was_in_slot = seep_luajit_ir(trace, value).op == SEEP_IR_SLOAD;
+      callee.slot = was_in_slot ? seep_luajit_ir(trace, value).op1 : 0;
+      callee.may_be_element = callee.key == 0 && !was_in_slot;
+      callee.is_stored = is_stored(trace, value);
       if (!is_named[i]) {
         is_named[i] = true;
         out->at[i] = callee;

@@ -17,7 +17,7 @@ enum { SEEP_CALLEES_MAX = 32 };
 
 /* Which metamethod a callee is, by its name. Arithmetic: any of it. */
 enum seep_metamethod { SEEP_MM_NONE, SEEP_MM_INDEX, SEEP_MM_NEWINDEX, SEEP_MM_CALL, SEEP_MM_CONCAT, SEEP_MM_ARITHMETIC,
-                       SEEP_MM_COMPARISON, SEEP_MM_TOSTRING };
+                       SEEP_MM_COMPARISON, SEEP_MM_TOSTRING, SEEP_MM_PAIRS };
 
 struct seep_luajit_callee {
   uintptr_t object;          /* a function; or a prototype, of which any closure may be called */
@@ -25,11 +25,14 @@ struct seep_luajit_callee {
   uint64_t key;              /* the name (a string object) of the field it came from; 0: unknown */
   uint32_t guard;            /* the first instruction that compares with it; 0: none does */
   uint8_t ffid;              /* of a builtin: its number */
+  bool may_be_element;       /* it may have come from a table, by a key that is no name */
+  uint16_t slot;             /* or it was in this slot when the trace began (IR_SLOAD); 0: it was in none */
+  bool is_stored;            /* the trace puts it into a table or an upvalue, from where it may come again */
   enum seep_metamethod metamethod;
 };
 
 struct seep_luajit_callees {
-  uint32_t count;            /* one function may be here twice, under two names */
+  uint32_t count;            /* one function may be here twice, from two places */
   bool has_metamethods;      /* some may have been called by instructions that are no calls */
   struct seep_luajit_callee at[SEEP_CALLEES_MAX];
 };

@@ -11,6 +11,7 @@ struct seep_luajit_trace {
   uintptr_t ir;              /* of instruction 0: real ones are near REF_BIAS */
   uintptr_t snaps, snap_map, code, start_pc;
   uint32_t first_constant, ir_end, snap_count, snap_map_count, code_bytes, start_ins;
+  uint32_t root;             /* number of the trace from which this one branches off, at last; 0: from none */
 };
 
 enum { SEEP_IR_BIAS = 0x8000, SEEP_IR_BYTES = 8 };
@@ -18,7 +19,7 @@ enum { SEEP_IR_BIAS = 0x8000, SEEP_IR_BYTES = 8 };
 /* lj_ir.h, since the end of 2021. */
 enum { SEEP_IR_EQ = 8, SEEP_IR_RETF = 11, SEEP_IR_NOP, SEEP_IR_LOOP = 17, SEEP_IR_KGC = 24, SEEP_IR_KPTR, SEEP_IR_KKPTR,
        SEEP_IR_KNUM = 28, SEEP_IR_KINT64, SEEP_IR_KSLOT, SEEP_IR_MOD = 45, SEEP_IR_HREFK = 57, SEEP_IR_HREF,
-       SEEP_IR_NEWREF, SEEP_IR_HLOAD = 67, SEEP_IR_FLOAD = 69, SEEP_IR_ALEN = 73, SEEP_IR_SNEW = 79, SEEP_IR_XSNEW, SEEP_IR_TNEW, SEEP_IR_TDUP, SEEP_IR_CNEW, SEEP_IR_CNEWI, SEEP_IR_BUFHDR,
+       SEEP_IR_NEWREF, SEEP_IR_HLOAD = 67, SEEP_IR_FLOAD = 69, SEEP_IR_SLOAD = 71, SEEP_IR_ALEN = 73, SEEP_IR_ASTORE, SEEP_IR_XSTORE = 78, SEEP_IR_SNEW = 79, SEEP_IR_XSNEW, SEEP_IR_TNEW, SEEP_IR_TDUP, SEEP_IR_CNEW, SEEP_IR_CNEWI, SEEP_IR_BUFHDR,
        SEEP_IR_BUFPUT, SEEP_IR_BUFSTR, SEEP_IR_OBAR = 89, SEEP_IR_TOSTR = 93, SEEP_IR_STRTO, SEEP_IR_CALLN,
        SEEP_IR_CALLXS = 99, SEEP_IR_CARG };
 

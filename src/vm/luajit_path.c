@@ -3,52 +3,61 @@
 
 #include <string.h>
 
+#include "vm/luajit_builtins.h"
 #include "vm/luajit_bytecode.h"
 #include "vm/luajit_callees.h"
+#include "vm/luajit_slots.h"
 
-enum { TABLES_MAX = 64, WAYS_MAX = 128, STEPS_MAX = 4096, LENGTH_MAX = 512, MADE_MAX = 32, TURNS_MAX = 32, SEEN_MAX = 2048 };
+enum { TABLES_MAX = 64, WAYS_MAX = 128, NODES_MAX = 4096, HASH_MAX = 2 * NODES_MAX, EDGES_MAX = 6144, PLACES_MAX = 48 };
 
-/* A way as far as it was gone. What it has met is kept beside it: ways share their beginnings. */
+/* A way as far as it was gone. */
 struct way {
   struct seep_luajit_levels levels;
+  uint32_t node;             /* where it was last */
   uint32_t tables;           /* of the piece's that were made */
-  uint64_t made_hash;        /* of their places */
-  uint32_t made;             /* instructions met that may have made what is wanted */
-  uint32_t turns;            /* places where it may have gone round */
-  uint32_t length;
   uint32_t met;              /* callees that were called: bits */
+  uint32_t last_guard;       /* the last comparison with a callee that was passed */
   bool has_joined_parts;     /* in a concatenation that may have made several strings */
   bool has_compared;         /* values, so that a function that is compared with need not be called */
   bool is_past_snapshot;     /* one was taken and let go: nothing with a guard is made any more */
+  bool is_over;              /* it is where the trace's loop begins again: it may end here, and goes no further */
+};
+
+/* A point on ways: all that matters of them is the same there, so they go on alike. */
+struct node {
+  uint64_t state;
+  uint8_t made;              /* how many of what is wanted its instruction may make */
+  uint8_t place;             /* … and where, by its number plus 1; 0: nothing */
+  uint8_t before, after;     /* how many may be made before it, and behind it until the end */
+  bool leads, leads_joined;  /* to the piece's end; there with joined parts */
 };
 
 struct search {
   const struct seep_luajit_piece *piece;
+  struct seep_luajit_traces traces;
   struct seep_luajit_callees callees;
+  bool starts_inside;        /* the trace may begin in functions that its parent has inlined, with their slots */
   uint32_t required;         /* callees that the piece compares with: bits */
   uint32_t guard_tables[SEEP_CALLEES_MAX];  /* … and how many tables it makes before it does */
 
   struct seep_luajit_ir wanted;
   bool is_table;             /* TNEW or TDUP */
-  bool is_guard;             /* it is one, so that snapshots on either side of it stay apart */
+  bool is_guarded;           /* it is a guard, or one comes behind it: so that no snapshot before it was let go */
   bool has_concat;           /* a metamethod: one concatenation may make several strings */
   uint32_t tables_before;    /* tables of the piece before it */
   uint32_t like_before, like_count;  /* of those of its kind between the same tables: its number, and how many */
   uint32_t table_count;
   struct { struct seep_luajit_ir ir; uintptr_t template; } tables[TABLES_MAX];
 
-  uint32_t way_count, steps;
+  uint32_t way_count;
   struct way ways[WAYS_MAX];
-  struct { uint64_t place; struct seep_luajit_levels levels; } made[MADE_MAX];
-  uint64_t turns[TURNS_MAX];
-  uint32_t seen_count;
-  uint64_t seen[SEEN_MAX];   /* states that ways were in: a hash table, 0 is free */
-
-  bool goes_round;           /* a way does: it may make things more often than was counted */
-  bool has_counted;          /* something was told apart by counting */
-  bool has_failed, has_found;
-  uint64_t found_place;
-  struct seep_luajit_levels found;
+  uint32_t place_count;
+  struct { uint64_t place; struct seep_luajit_levels levels; } places[PLACES_MAX];
+  uint32_t node_count, edge_count;
+  struct node nodes[NODES_MAX];
+  struct { uint16_t from, to; } edges[EDGES_MAX];
+  uint16_t numbers[HASH_MAX];  /* of nodes by their states, plus 1: a hash table */
+  bool has_failed;
 };
 _Static_assert(sizeof(struct search) <= SEEP_LUAJIT_SEARCH_BYTES, "the memory is large enough");
 
@@ -120,13 +129,13 @@ static bool read_piece(struct search *search, uint32_t ref) {
   bool is_behind = false;
   search->wanted = seep_luajit_ir(trace, ref);
   search->is_table = is_table(search->wanted.op);
-  search->is_guard = (search->wanted.type & GUARD) != 0;
   for (uint32_t at = search->piece->first; at < search->piece->end; at++) {
     struct seep_luajit_ir ir = seep_luajit_ir(trace, at);
     if (at == ref) {
       search->tables_before = search->table_count;
       search->like_before = search->like_count;
     }
+    if (at >= ref && (ir.type & GUARD)) search->is_guarded = true;
     if (is_like(trace, ir, search->wanted) && !is_behind) search->like_count++;
     if (!is_table(ir.op)) continue;
     if (at < ref) search->like_count = 0;
@@ -142,17 +151,32 @@ static struct seep_luajit_level *innermost(struct way *way) { return &way->level
 
 static void give_up(struct search *search) { search->has_failed = true; }
 
-/* Notes that the instruction at hand may have made what is wanted. */
-static void may_have_made(struct search *search, struct way *way) {
-  if (search->is_table || way->tables != search->tables_before) return;
-  if (way->is_past_snapshot && search->is_guard) return;
-  if (way->made == MADE_MAX) {
-    give_up(search);
-    return;
+/* The number of a place, plus 1; 0 when there are too many. */
+static uint8_t number_of(struct search *search, const struct seep_luajit_levels *levels) {
+  uint64_t place = seep_luajit_place_of(levels);
+  uint32_t i = 0;
+  while (i < search->place_count && search->places[i].place != place) i++;
+  if (i == PLACES_MAX) return 0;
+  if (i == search->place_count) {
+    search->places[i].place = place;
+    search->places[search->place_count++].levels = *levels;
   }
-  search->made[way->made].place = seep_luajit_place_of(&way->levels);
-  way->made_hash = seep_mix64(way->made_hash * 31 + search->made[way->made].place);
-  search->made[way->made++].levels = way->levels;
+  return (uint8_t)(i + 1);
+}
+
+/* Notes that the instruction at hand makes what is wanted, perhaps. */
+static void note_made(struct search *search, const struct way *way) {
+  struct node *node = &search->nodes[way->node];
+  if (node->made < UINT8_MAX) node->made++;
+  node->place = number_of(search, &way->levels);
+  if (node->place == 0) give_up(search);
+}
+
+/* The same if it is no table: the way must have made as many as the piece. */
+static void may_have_made(struct search *search, const struct way *way) {
+  if (search->is_table || way->tables != search->tables_before) return;
+  if (way->is_past_snapshot && search->is_guarded) return;
+  note_made(search, way);
 }
 
 /* A table is made: that must be the piece's next. */
@@ -166,11 +190,7 @@ static bool make_table(struct search *search, struct way *way, uint32_t ins) {
     uintptr_t template = seep_luajit_proto_constant(innermost(way)->proto, seep_bc_d(ins));
     if (ir.op != SEEP_IR_TDUP || template != search->tables[way->tables].template) return false;
   }
-  if (search->is_table && way->tables == search->tables_before && way->made < MADE_MAX) {
-    search->made[way->made].place = seep_luajit_place_of(&way->levels);
-    way->made_hash = seep_mix64(way->made_hash * 31 + search->made[way->made].place);
-  search->made[way->made++].levels = way->levels;
-  }
+  if (search->is_table && way->tables == search->tables_before) note_made(search, way);
   way->tables++;
   return true;
 }
@@ -185,21 +205,44 @@ static struct way *fork_way(struct search *search, const struct way *way) {
   return &search->ways[search->way_count++];
 }
 
-/* Whether another way was here before, with all that matters the same: then this one adds nothing. */
-static bool is_seen(struct search *search, const struct way *way) {
-  uint64_t state = seep_mix64(way->made_hash ^ ((uint64_t)way->tables << 32 | way->met));
-  state = state * 31 + (way->has_joined_parts << 2 | way->has_compared << 1 | way->is_past_snapshot);
+static uint64_t state_of(const struct way *way) {
+  uint64_t state = seep_mix64((uint64_t)way->tables << 32 | way->met);
+  uint32_t flags = way->has_joined_parts << 3 | way->has_compared << 2 | way->is_past_snapshot << 1 | way->is_over;
+  state = seep_mix64(state * 31 + ((uint64_t)way->last_guard << 32 | flags));
   for (uint32_t i = 0; i < way->levels.count; i++) {
     state = seep_mix64(state * 31 + way->levels.at[i].pc + way->levels.at[i].ffid);
     state = seep_mix64(state * 31 + way->levels.at[i].closure);
   }
-  uint32_t at = (uint32_t)(state % SEEN_MAX);
-  while (search->seen[at] != 0 && search->seen[at] != state) at = (at + 1) % SEEN_MAX;
-  if (search->seen[at] == state) return true;
-  if (search->seen_count == SEEN_MAX / 2) return false;
-  search->seen_count++;
-  search->seen[at] = state;
-  return false;
+  return state;
+}
+
+static void add_edge(struct search *search, uint32_t from, uint32_t to) {
+  if (search->edge_count == EDGES_MAX) {
+    give_up(search);
+    return;
+  }
+  search->edges[search->edge_count].from = (uint16_t)from;
+  search->edges[search->edge_count++].to = (uint16_t)to;
+}
+
+/* Takes a way to the node where it is. False: another way was there, and has gone on. */
+static bool reach(struct search *search, struct way *way, bool is_start) {
+  uint64_t state = state_of(way);
+  uint32_t at = (uint32_t)(state % HASH_MAX);
+  while (search->numbers[at] != 0 && search->nodes[search->numbers[at] - 1].state != state) at = (at + 1) % HASH_MAX;
+  bool is_new = search->numbers[at] == 0;
+  if (is_new && search->node_count == NODES_MAX) {
+    give_up(search);
+    return false;
+  }
+  if (is_new) {
+    search->nodes[search->node_count++].state = state;
+    search->numbers[at] = (uint16_t)search->node_count;
+  }
+  uint32_t number = search->numbers[at] - 1u;
+  if (!is_start) add_edge(search, way->node, number);
+  way->node = number;
+  return is_new;
 }
 
 /* lj_record.c rec_for takes a snapshot, and so does every instruction behind a store (needsnap). The
@@ -209,171 +252,95 @@ static bool takes_snapshot(uint8_t op) {
   return is_set(op) || (op >= BC_USETV && op <= BC_USETP) || (op >= BC_FORI && op <= BC_JFORL);
 }
 
-/* A way goes on at `pc` of the innermost function. False: it has been there with as many tables. */
-static bool turn(struct search *search, struct way *way, uintptr_t pc) {
-  bool is_back = pc <= innermost(way)->pc;
-  innermost(way)->pc = pc;
-  if (!is_back) return true;
-  uint64_t mark = way->tables;
-  for (uint32_t i = 0; i < way->levels.count; i++) mark = seep_mix64(mark * 31 + way->levels.at[i].pc);
-  for (uint32_t i = 0; i < way->turns; i++) {
-    if (search->turns[i] == mark) {
-      search->goes_round = true;
-      if (search->has_counted) give_up(search);
-      return false;
-    }
-  }
-  if (way->turns == TURNS_MAX) {
-    give_up(search);
-    return false;
-  }
-  search->turns[way->turns++] = mark;
-  return true;
+/* A way is where the piece ends: that is the end of it if it fits. */
+static void accept(struct search *search, const struct way *way) {
+  if (way->tables != search->table_count) return;
+  if (!way->has_compared && (search->required & ~way->met) != 0) return;
+  search->nodes[way->node].leads = true;
+  search->nodes[way->node].leads_joined = way->has_joined_parts;
 }
 
-/* A way that fits: what it has met comes into question. */
-static void accept(struct search *search, const struct way *way) {
-  uint32_t first = 0, last = way->made;
-  if (way->tables != search->table_count || way->made == 0) return;
-  if (!way->has_compared && (search->required & ~way->met) != 0) return;
-  bool is_counted = search->like_count != 0 && !way->has_joined_parts;
-  if (is_counted && way->made < search->like_count) return;
-  if (is_counted && !search->goes_round) {
-    first = search->like_before;
-    last = first + 1 + way->made - search->like_count;
-    search->has_counted |= last - first < way->made;
+/* -- What comes into question ---------------------------------------------------------- */
+
+static uint8_t larger(uint32_t one, uint32_t other, uint32_t limit) {
+  uint32_t larger = one > other ? one : other;
+  return (uint8_t)(larger < limit ? larger : limit);
+}
+
+/* Takes what is known of one end of an edge to the other. Returns whether that is new there. */
+static bool pass_along(struct node *from, struct node *to, uint32_t limit) {
+  struct node old_from = *from, old_to = *to;
+  to->before = larger(to->before, from->before + from->made, limit);
+  if (to->leads) {
+    from->leads = true;
+    from->leads_joined |= to->leads_joined;
+    from->after = larger(from->after, to->after + to->made, limit);
   }
-  for (uint32_t i = first; i < last; i++) {
-    if (search->has_found && search->made[i].place != search->found_place) give_up(search);
-    search->has_found = true;
-    search->found_place = search->made[i].place;
-    search->found = search->made[i].levels;
+  return memcmp(&old_from, from, sizeof *from) != 0 || memcmp(&old_to, to, sizeof *to) != 0;
+}
+
+/* Finds for every node whether it leads to the end, and how many may be made on the way. */
+static void follow_edges(struct search *search) {
+  enum { ROUNDS_MAX = 256 };
+  bool has_news = true;
+  for (uint32_t round = 0; has_news; round++) {
+    has_news = false;
+    for (uint32_t i = 0; i < search->edge_count; i++) {
+      uint32_t e = round % 2 == 0 ? search->edge_count - 1 - i : i;
+      has_news |= pass_along(&search->nodes[search->edges[e].from], &search->nodes[search->edges[e].to], search->like_count);
+    }
+    if (round == ROUNDS_MAX) {
+      give_up(search);
+      return;
+    }
   }
+}
+
+/* Whether what a node's instruction makes may be what is wanted. Others of its kind must have been made before and behind it. */
+static bool is_in_question(const struct search *search, const struct node *node) {
+  if (node->place == 0 || !node->leads) return false;
+  if (search->like_count == 0 || node->leads_joined) return true;
+  return node->before + node->made > search->like_before && node->after + node->made >= search->like_count - search->like_before;
+}
+
+/* The one place that comes into question; false when there are more, or none. */
+static bool conclude(const struct search *search, struct seep_luajit_levels *out) {
+  uint8_t place = 0;
+  for (uint32_t i = 0; i < search->node_count; i++) {
+    const struct node *node = &search->nodes[i];
+    if (!is_in_question(search, node)) continue;
+    if (place != 0 && node->place != place) return false;
+    place = node->place;
+  }
+  if (place == 0) return false;
+  *out = search->places[place - 1].levels;
+  return true;
 }
 
 /* -- Which function is called -------------------------------------------------------- */
 
-static bool writes_slot(uint32_t ins, uint32_t slot) {
-  uint8_t op = seep_bc_op(ins);
-  uint32_t a = seep_bc_a(ins);
-  if ((op >= BC_CALLM && op <= BC_CALL) || op == BC_VARG) return slot >= a; /* one or many, and what is above is gone */
-  if (op == BC_ITERC || op == BC_ITERN) return slot >= a - 3;
-  if (op == BC_KNIL) return slot >= a && slot <= seep_bc_d(ins);
-  if (op >= BC_FORI && op <= BC_JITERL) return slot >= a;
-  bool is_other = (op >= BC_ISTC && op <= BC_ISFC) || (op >= BC_MOV && op <= BC_UGET) ||
-                  (op >= BC_FNEW && op <= BC_TGETR && op != BC_GSET);
-  return is_other && a == slot;
-}
-
-/* The instruction that stood where a loop was compiled: its trace keeps it (lj_trace.c trace_stop). */
-static uint32_t original(const struct search *search, uint32_t ins) {
-  enum { TRACE_STARTINS = 80, GCT_TRACE = 9 };
-  uint8_t op = seep_bc_op(ins);
-  if (op != BC_JFORL && op != BC_JITERL) return ins;
-  uint32_t number = seep_bc_d(ins);
-  if (number >= search->piece->trace_count) return 0;
-  uintptr_t trace = seep_load_pointer(NULL, search->piece->traces + number * (uintptr_t)8);
-  if (trace == 0 || seep_load_u8(NULL, trace + SEEP_OBJECT_TYPE) != GCT_TRACE) return 0;
-  return seep_load_u32(NULL, trace + TRACE_STARTINS);
-}
-
-/* Where the instruction at `pc` may jump to; 0: nowhere. */
-static uintptr_t jump_at(const struct search *search, uintptr_t pc) {
-  uint32_t ins = original(search, seep_bc_at(pc));
-  uint8_t op = seep_bc_op(ins);
-  bool jumps = op == BC_JMP || op == BC_UCLO || op == BC_ISNEXT || (op >= BC_FORI && op <= BC_IITERL);
-  return jumps ? seep_bc_target(pc, ins) : 0;
-}
-
-/* Whether something elsewhere jumps to behind `from` and not beyond `pc`: then what is at `from` need
- * not have been done. */
-static bool is_jumped_into(const struct search *search, uintptr_t proto, uintptr_t from, uintptr_t pc) {
-  for (uintptr_t at = seep_bc_first(proto) + 4; at < seep_bc_end(proto); at += 4) {
-    uintptr_t target = jump_at(search, at);
-    if (target > from && target <= pc && (at < from || at > pc)) return true;
-  }
-  return false;
-}
-
-/* The instruction before `pc` that certainly put there what `slot` has; 0: not certain. */
-static uintptr_t writer_of(const struct search *search, uintptr_t proto, uintptr_t pc, uint32_t slot) {
-  enum { BACK_MAX = 128 };
-  for (uintptr_t at = pc - 4; at > seep_bc_first(proto) && pc - at < BACK_MAX * 4u; at -= 4) {
-    if (!writes_slot(seep_bc_at(at), slot)) continue;
-    return is_jumped_into(search, proto, at, pc) ? 0 : at;
-  }
-  return 0;
-}
-
-/* The value of an upvalue that is never assigned to; 0: unknown. */
-static uint64_t fixed_upvalue(const struct seep_luajit_level *level, uint32_t number) {
-  enum { IMMUTABLE = 0x4000 };
-  if (level->closure == 0 || number >= seep_load_u8(NULL, level->proto + SEEP_PROTO_SIZEUV)) return 0;
-  uintptr_t numbers = seep_load_pointer(NULL, level->proto + SEEP_PROTO_UV);
-  if ((seep_load_u16(NULL, numbers + number * (uintptr_t)2) & IMMUTABLE) == 0) return 0;
-  uintptr_t cell = seep_load_pointer(NULL, level->closure + SEEP_FUNCTION_UVPTR + number * (uintptr_t)8);
-  return seep_load_u64(NULL, seep_load_pointer(NULL, cell + SEEP_UPVALUE_V));
-}
-
-/* Whether `slot` of the function in which a root trace runs is never written in the loop that holds
- * both its start and `level`: then it is in memory, as it was before. */
-static bool is_settled(const struct search *search, const struct seep_luajit_level *level, uint32_t slot) {
-  struct seep_luajit_ir base = seep_luajit_ir(search->piece->trace, SEEP_IR_BIAS);
-  struct seep_luajit_snapshot start;
-  uintptr_t first = UINTPTR_MAX, last = 0;
-  for (uintptr_t at = level->pc; at < seep_bc_end(level->proto); at += 4) {
-    uintptr_t target = jump_at(search, at);
-    if (target == 0 || target > level->pc || at < level->pc) continue;
-    if (target < first) first = target;
-    last = at;
-  }
-  if (base.op1 != 0 || !seep_luajit_snapshot(search->piece->trace, 0, &start)) return false;
-  if (start.pc < first || start.pc > last) return false;
-  for (uintptr_t at = first; at <= last; at += 4) {
-    if (writes_slot(seep_bc_at(at), slot)) return false;
-  }
-  return true;
-}
-
-/* What is known of a function that is called. */
-struct called {
-  uintptr_t object;          /* certainly this one; 0: unknown */
-  uint64_t key;              /* or one that was found under this name; 0: unknown */
-};
-
-static struct called called_in(const struct search *search, const struct seep_luajit_level *level, bool is_outermost, uint32_t slot) {
-  enum { MOVES_MAX = 3 };
-  struct called called = {0};
-  uint64_t value = 0;
-  uintptr_t pc = level->pc;
-  for (uint32_t i = 0; i < MOVES_MAX; i++) {
-    uintptr_t writer = writer_of(search, level->proto, pc, slot);
-    uint32_t ins = writer == 0 ? 0 : seep_bc_at(writer);
-    if (writer != 0 && seep_bc_op(ins) == BC_MOV) {
-      pc = writer;
-      slot = seep_bc_d(ins);
-      continue;
-    }
-    if (writer != 0 && seep_bc_op(ins) == BC_UGET) value = fixed_upvalue(level, seep_bc_d(ins));
-    if (writer != 0 && seep_bc_op(ins) == BC_GGET) called.key = seep_luajit_proto_constant(level->proto, seep_bc_d(ins));
-    if (writer != 0 && seep_bc_op(ins) == BC_TGETS) called.key = seep_luajit_proto_constant(level->proto, seep_bc_c(ins));
-    bool is_in_memory = is_outermost && level->base != 0 && value == 0 && called.key == 0 && is_settled(search, level, slot);
-    if (is_in_memory) value = seep_load_u64(NULL, level->base + slot * (uintptr_t)8);
-    break;
-  }
-  if (value >> 47 == SEEP_TAG_FUNCTION) called.object = SEEP_GC_POINTER(value);
-  return called;
+/* Whether a callee may be what an iterator gave. */
+static bool may_be_iterated(const struct search *search, const struct seep_luajit_callee *callee,
+                            const struct seep_luajit_origin *called, bool is_outermost) {
+  enum { FRAME_SLOTS = 2 };
+  if (callee->is_stored || callee->may_be_element) return true;
+  if (callee->slot == 0) return false;
+  if (search->starts_inside) return true;
+  return is_outermost && callee->slot == called->iterated - 1 + FRAME_SLOTS;
 }
 
 /* Whether a callee may be what is called. One whose origin is unknown may be anything, unless others
  * were found under the very name. */
-static bool may_be(const struct seep_luajit_callee *callee, const struct called *called, bool has_named) {
-  if (called->key == 0 || callee->metamethod == SEEP_MM_CALL) return true;
+static bool may_be(const struct search *search, const struct seep_luajit_callee *callee,
+                   const struct seep_luajit_origin *called, bool is_outermost, bool has_named) {
+  if (callee->metamethod == SEEP_MM_CALL) return true;
+  if (called->iterated != 0) return may_be_iterated(search, callee, called, is_outermost);
+  if (called->key == 0) return true;
   return has_named ? callee->key == called->key : callee->key == 0;
 }
 
 /* The callees that may be called: bits. */
-static uint32_t callees_called(const struct search *search, struct called called) {
+static uint32_t callees_called(const struct search *search, const struct way *way, struct seep_luajit_origin called) {
   uint32_t found = 0;
   bool has_named = false;
   for (uint32_t i = 0; i < search->callees.count; i++) {
@@ -388,65 +355,30 @@ static uint32_t callees_called(const struct search *search, struct called called
     if (found != 0) return found;
   }
   for (uint32_t i = 0; i < search->callees.count; i++) {
-    if (may_be(&search->callees.at[i], &called, has_named)) found |= 1u << i;
+    if (may_be(search, &search->callees.at[i], &called, way->levels.count == 1, has_named)) found |= 1u << i;
   }
   return found;
 }
 
 /* -- What builtins make --------------------------------------------------------------- */
 
-/* What a builtin may make in a trace: bits. CALLS: it may call a metamethod, which is not followed.
- * RUNS: it calls its first argument. */
-enum { MAKES_TEXT = 1, MAKES_PART = 2, MAKES_NUMBER = 4, MAKES_KEY = 8, MAKES_CDATA = 16, MAKES_TABLE = 32, CALLS = 64,
-       RUNS = 128, MAKES_ANY = 63 };
-
-static const struct { const char *name; uint8_t makes; } builtins[] = {
-    {"string.format", MAKES_TEXT | MAKES_NUMBER | CALLS}, {"string.rep", MAKES_TEXT | MAKES_NUMBER},
-    {"string.lower", MAKES_TEXT | MAKES_NUMBER}, {"string.upper", MAKES_TEXT | MAKES_NUMBER},
-    {"string.reverse", MAKES_TEXT | MAKES_NUMBER}, {"string.sub", MAKES_PART | MAKES_NUMBER},
-    {"string.char", MAKES_TEXT | MAKES_NUMBER}, {"string.", MAKES_NUMBER}, {"io.", MAKES_NUMBER | MAKES_TEXT},
-    {"table.concat", MAKES_TEXT | MAKES_NUMBER}, {"tostring", MAKES_NUMBER | MAKES_PART | CALLS},
-    {"table.insert", MAKES_KEY}, {"rawset", MAKES_KEY}, {"table.new", MAKES_TABLE}, {"pcall", RUNS},
-    {"xpcall", RUNS}, {"ffi.", MAKES_ANY & ~MAKES_TABLE}, {"bit.", MAKES_CDATA | MAKES_NUMBER},
-    {"coroutine.", 0}, {"os.", 0},
-    {"debug.", 0}, {"jit.", 0}, {"print", 0}, {"error", 0}, {"load", 0}, {"loadstring", 0}, {"collectgarbage", 0},
-    {"require", 0}, {"ipairs iterator", 0}, {"math.", 0}, {"type", 0}, {"next", 0}, {"pairs", 0}, {"ipairs", 0}, {"select", 0}, {"setmetatable", 0},
-    {"getmetatable", 0}, {"rawget", 0}, {"rawequal", 0}, {"rawlen", 0}, {"assert", 0}, {"unpack", 0},
-    {"tonumber", MAKES_CDATA}, {"table.remove", 0}, {"table.", MAKES_KEY | MAKES_TEXT}};
-
-static uint8_t made_by(const struct seep_vm *vm, uint8_t ffid) {
-  const char *name = seep_vm_c_name(vm, SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid);
-  for (uint32_t i = 0; name != NULL && i < SEEP_ARRAY_SIZE(builtins); i++) {
-    size_t bytes = strlen(builtins[i].name);
-    bool is_library = builtins[i].name[bytes - 1] == '.';
-    if (strncmp(name, builtins[i].name, bytes) == 0 && (is_library || name[bytes] == '\0')) return builtins[i].makes;
-  }
-  return MAKES_ANY;
-}
-
-/* Which of these bits an IR instruction is. */
-static uint8_t bits_of(uint8_t op) {
-  switch (op) {
-    case SEEP_IR_BUFSTR: return MAKES_TEXT;
-    case SEEP_IR_SNEW: return MAKES_PART;
-    case SEEP_IR_XSNEW: case SEEP_IR_CNEW: case SEEP_IR_CNEWI: return MAKES_CDATA;
-    case SEEP_IR_TOSTR: return MAKES_NUMBER;
-    case SEEP_IR_NEWREF: return MAKES_KEY;
-    case SEEP_IR_TNEW: case SEEP_IR_TDUP: return MAKES_TABLE;
-    default: return MAKES_ANY;
-  }
-}
-
-/* A builtin runs, one of those in `which`. False: it cannot be followed. */
-static bool run_builtin(struct search *search, struct way *way, uint32_t which) {
-  uint8_t makes = 0;
+/* What the builtins in `which` make: bits. */
+static uint32_t made_by(const struct search *search, uint32_t which) {
+  uint32_t makes = 0;
   for (uint32_t i = 0; i < search->callees.count; i++) {
     const struct seep_luajit_callee *callee = &search->callees.at[i];
-    if ((which >> i & 1) && callee->code == 0 && callee->guard < search->piece->end) makes |= made_by(search->piece->vm, callee->ffid);
+    bool runs = (which >> i & 1) && callee->code == 0 && callee->guard < search->piece->end;
+    if (runs) makes |= seep_luajit_made_by(search->piece->vm, callee->ffid);
   }
-  if ((makes & CALLS) && seep_luajit_callees_have(&search->callees, SEEP_MM_TOSTRING)) return false;
-  if ((makes & MAKES_TABLE) && search->table_count != 0) return false;
-  if (makes & bits_of(search->wanted.op)) may_have_made(search, way);
+  return makes;
+}
+
+/* A builtin runs that makes these. False: it cannot be followed. */
+static bool run_builtin(struct search *search, const struct way *way, uint32_t makes) {
+  if ((makes & SEEP_MAKES_TABLE) && search->table_count != 0) return false;
+  if ((makes & seep_luajit_bits_of(search->wanted.op)) == 0) return true;
+  may_have_made(search, way);
+  if (makes & SEEP_MAKES_TWICE) may_have_made(search, way);
   return true;
 }
 
@@ -522,6 +454,23 @@ static uint32_t entries_of(const struct search *search, uintptr_t code) {
   return found;
 }
 
+/* Passes the comparison with a function (its entries: `same`) that is called for the first time: comparisons come in
+ * the order of the calls. False: it is called too late for that. */
+static bool pass_guard(const struct search *search, struct way *way, uint32_t same) {
+  uint32_t first = UINT32_MAX, last = 0;
+  if ((same & way->met) != 0 || way->has_compared) return true;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    uint32_t guard = search->callees.at[i].guard;
+    if (!(same >> i & 1)) continue;
+    if (guard < search->piece->first) return true;
+    if (guard < first) first = guard;
+    if (guard > last) last = guard;
+  }
+  if (last < way->last_guard) return false;
+  if (first > way->last_guard) way->last_guard = first;
+  return true;
+}
+
 /* Takes a way of its own into each Lua function of `which`. */
 static void enter_each(struct search *search, const struct way *way, uint32_t which, bool is_tail, uint8_t through) {
   for (uint32_t i = 0; i < search->callees.count; i++) {
@@ -529,8 +478,9 @@ static void enter_each(struct search *search, const struct way *way, uint32_t wh
     if (same == 0 || (same & ((1u << i) - 1)) != 0) continue;
     struct way *other = fork_way(search, way);
     if (other == NULL) return;
+    bool fits = pass_guard(search, other, same);
     other->met |= entries_of(search, search->callees.at[i].code);
-    if (!enter(search, other, i, is_tail, through)) search->way_count--;
+    if (!fits || !enter(search, other, i, is_tail, through)) search->way_count--;
   }
 }
 
@@ -544,34 +494,69 @@ static bool has_builtin(const struct search *search, uint32_t which) {
 /* pcall and xpcall run the function that is their first argument. Takes a way into each that it may be,
  * and returns which of `which` are such. Nobody passes pcall itself on as a function: where it is not
  * called by its name, it is not considered. */
-static uint32_t take_protected_calls(struct search *search, struct way *way, uint32_t which, struct called called,
+static uint32_t take_protected_calls(struct search *search, struct way *way, uint32_t which, struct seep_luajit_origin called,
                                      bool is_tail) {
   uint32_t found = 0;
   for (uint32_t i = 0; i < search->callees.count; i++) {
     const struct seep_luajit_callee *callee = &search->callees.at[i];
-    if (!(which >> i & 1) || callee->code != 0 || (made_by(search->piece->vm, callee->ffid) & RUNS) == 0) continue;
+    if (!(which >> i & 1) || callee->code != 0 || (seep_luajit_made_by(search->piece->vm, callee->ffid) & SEEP_MAKES_RUNS) == 0) continue;
     found |= 1u << i;
     bool is_meant = callee->key == 0 || callee->key == called.key || callee->object == called.object;
     if (!is_meant || callee->guard >= search->piece->end) continue;
     uint32_t slot = seep_bc_a(seep_bc_at(innermost(way)->pc)) + 2;
-    uint32_t run = callees_called(search, called_in(search, innermost(way), way->levels.count == 1, slot));
+    uint32_t run = callees_called(search, way, seep_luajit_slot_origin(&search->traces, innermost(way), way->levels.count == 1, slot));
     enter_each(search, way, run, is_tail, callee->ffid);
     if (has_builtin(search, run)) may_have_made(search, way);
   }
   return found;
 }
 
+/* All that are this metamethod: bits. */
+static uint32_t metamethods_of(const struct search *search, enum seep_metamethod metamethod) {
+  uint32_t which = 0;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    if (search->callees.at[i].metamethod == metamethod) which |= 1u << i;
+  }
+  return which;
+}
+
+/* Whether the loop at whose iterator call a way is goes over what ipairs or pairs gave: it calls no Lua function then. */
+static bool is_over_table(const struct search *search, const struct way *way) {
+  const struct seep_luajit_level *level = &way->levels.at[way->levels.count - 1];
+  struct seep_luajit_level before = *level;
+  uint32_t loop = seep_luajit_original(&search->traces, seep_bc_at(level->pc + 4));
+  if (seep_bc_op(loop) != BC_ITERL && seep_bc_op(loop) != BC_IITERL) return false;
+  before.pc = seep_bc_target(level->pc + 4, loop) - 8;
+  uint32_t call = seep_bc_at(before.pc);
+  bool is_call = seep_bc_is_inside(level->proto, before.pc) && seep_bc_op(call) == BC_CALL;
+  if (!is_call || seep_bc_a(call) + 3 != seep_bc_a(seep_bc_at(level->pc))) return false;
+  struct seep_luajit_origin called =
+      seep_luajit_slot_origin(&search->traces, &before, way->levels.count == 1, seep_bc_a(call));
+  uint32_t which = called.key != 0 || called.object != 0 ? callees_called(search, way, called) : 0;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    const struct seep_luajit_callee *callee = &search->callees.at[i];
+    if ((which >> i & 1) && (callee->code != 0 || !seep_luajit_is_pairs(search->piece->vm, callee->ffid))) return false;
+  }
+  return which != 0 && !seep_luajit_callees_have(&search->callees, SEEP_MM_PAIRS);
+}
+
+static bool step_iterator(struct search *search, struct way *way) {
+  if (!is_over_table(search, way)) enter_each(search, way, callees_called(search, way, (struct seep_luajit_origin){0}), false, 0);
+  innermost(way)->pc += 4;
+  return true;
+}
+
 static bool step_call(struct search *search, struct way *way, uint32_t ins) {
-  uint8_t op = seep_bc_op(ins);
-  bool is_tail = op == BC_CALLT || op == BC_CALLMT;
-  bool is_iterator = op == BC_ITERC || op == BC_ITERN;
-  struct called called = {0};
-  if (!is_iterator) called = called_in(search, innermost(way), way->levels.count == 1, seep_bc_a(ins));
-  uint32_t which = callees_called(search, called);
+  bool is_tail = seep_bc_op(ins) == BC_CALLT || seep_bc_op(ins) == BC_CALLMT;
+  struct seep_luajit_origin called =
+      seep_luajit_slot_origin(&search->traces, innermost(way), way->levels.count == 1, seep_bc_a(ins));
+  uint32_t which = callees_called(search, way, called);
   which &= ~take_protected_calls(search, way, which, called, is_tail);
   enter_each(search, way, which, is_tail, 0);
-  if (!is_iterator && !has_builtin(search, which)) return false;
-  if (!is_iterator && !run_builtin(search, way, which)) {
+  uint32_t makes = made_by(search, which);
+  if (makes & SEEP_MAKES_CALLS) enter_each(search, way, metamethods_of(search, SEEP_MM_TOSTRING), is_tail, 0);
+  if (!has_builtin(search, which)) return false;
+  if (!run_builtin(search, way, makes)) {
     give_up(search);
     return false;
   }
@@ -582,6 +567,7 @@ static bool step_call(struct search *search, struct way *way, uint32_t ins) {
 
 /* The metamethods that an instruction may call. */
 static enum seep_metamethod metamethod_of(uint8_t op) {
+  if (op <= BC_ISNEV) return SEEP_MM_COMPARISON;
   if (is_get(op)) return SEEP_MM_INDEX;
   if (is_set(op)) return SEEP_MM_NEWINDEX;
   if (op == BC_CAT) return SEEP_MM_CONCAT;
@@ -591,29 +577,41 @@ static enum seep_metamethod metamethod_of(uint8_t op) {
 /* An instruction may call a metamethod instead of what it does. */
 static void step_metamethods(struct search *search, const struct way *way, uint8_t op) {
   enum seep_metamethod metamethod = metamethod_of(op);
-  uint32_t which = 0;
-  for (uint32_t i = 0; metamethod != SEEP_MM_NONE && i < search->callees.count; i++) {
-    if (search->callees.at[i].metamethod == metamethod) which |= 1u << i;
-  }
-  enter_each(search, way, which, false, 0);
+  if (metamethod == SEEP_MM_NONE || !search->callees.has_metamethods) return;
+  enter_each(search, way, metamethods_of(search, metamethod), false, 0);
 }
 
 /* Goes on at two places. */
 static bool step_fork(struct search *search, struct way *way, uintptr_t one, uintptr_t other) {
   struct way *forked = fork_way(search, way);
-  if (forked != NULL && !turn(search, forked, other)) search->way_count--;
-  return turn(search, way, one);
+  if (forked != NULL) innermost(forked)->pc = other;
+  innermost(way)->pc = one;
+  return true;
 }
 
+/* At the end of a loop, or where a numeric one begins. When a trace's own loop goes round again, the trace does so
+ * too; when its root's does, a side trace has arrived there (lj_record.c rec_loop_interp, rec_loop_jit). */
 static bool step_loop(struct search *search, struct way *way, uint32_t ins) {
   uintptr_t pc = innermost(way)->pc;
-  uintptr_t target = seep_bc_target(pc, original(search, ins));
+  uintptr_t target = seep_bc_target(pc, ins);
   if (!seep_bc_is_inside(innermost(way)->proto, target)) {
     give_up(search);
     return false;
   }
   way->is_past_snapshot |= takes_snapshot(seep_bc_op(ins));
-  return step_fork(search, way, pc + 4, target);
+  step_fork(search, way, pc + 4, target);
+  bool is_end = pc == search->piece->loop_pc && (!search->piece->is_own_loop || way->levels.count == 1);
+  if (is_end && search->way_count > 0) search->ways[search->way_count - 1].is_over = true;
+  return true;
+}
+
+/* A jump. Behind a comparison it is met alone when that has called a metamethod: then it need not be taken. */
+static bool step_jump(struct search *search, struct way *way, uint32_t ins) {
+  uintptr_t pc = innermost(way)->pc;
+  uintptr_t target = seep_bc_target(pc, ins);
+  if (seep_bc_op(ins) == BC_JMP && seep_bc_op(seep_bc_at(pc - 4)) <= BC_ISNEV) return step_fork(search, way, pc + 4, target);
+  innermost(way)->pc = target;
+  return true;
 }
 
 static bool step_plain(struct search *search, struct way *way, uint32_t ins) {
@@ -622,38 +620,39 @@ static bool step_plain(struct search *search, struct way *way, uint32_t ins) {
   if (op == BC_FNEW) return false; /* not compiled */
   if (may_make(search, innermost(way), ins)) may_have_made(search, way);
   if (op == BC_CAT && search->has_concat && seep_bc_c(ins) > seep_bc_b(ins) + 1) way->has_joined_parts = true;
-  if (search->callees.has_metamethods) step_metamethods(search, way, op);
+  step_metamethods(search, way, op);
   way->is_past_snapshot |= takes_snapshot(op);
-  bool jumps_on = op == BC_JMP || op == BC_UCLO || op == BC_ISNEXT;
-  return turn(search, way, jumps_on ? seep_bc_target(innermost(way)->pc, ins) : innermost(way)->pc + 4);
+  innermost(way)->pc += 4;
+  return true;
 }
 
 /* One instruction. False: the way ends here. */
 static bool step(struct search *search, struct way *way) {
   uintptr_t pc = innermost(way)->pc;
-  uint32_t ins = seep_bc_at(pc);
+  uint32_t ins = seep_luajit_original(&search->traces, seep_bc_at(pc));
   uint8_t op = seep_bc_op(ins);
   if (op <= BC_ISF) {
     if (op <= BC_ISNEP) way->has_compared |= op == BC_ISEQV || op == BC_ISNEV;
     if (may_make(search, innermost(way), ins)) may_have_made(search, way);
+    step_metamethods(search, way, op);
     return step_fork(search, way, pc + 8, seep_bc_target(pc + 4, seep_bc_at(pc + 4)));
   }
-  if (op >= BC_CALLM && op <= BC_ITERN) return step_call(search, way, ins);
+  if (op == BC_ITERC || op == BC_ITERN) return step_iterator(search, way);
+  if (op >= BC_CALLM && op < BC_ITERC) return step_call(search, way, ins);
   if (op >= BC_RETM && op <= BC_RET1) return seep_luajit_leave(&way->levels);
-  if (op >= BC_FORI && op <= BC_JITERL) return step_loop(search, way, ins);
+  if (op >= BC_FORI && op <= BC_IITERL) return step_loop(search, way, ins);
+  if (op == BC_JMP || op == BC_UCLO || op == BC_ISNEXT) return step_jump(search, way, ins);
+  if (op >= BC_LOOP && op <= BC_JLOOP && pc == search->piece->loop_pc) way->is_over = !search->piece->is_own_loop || way->levels.count == 1;
   return step_plain(search, way, ins);
 }
 
 /* Goes one way to its end. */
 static void go(struct search *search, struct way way) {
-  while (!search->has_failed) {
-    if (way.length > 0 && is_same_point(&way.levels, &search->piece->to)) accept(search, &way);
-    if (search->steps++ == STEPS_MAX || way.length++ == LENGTH_MAX) {
-      give_up(search);
-      return;
-    }
-    if (!seep_bc_is_inside(innermost(&way)->proto, innermost(&way)->pc) || is_seen(search, &way)) return;
-    if (!step(search, &way)) return;
+  while (!search->has_failed && seep_bc_is_inside(innermost(&way)->proto, innermost(&way)->pc)) {
+    bool is_start = search->node_count == 0;
+    bool is_new = reach(search, &way, is_start);
+    if (!is_start && is_same_point(&way.levels, &search->piece->to)) accept(search, &way);
+    if (!is_new || way.is_over || !step(search, &way)) return;
   }
 }
 
@@ -663,7 +662,7 @@ static void free_upvalues(struct search *search, const struct seep_luajit_level 
   if (level->closure == 0) return;
   uint32_t count = seep_load_u8(NULL, level->proto + SEEP_PROTO_SIZEUV);
   for (uint32_t number = 0; number < count; number++) {
-    uint64_t value = fixed_upvalue(level, number);
+    uint64_t value = seep_luajit_fixed_upvalue(level, number);
     for (uint32_t i = 0; value >> 47 == SEEP_TAG_FUNCTION && i < search->callees.count; i++) {
       if (search->callees.at[i].object == SEEP_GC_POINTER(value)) search->callees.at[i].guard = 0;
     }
@@ -711,21 +710,29 @@ static uint32_t running(const struct search *search) {
   return found;
 }
 
+static bool starts_inside(const struct search *search) {
+  struct seep_luajit_snapshot first;
+  struct seep_luajit_levels levels;
+  const struct seep_luajit_trace *trace = search->piece->trace;
+  if (search->piece->has_returned || !seep_luajit_snapshot(trace, 0, &first)) return true;
+  return !seep_luajit_levels(trace, &first, 0, 0, &levels) || levels.count != 1;
+}
+
 bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void *memory,
                        struct seep_luajit_levels *out) {
   struct search *search = memory;
   memset(search, 0, sizeof *search);
   search->piece = piece;
+  search->traces = (struct seep_luajit_traces){piece->traces, piece->trace_count, piece->trace};
   if (!seep_luajit_callees_of(piece->trace, &search->callees) || !read_piece(search, ref)) return false;
-  /* Comparisons that call a metamethod are not followed into it. */
-  if (seep_luajit_callees_have(&search->callees, SEEP_MM_COMPARISON)) return false;
+  if (search->like_count >= UINT8_MAX) return false;
+  search->starts_inside = starts_inside(search);
   free_constants(search);
   read_guards(search);
   search->has_concat = seep_luajit_callees_have(&search->callees, SEEP_MM_CONCAT);
   search->ways[0].met = running(search);
   search->ways[search->way_count++].levels = piece->from;
   while (search->way_count > 0 && !search->has_failed) go(search, search->ways[--search->way_count]);
-  if (search->has_failed || !search->has_found) return false;
-  *out = search->found;
-  return true;
+  if (!search->has_failed) follow_edges(search);
+  return !search->has_failed && conclude(search, out);
 }

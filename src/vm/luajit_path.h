@@ -7,14 +7,17 @@
  * (luajit_callees.h). A way fits if it makes exactly those tables, in that order,
  * with those sizes and templates, that the piece's IR makes: each TNEW and TDUP is one
  * instruction's, and nothing removes one. Other allocations are made by
- * instructions that may make none, for their result can be known already. So on a
- * way that fits, all those come into question that can make such a thing and lie
- * between the same two tables. Where there are as many as the IR has, they
- * belong to each other in order. Where all that come into question, on all ways
- * that fit, are on the same line in the same calls, the place is proven.
+ * instructions that may make none, for their result can be known already. So on
+ * ways that fit, all those come into question that can make such a thing, lie
+ * between the same two tables, and leave enough others before and behind them for
+ * those that the IR has there. Where all that come into question are on the same line
+ * in the same calls, the place is proven.
+ *
+ * Ways that meet with all the same that matters are one from there on: they make a graph,
+ * of points of the program in calls, and what leads where is a matter of following its edges.
  *
  * The set of what comes into question is never too small: what is not understood
- * (a metamethod without a name, pcall, more ways than are tried) proves nothing.
+ * (a metamethod without a name, more ways than are tried) proves nothing.
  *
  * Source: lj_record.c, lj_snap.c, lj_ffrecord.c, lj_crecord.c, lj_opt_loop.c of 2.1,
  * late 2021 to 2026, GC64. Runs inside the allocator; bounded. */
@@ -31,10 +34,13 @@ struct seep_luajit_piece {
   const struct seep_luajit_trace *trace;
   uint32_t first, end;
   struct seep_luajit_levels from, to;
+  bool has_returned;         /* the trace has returned to a lower frame before the piece's end */
+  uintptr_t loop_pc;         /* the instruction at which the loop of the trace, or of its root, goes round; 0: there is none */
+  bool is_own_loop;          /* it is the trace's, and so in the outermost function only */
 };
 
 /* Memory for a search, of which nothing is kept. */
-enum { SEEP_LUAJIT_SEARCH_BYTES = 112 << 10 };
+enum { SEEP_LUAJIT_SEARCH_BYTES = 256 << 10 };
 
 /* Finds where instruction `ref` of a piece comes from, in SEEP_LUAJIT_SEARCH_BYTES of `memory`. False:
  * not proven, `out` is anything. */

@@ -9,7 +9,7 @@
 enum {
   TRACE_TYPE = 9, TRACE_NSNAP = 10, TRACE_NINS = 12, TRACE_IR = 32, TRACE_NK = 40, TRACE_NSNAPMAP = 44, TRACE_SNAP = 48,
   TRACE_SNAPMAP = 56, TRACE_STARTPC = 72, TRACE_STARTINS = 80, TRACE_SZMCODE = 84, TRACE_MCODE = 88,
-  TRACE_SPADJUST = 102, SNAP_BYTES = 12, GCT_TRACE = 9,
+  TRACE_SPADJUST = 102, TRACE_ROOT = 108, SNAP_BYTES = 12, GCT_TRACE = 9,
 };
 
 enum { CACHE_SETS = 96, CACHE_WAYS = 4, REF_FIRST = SEEP_IR_BIAS + 1 };
@@ -68,7 +68,8 @@ static bool read_trace(uintptr_t at, struct seep_luajit_trace *out) {
       .start_pc = seep_load_pointer(image, at + TRACE_STARTPC), .first_constant = seep_load_u32(image, at + TRACE_NK),
       .ir_end = seep_load_u32(image, at + TRACE_NINS), .snap_count = seep_load_u16(image, at + TRACE_NSNAP),
       .snap_map_count = seep_load_u32(image, at + TRACE_NSNAPMAP),
-      .code_bytes = seep_load_u32(image, at + TRACE_SZMCODE), .start_ins = seep_load_u32(image, at + TRACE_STARTINS)};
+      .code_bytes = seep_load_u32(image, at + TRACE_SZMCODE), .start_ins = seep_load_u32(image, at + TRACE_STARTINS),
+      .root = seep_load_u16(image, at + TRACE_ROOT)};
   if (out->first_constant > SEEP_IR_BIAS || out->ir_end < REF_FIRST || out->ir_end > 2 * SEEP_IR_BIAS) return false;
   return out->snap_count != 0 && is_readable(out->code, out->code_bytes) &&
          is_readable(out->ir + out->first_constant * (uintptr_t)SEEP_IR_BYTES,
@@ -431,6 +432,17 @@ static bool returns_between(const struct seep_luajit_trace *trace, uint32_t firs
   return false;
 }
 
+/* Finds the loop that ends the trace: its own, unless it has gone on in a lower frame, or that of its root. */
+static void find_loop(const struct search *search, struct seep_luajit_piece *piece) {
+  enum { FORL = 79, ITERL = 82, LOOP = 85 };
+  struct seep_luajit_trace root = search->trace;
+  piece->is_own_loop = root.root == 0;
+  if (piece->is_own_loop && piece->has_returned) return;
+  if (!piece->is_own_loop && !read_trace(trace_at(search->run, root.root), &root)) return;
+  uint8_t op = (uint8_t)root.start_ins;
+  if (op == FORL || op == ITERL || op == LOOP) piece->loop_pc = root.start_pc;
+}
+
 /* Proves where `ref`, which is not before the first snapshot, comes from. */
 static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_levels *out) {
   const struct seep_luajit_trace *trace = &search->trace;
@@ -444,7 +456,9 @@ static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_
   piece.end = part.end;
   if (ref < piece.first || ref >= piece.end || returns_between(trace, piece.first, piece.end)) return false;
   if (!take_point(search, number, &piece.from) || !take_point(search, number + 1, &piece.to)) return false;
-  if (returns_between(trace, REF_FIRST, piece.first)) piece.from.at[0].base = piece.to.at[0].base = 0;
+  piece.has_returned = returns_between(trace, REF_FIRST, piece.first);
+  find_loop(search, &piece);
+  if (piece.has_returned) piece.from.at[0].base = piece.to.at[0].base = 0;
   return seep_luajit_prove(&piece, ref, ((struct scratch *)search->state->scratch)->search, out);
 }
 

@@ -1,0 +1,142 @@
+/* See luajit_slots.h. */
+#include "vm/luajit_slots.h"
+
+#include "vm/luajit_bytecode.h"
+
+static bool writes_slot(uint32_t ins, uint32_t slot) {
+  uint8_t op = seep_bc_op(ins);
+  uint32_t a = seep_bc_a(ins);
+  if ((op >= BC_CALLM && op <= BC_CALL) || op == BC_VARG) return slot >= a; /* one or many, and what is above is gone */
+  if (op == BC_ITERC || op == BC_ITERN) return slot >= a - 3;
+  if (op == BC_KNIL) return slot >= a && slot <= seep_bc_d(ins);
+  if (op >= BC_FORI && op <= BC_JITERL) return slot >= a;
+  bool is_other = (op >= BC_ISTC && op <= BC_ISFC) || (op >= BC_MOV && op <= BC_UGET) ||
+                  (op >= BC_FNEW && op <= BC_TGETR && op != BC_GSET);
+  return is_other && a == slot;
+}
+
+/* lj_trace.c trace_stop: the trace keeps it. */
+uint32_t seep_luajit_original(const struct seep_luajit_traces *traces, uint32_t ins) {
+  enum { TRACE_STARTINS = 80, GCT_TRACE = 9 };
+  uint8_t op = seep_bc_op(ins);
+  if (op != BC_JFORL && op != BC_JITERL && op != BC_JLOOP) return ins;
+  uint32_t number = seep_bc_d(ins);
+  if (number >= traces->trace_count) return 0;
+  uintptr_t trace = seep_load_pointer(NULL, traces->traces + number * (uintptr_t)8);
+  if (trace == 0 || seep_load_u8(NULL, trace + SEEP_OBJECT_TYPE) != GCT_TRACE) return 0;
+  return seep_load_u32(NULL, trace + TRACE_STARTINS);
+}
+
+/* Where the instruction at `pc` may jump to; 0: nowhere. */
+static uintptr_t jump_at(const struct seep_luajit_traces *traces, uintptr_t pc) {
+  uint32_t ins = seep_luajit_original(traces, seep_bc_at(pc));
+  uint8_t op = seep_bc_op(ins);
+  bool jumps = op == BC_JMP || op == BC_UCLO || op == BC_ISNEXT || (op >= BC_FORI && op <= BC_IITERL);
+  return jumps ? seep_bc_target(pc, ins) : 0;
+}
+
+static bool may_write(const struct seep_luajit_traces *traces, uintptr_t pc, uint32_t slot) {
+  uint32_t ins = seep_luajit_original(traces, seep_bc_at(pc));
+  return ins == 0 || writes_slot(ins, slot);
+}
+
+/* Whether something elsewhere jumps to behind `from` and not beyond `pc`: then what is at `from` need
+ * not have been done. */
+static bool is_jumped_into(const struct seep_luajit_traces *traces, uintptr_t proto, uintptr_t from, uintptr_t pc) {
+  for (uintptr_t at = seep_bc_first(proto) + 4; at < seep_bc_end(proto); at += 4) {
+    uintptr_t target = jump_at(traces, at);
+    if (target > from && target <= pc && (at < from || at > pc)) return true;
+  }
+  return false;
+}
+
+/* Whether something from outside jumps into the body of a loop, from `first` to before `end`. */
+static bool is_jumped_into_body(const struct seep_luajit_traces *traces, uintptr_t proto, uintptr_t first, uintptr_t end) {
+  for (uintptr_t at = seep_bc_first(proto) + 4; at < seep_bc_end(proto); at += 4) {
+    uintptr_t target = jump_at(traces, at);
+    if (target >= first && target < end && (at < first || at > end + 4)) return true;
+  }
+  return false;
+}
+
+/* The instruction before `pc` that certainly put there what `slot` has; 0: not certain. */
+static uintptr_t writer_of(const struct seep_luajit_traces *traces, uintptr_t proto, uintptr_t pc, uint32_t slot) {
+  enum { BACK_MAX = 128 };
+  for (uintptr_t at = pc - 4; at > seep_bc_first(proto) && pc - at < BACK_MAX * 4u; at -= 4) {
+    if (!may_write(traces, at, slot)) continue;
+    return is_jumped_into(traces, proto, at, pc) ? 0 : at;
+  }
+  return 0;
+}
+
+uint64_t seep_luajit_fixed_upvalue(const struct seep_luajit_level *level, uint32_t number) {
+  enum { IMMUTABLE = 0x4000 };
+  if (level->closure == 0 || number >= seep_load_u8(NULL, level->proto + SEEP_PROTO_SIZEUV)) return 0;
+  uintptr_t numbers = seep_load_pointer(NULL, level->proto + SEEP_PROTO_UV);
+  if ((seep_load_u16(NULL, numbers + number * (uintptr_t)2) & IMMUTABLE) == 0) return 0;
+  uintptr_t cell = seep_load_pointer(NULL, level->closure + SEEP_FUNCTION_UVPTR + number * (uintptr_t)8);
+  return seep_load_u64(NULL, seep_load_pointer(NULL, cell + SEEP_UPVALUE_V));
+}
+
+/* Whether `slot` of the function in which a root trace runs is never written in the loop that holds
+ * both its start and `level`: then it is in memory, as it was before. */
+static bool is_settled(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level, uint32_t slot) {
+  struct seep_luajit_ir base = seep_luajit_ir(traces->trace, SEEP_IR_BIAS);
+  struct seep_luajit_snapshot start;
+  uintptr_t first = UINTPTR_MAX, last = 0;
+  for (uintptr_t at = level->pc; at < seep_bc_end(level->proto); at += 4) {
+    uintptr_t target = jump_at(traces, at);
+    if (target == 0 || target > level->pc || at < level->pc) continue;
+    if (target < first) first = target;
+    last = at;
+  }
+  if (base.op1 != 0 || !seep_luajit_snapshot(traces->trace, 0, &start)) return false;
+  if (start.pc < first || start.pc > last) return false;
+  for (uintptr_t at = first; at <= last; at += 4) {
+    if (may_write(traces, at, slot)) return false;
+  }
+  return true;
+}
+
+/* The loop over an iterator whose body holds `pc` and has `slot` as one of its variables, set by the iterator
+ * alone: then that is where its value comes from. */
+static bool is_iterated(const struct seep_luajit_traces *traces, uintptr_t proto, uintptr_t pc, uint32_t slot) {
+  for (uintptr_t at = pc + 4; at < seep_bc_end(proto); at += 4) {
+    uint32_t call = seep_bc_at(at - 4), ins = seep_luajit_original(traces, seep_bc_at(at));
+    uintptr_t target = jump_at(traces, at);
+    bool is_loop = (seep_bc_op(ins) == BC_ITERL || seep_bc_op(ins) == BC_IITERL) && target != 0 && target <= pc;
+    if (!is_loop || seep_bc_op(call) != BC_ITERC) continue;
+    if (slot < seep_bc_a(call) || slot + 1 >= seep_bc_a(call) + seep_bc_b(call)) continue;
+    for (uintptr_t inside = target; inside < at - 4; inside += 4) {
+      if (may_write(traces, inside, slot)) return false;
+    }
+    return !is_jumped_into_body(traces, proto, target, at - 4);
+  }
+  return false;
+}
+
+struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level,
+                                                  bool is_outermost, uint32_t slot) {
+  enum { MOVES_MAX = 3 };
+  struct seep_luajit_origin origin = {0};
+  uint64_t value = 0;
+  uintptr_t pc = level->pc;
+  for (uint32_t i = 0; i < MOVES_MAX; i++) {
+    uintptr_t writer = writer_of(traces, level->proto, pc, slot);
+    uint32_t ins = writer == 0 ? 0 : seep_bc_at(writer);
+    if (writer != 0 && seep_bc_op(ins) == BC_MOV) {
+      pc = writer;
+      slot = seep_bc_d(ins);
+      continue;
+    }
+    if (writer != 0 && seep_bc_op(ins) == BC_UGET) value = seep_luajit_fixed_upvalue(level, seep_bc_d(ins));
+    if (writer != 0 && seep_bc_op(ins) == BC_GGET) origin.key = seep_luajit_proto_constant(level->proto, seep_bc_d(ins));
+    if (writer != 0 && seep_bc_op(ins) == BC_TGETS) origin.key = seep_luajit_proto_constant(level->proto, seep_bc_c(ins));
+    if (writer == 0 && is_iterated(traces, level->proto, pc, slot)) origin.iterated = slot + 1;
+    bool is_in_memory = is_outermost && level->base != 0 && value == 0 && origin.key == 0 && is_settled(traces, level, slot);
+    if (is_in_memory) value = seep_load_u64(NULL, level->base + slot * (uintptr_t)8);
+    break;
+  }
+  if (value >> 47 == SEEP_TAG_FUNCTION) origin.object = SEEP_GC_POINTER(value);
+  return origin;
+}
