@@ -1,6 +1,7 @@
 /* See luajit_path.h. */
 #include "vm/luajit_path.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "vm/luajit_builtins.h"
@@ -8,7 +9,7 @@
 #include "vm/luajit_callees.h"
 #include "vm/luajit_slots.h"
 
-enum { TABLES_MAX = 64, WAYS_MAX = 128, NODES_MAX = 4096, HASH_MAX = 2 * NODES_MAX, EDGES_MAX = 6144, PLACES_MAX = 48 };
+enum { TABLES_MAX = 64, WAYS_MAX = 384, NODES_MAX = 6144, HASH_MAX = 2 * NODES_MAX, EDGES_MAX = 9216, PLACES_MAX = 160 };
 
 /* A way as far as it was gone. */
 struct way {
@@ -29,7 +30,10 @@ struct node {
   uint8_t made;              /* how many of what is wanted its instruction may make */
   uint8_t place;             /* … and where, by its number plus 1; 0: nothing */
   uint8_t before, after;     /* how many may be made before it, and behind it until the end */
-  bool leads, leads_joined;  /* to the piece's end; there with joined parts */
+  bool is_end;               /* the piece may end here, before the instruction */
+  bool leads;                /* there is an end behind the instruction */
+  bool has_joined_parts;     /* of an end: with joined parts before it */
+  bool leads_joined;         /* there is such an end behind the instruction */
 };
 
 struct search {
@@ -49,15 +53,14 @@ struct search {
   uint32_t table_count;
   struct { struct seep_luajit_ir ir; uintptr_t template; } tables[TABLES_MAX];
 
-  uint32_t way_count;
+  bool has_failed;
+  uint32_t way_count, place_count, node_count, edge_count;
+  uint16_t numbers[HASH_MAX];  /* of nodes by their states, plus 1: a hash table */
+  /* Up to here it is zero at first. */
   struct way ways[WAYS_MAX];
-  uint32_t place_count;
   struct { uint64_t place; struct seep_luajit_levels levels; } places[PLACES_MAX];
-  uint32_t node_count, edge_count;
   struct node nodes[NODES_MAX];
   struct { uint16_t from, to; } edges[EDGES_MAX];
-  uint16_t numbers[HASH_MAX];  /* of nodes by their states, plus 1: a hash table */
-  bool has_failed;
 };
 _Static_assert(sizeof(struct search) <= SEEP_LUAJIT_SEARCH_BYTES, "the memory is large enough");
 
@@ -94,12 +97,10 @@ static bool is_set(uint8_t op) { return op == BC_GSET || (op >= BC_TSETV && op <
 
 static bool is_table(uint8_t op) { return op == SEEP_IR_TNEW || op == SEEP_IR_TDUP; }
 
-/* Whether two are of a kind of which an instruction of the bytecode makes one at most, and
- * would be made by the same ones. */
-static bool is_like(const struct seep_luajit_trace *trace, struct seep_luajit_ir one, struct seep_luajit_ir other) {
-  if (one.op != other.op) return false;
-  if (one.op == SEEP_IR_NEWREF) return seep_luajit_object(trace, one.op2) == seep_luajit_object(trace, other.op2);
-  return one.op == SEEP_IR_BUFSTR || one.op == SEEP_IR_SNEW || one.op == SEEP_IR_XSNEW;
+/* Whether two are of a kind of which it is known how many an instruction of the bytecode makes at most. */
+static bool is_like(struct seep_luajit_ir one, struct seep_luajit_ir other) {
+  bool is_countable = one.op == SEEP_IR_NEWREF || one.op == SEEP_IR_BUFSTR || one.op == SEEP_IR_SNEW || one.op == SEEP_IR_XSNEW;
+  return is_countable && one.op == other.op;
 }
 
 static bool note_table(struct search *search, struct seep_luajit_ir ir) {
@@ -136,7 +137,7 @@ static bool read_piece(struct search *search, uint32_t ref) {
       search->like_before = search->like_count;
     }
     if (at >= ref && (ir.type & GUARD)) search->is_guarded = true;
-    if (is_like(trace, ir, search->wanted) && !is_behind) search->like_count++;
+    if (is_like(ir, search->wanted) && !is_behind) search->like_count++;
     if (!is_table(ir.op)) continue;
     if (at < ref) search->like_count = 0;
     if (at > ref) is_behind = true;
@@ -164,19 +165,21 @@ static uint8_t number_of(struct search *search, const struct seep_luajit_levels 
   return (uint8_t)(i + 1);
 }
 
-/* Notes that the instruction at hand makes what is wanted, perhaps. */
-static void note_made(struct search *search, const struct way *way) {
+/* Notes that the instruction at hand may make as many of the kind that is wanted, and whether the one that is wanted
+ * may be among them. */
+static void note_made(struct search *search, const struct way *way, uint32_t count, bool is_wanted) {
   struct node *node = &search->nodes[way->node];
-  if (node->made < UINT8_MAX) node->made++;
+  node->made = (uint8_t)(node->made + count < UINT8_MAX ? node->made + count : UINT8_MAX);
+  if (!is_wanted) return;
   node->place = number_of(search, &way->levels);
   if (node->place == 0) give_up(search);
 }
 
 /* The same if it is no table: the way must have made as many as the piece. */
-static void may_have_made(struct search *search, const struct way *way) {
+static void may_have_made(struct search *search, const struct way *way, uint32_t count, bool is_wanted) {
   if (search->is_table || way->tables != search->tables_before) return;
   if (way->is_past_snapshot && search->is_guarded) return;
-  note_made(search, way);
+  note_made(search, way, count, is_wanted);
 }
 
 /* A table is made: that must be the piece's next. */
@@ -190,7 +193,7 @@ static bool make_table(struct search *search, struct way *way, uint32_t ins) {
     uintptr_t template = seep_luajit_proto_constant(innermost(way)->proto, seep_bc_d(ins));
     if (ir.op != SEEP_IR_TDUP || template != search->tables[way->tables].template) return false;
   }
-  if (search->is_table && way->tables == search->tables_before) note_made(search, way);
+  if (search->is_table && way->tables == search->tables_before) note_made(search, way, 1, true);
   way->tables++;
   return true;
 }
@@ -236,7 +239,7 @@ static bool reach(struct search *search, struct way *way, bool is_start) {
     return false;
   }
   if (is_new) {
-    search->nodes[search->node_count++].state = state;
+    search->nodes[search->node_count++] = (struct node){.state = state};
     search->numbers[at] = (uint16_t)search->node_count;
   }
   uint32_t number = search->numbers[at] - 1u;
@@ -256,8 +259,8 @@ static bool takes_snapshot(uint8_t op) {
 static void accept(struct search *search, const struct way *way) {
   if (way->tables != search->table_count) return;
   if (!way->has_compared && (search->required & ~way->met) != 0) return;
-  search->nodes[way->node].leads = true;
-  search->nodes[way->node].leads_joined = way->has_joined_parts;
+  search->nodes[way->node].is_end = true;
+  search->nodes[way->node].has_joined_parts = way->has_joined_parts;
 }
 
 /* -- What comes into question ---------------------------------------------------------- */
@@ -271,11 +274,9 @@ static uint8_t larger(uint32_t one, uint32_t other, uint32_t limit) {
 static bool pass_along(struct node *from, struct node *to, uint32_t limit) {
   struct node old_from = *from, old_to = *to;
   to->before = larger(to->before, from->before + from->made, limit);
-  if (to->leads) {
-    from->leads = true;
-    from->leads_joined |= to->leads_joined;
-    from->after = larger(from->after, to->after + to->made, limit);
-  }
+  from->leads |= to->is_end || to->leads;
+  from->leads_joined |= (to->is_end && to->has_joined_parts) || to->leads_joined;
+  if (to->leads) from->after = larger(from->after, to->after + to->made, limit);
   return memcmp(&old_from, from, sizeof *from) != 0 || memcmp(&old_to, to, sizeof *to) != 0;
 }
 
@@ -352,7 +353,7 @@ static uint32_t callees_called(const struct search *search, const struct way *wa
       const struct seep_luajit_callee *callee = &search->callees.at[i];
       if (callee->object == called.object || (callee->code != 0 && callee->code == code)) found |= 1u << i;
     }
-    if (found != 0) return found;
+    if (found != 0 || called.is_certain) return found;
   }
   for (uint32_t i = 0; i < search->callees.count; i++) {
     if (may_be(search, &search->callees.at[i], &called, way->levels.count == 1, has_named)) found |= 1u << i;
@@ -377,12 +378,14 @@ static uint32_t made_by(const struct search *search, uint32_t which) {
 static bool run_builtin(struct search *search, const struct way *way, uint32_t makes) {
   if ((makes & SEEP_MAKES_TABLE) && search->table_count != 0) return false;
   if ((makes & seep_luajit_bits_of(search->wanted.op)) == 0) return true;
-  may_have_made(search, way);
-  if (makes & SEEP_MAKES_TWICE) may_have_made(search, way);
+  may_have_made(search, way, makes & SEEP_MAKES_TWICE ? 2 : 1, true);
   return true;
 }
 
 /* -- What instructions make -------------------------------------------------------------- */
+
+/* How many of what is wanted an instruction may make, if it may make any: TSETM sets all that a call gave. */
+static uint32_t most_made(uint8_t op) { return op == BC_TSETM ? UINT8_MAX : 1; }
 
 /* A key that is set: the IR's constant, if it is a constant. */
 static bool may_set(const struct search *search, const struct seep_luajit_level *level, uint32_t ins) {
@@ -393,27 +396,49 @@ static bool may_set(const struct search *search, const struct seep_luajit_level 
   return is_set(op);
 }
 
-/* Whether an instruction that is no call may have made what is wanted (no table). */
-static bool may_make(const struct search *search, const struct seep_luajit_level *level, uint32_t ins) {
-  uint8_t op = seep_bc_op(ins);
+/* Whether an instruction that is no call may have made what is of the kind that is wanted (no table). */
+static bool may_make(const struct search *search, uint8_t op) {
   switch (search->wanted.op) {
     case SEEP_IR_SNEW: return false;
     case SEEP_IR_BUFSTR: case SEEP_IR_TOSTR: case SEEP_IR_BUFPUT: return op == BC_CAT;
-    case SEEP_IR_NEWREF: return may_set(search, level, ins);
+    case SEEP_IR_NEWREF: return is_set(op);
     case SEEP_IR_XSNEW: case SEEP_IR_CNEW: case SEEP_IR_CNEWI:
       return op <= BC_ISNEP || is_arithmetic(op) || op == BC_CAT || (is_get(op) && op != BC_GGET) || is_set(op);
     default: return op == BC_CAT || is_arithmetic(op) || is_get(op) || is_set(op) || op == BC_VARG;
   }
 }
 
+/* An instruction makes what it makes. */
+static void make(struct search *search, struct way *way, uint32_t ins) {
+  uint8_t op = seep_bc_op(ins);
+  if (!may_make(search, op)) return;
+  bool is_wanted = search->wanted.op != SEEP_IR_NEWREF || may_set(search, innermost(way), ins);
+  may_have_made(search, way, most_made(op), is_wanted);
+}
+
 /* -- Steps --------------------------------------------------------------------------- */
+
+/* How often a prototype runs at once. */
+static uint32_t depth_of(const struct seep_luajit_levels *levels, uintptr_t proto) {
+  uint32_t depth = 0;
+  for (uint32_t i = 0; i < levels->count; i++) depth += levels->at[i].proto == proto;
+  return depth;
+}
+
+/* Whether one more call of a function is more than a trace goes into: lj_record.c check_call_unroll, where three that run
+ * already are the most (JIT_P_callunroll), unless the piece shows that it may be more. */
+static bool is_too_deep(const struct search *search, const struct way *way, uintptr_t proto) {
+  enum { UNROLLED_MAX = 3 };
+  uint32_t depth = depth_of(&way->levels, proto);
+  return depth > UNROLLED_MAX && depth >= depth_of(&search->piece->from, proto) && depth >= depth_of(&search->piece->to, proto);
+}
 
 /* Goes on in a function that is called from the instruction at hand, by the builtin `through` if that is not 0. */
 static bool enter(struct search *search, struct way *way, uint32_t number, bool is_tail, uint8_t through) {
   const struct seep_luajit_callee *callee = &search->callees.at[number];
   bool is_closure = callee->code != callee->object + SEEP_PROTO_BYTES;
   innermost(way)->pc += 4;
-  if (way->levels.count + 2 > SEEP_TRACE_FRAMES_MAX) return false;
+  if (way->levels.count + 2 > SEEP_TRACE_FRAMES_MAX || is_too_deep(search, way, callee->code - SEEP_PROTO_BYTES)) return false;
   if (!is_tail) way->levels.count++;
   if (through != 0) {
     *innermost(way) = (struct seep_luajit_level){.ffid = through};
@@ -506,7 +531,7 @@ static uint32_t take_protected_calls(struct search *search, struct way *way, uin
     uint32_t slot = seep_bc_a(seep_bc_at(innermost(way)->pc)) + 2;
     uint32_t run = callees_called(search, way, seep_luajit_slot_origin(&search->traces, innermost(way), way->levels.count == 1, slot));
     enter_each(search, way, run, is_tail, callee->ffid);
-    if (has_builtin(search, run)) may_have_made(search, way);
+    if (has_builtin(search, run)) may_have_made(search, way, 1, true);
   }
   return found;
 }
@@ -618,7 +643,7 @@ static bool step_plain(struct search *search, struct way *way, uint32_t ins) {
   uint8_t op = seep_bc_op(ins);
   if ((op == BC_TNEW || op == BC_TDUP) && !make_table(search, way, ins)) return false;
   if (op == BC_FNEW) return false; /* not compiled */
-  if (may_make(search, innermost(way), ins)) may_have_made(search, way);
+  make(search, way, ins);
   if (op == BC_CAT && search->has_concat && seep_bc_c(ins) > seep_bc_b(ins) + 1) way->has_joined_parts = true;
   step_metamethods(search, way, op);
   way->is_past_snapshot |= takes_snapshot(op);
@@ -633,7 +658,7 @@ static bool step(struct search *search, struct way *way) {
   uint8_t op = seep_bc_op(ins);
   if (op <= BC_ISF) {
     if (op <= BC_ISNEP) way->has_compared |= op == BC_ISEQV || op == BC_ISNEV;
-    if (may_make(search, innermost(way), ins)) may_have_made(search, way);
+    make(search, way, ins);
     step_metamethods(search, way, op);
     return step_fork(search, way, pc + 8, seep_bc_target(pc + 4, seep_bc_at(pc + 4)));
   }
@@ -646,13 +671,20 @@ static bool step(struct search *search, struct way *way) {
   return step_plain(search, way, ins);
 }
 
+/* Whether a way has left the loop that its trace must not leave (lj_record.c lj_record_ins). */
+static bool is_out_of_range(const struct search *search, const struct way *way) {
+  uintptr_t pc = way->levels.at[0].pc;
+  if (way->levels.count != 1 || search->piece->range_end == 0) return false;
+  return pc < search->piece->range_first || pc >= search->piece->range_end;
+}
+
 /* Goes one way to its end. */
 static void go(struct search *search, struct way way) {
   while (!search->has_failed && seep_bc_is_inside(innermost(&way)->proto, innermost(&way)->pc)) {
     bool is_start = search->node_count == 0;
     bool is_new = reach(search, &way, is_start);
     if (!is_start && is_same_point(&way.levels, &search->piece->to)) accept(search, &way);
-    if (!is_new || way.is_over || !step(search, &way)) return;
+    if (!is_new || way.is_over || is_out_of_range(search, &way) || !step(search, &way)) return;
   }
 }
 
@@ -730,8 +762,7 @@ bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void
   free_constants(search);
   read_guards(search);
   search->has_concat = seep_luajit_callees_have(&search->callees, SEEP_MM_CONCAT);
-  search->ways[0].met = running(search);
-  search->ways[search->way_count++].levels = piece->from;
+  search->ways[search->way_count++] = (struct way){.levels = piece->from, .met = running(search)};
   while (search->way_count > 0 && !search->has_failed) go(search, search->ways[--search->way_count]);
   if (!search->has_failed) follow_edges(search);
   return !search->has_failed && conclude(search, out);

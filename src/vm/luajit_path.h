@@ -37,10 +37,11 @@ struct seep_luajit_piece {
   bool has_returned;         /* the trace has returned to a lower frame before the piece's end */
   uintptr_t loop_pc;         /* the instruction at which the loop of the trace, or of its root, goes round; 0: there is none */
   bool is_own_loop;          /* it is the trace's, and so in the outermost function only */
+  uintptr_t range_first, range_end;  /* what the trace does not leave there; range_end 0: it may */
 };
 
 /* Memory for a search, of which nothing is kept. */
-enum { SEEP_LUAJIT_SEARCH_BYTES = 256 << 10 };
+enum { SEEP_LUAJIT_SEARCH_BYTES = 480 << 10 };
 
 /* Finds where instruction `ref` of a piece comes from, in SEEP_LUAJIT_SEARCH_BYTES of `memory`. False:
  * not proven, `out` is anything. */

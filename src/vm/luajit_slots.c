@@ -115,6 +115,13 @@ static bool is_iterated(const struct seep_luajit_traces *traces, uintptr_t proto
   return false;
 }
 
+/* Whether there has never been another closure of a level's prototype (lj_func.c lj_func_newL counts them). Others than that of
+ * the outermost function are constants of the trace. */
+static bool is_only_closure(const struct seep_luajit_level *level, bool is_outermost) {
+  enum { COUNT = 0xe0, ONE = 0x20 };
+  return !is_outermost || (seep_load_u8(NULL, level->proto + SEEP_PROTO_FLAGS) & COUNT) == ONE;
+}
+
 struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level,
                                                   bool is_outermost, uint32_t slot) {
   enum { MOVES_MAX = 3 };
@@ -133,6 +140,7 @@ struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_trace
     if (writer != 0 && seep_bc_op(ins) == BC_GGET) origin.key = seep_luajit_proto_constant(level->proto, seep_bc_d(ins));
     if (writer != 0 && seep_bc_op(ins) == BC_TGETS) origin.key = seep_luajit_proto_constant(level->proto, seep_bc_c(ins));
     if (writer == 0 && is_iterated(traces, level->proto, pc, slot)) origin.iterated = slot + 1;
+    origin.is_certain = value != 0 && is_only_closure(level, is_outermost);
     bool is_in_memory = is_outermost && level->base != 0 && value == 0 && origin.key == 0 && is_settled(traces, level, slot);
     if (is_in_memory) value = seep_load_u64(NULL, level->base + slot * (uintptr_t)8);
     break;

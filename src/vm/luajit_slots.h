@@ -17,7 +17,8 @@ struct seep_luajit_traces {
 
 /* What is known of a value. */
 struct seep_luajit_origin {
-  uintptr_t object;          /* certainly this function; 0: unknown */
+  uintptr_t object;          /* this function, now; 0: unknown */
+  bool is_certain;           /* it was the same when the trace was recorded */
   uint64_t key;              /* or something that was found under this name (a string object); 0: unknown */
   uint32_t iterated;         /* or one of the values that the iterator of a `for` gave, in this slot, plus 1; else 0 */
 };

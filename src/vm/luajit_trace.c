@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "vm/luajit_bytecode.h"
 #include "vm/luajit_path.h"
 
 /* GCtrace: offsets in bytes. */
@@ -432,15 +433,35 @@ static bool returns_between(const struct seep_luajit_trace *trace, uint32_t firs
   return false;
 }
 
+/* What a root trace of a loop does not leave in its own function: lj_record.c rec_setup_root. */
+static void find_range(const struct seep_luajit_trace *root, struct seep_luajit_piece *piece) {
+  uintptr_t target = seep_bc_target(root->start_pc, root->start_ins);
+  if (seep_bc_op(root->start_ins) != BC_LOOP) {
+    piece->range_first = target;
+    piece->range_end = root->start_pc + 4;
+    return;
+  }
+  uintptr_t last = target - 4; /* of a while loop: there it jumps back */
+  uint32_t ins;
+  if (!seep_load(&seep_image_self_checked, last, &ins, sizeof ins) || seep_bc_op(ins) != BC_JMP) return;
+  uintptr_t first = seep_bc_target(last, ins);
+  if (first > last) return;
+  piece->range_first = first;
+  piece->range_end = target;
+}
+
 /* Finds the loop that ends the trace: its own, unless it has gone on in a lower frame, or that of its root. */
 static void find_loop(const struct search *search, struct seep_luajit_piece *piece) {
-  enum { FORL = 79, ITERL = 82, LOOP = 85 };
   struct seep_luajit_trace root = search->trace;
   piece->is_own_loop = root.root == 0;
   if (piece->is_own_loop && piece->has_returned) return;
   if (!piece->is_own_loop && !read_trace(trace_at(search->run, root.root), &root)) return;
-  uint8_t op = (uint8_t)root.start_ins;
-  if (op == FORL || op == ITERL || op == LOOP) piece->loop_pc = root.start_pc;
+  struct seep_luajit_ir base = seep_luajit_ir(&root, SEEP_IR_BIAS);
+  uint8_t op = seep_bc_op(root.start_ins);
+  if (base.op1 != 0 || base.op2 != 0) return; /* it goes on behind a function that is not compiled (lj_ffrecord.c recff_stitch) */
+  if (op != BC_FORL && op != BC_ITERL && op != BC_LOOP) return;
+  piece->loop_pc = root.start_pc;
+  if (piece->is_own_loop) find_range(&root, piece);
 }
 
 /* Proves where `ref`, which is not before the first snapshot, comes from. */
