@@ -3,21 +3,27 @@
 
 #include <string.h>
 
+#include "vm/luajit_bytecode.h"
 #include "vm/luajit_ir.h"
 
+enum { TEXT = SEEP_MAKES_TEXT, PART = SEEP_MAKES_PART, NUMBER = SEEP_MAKES_NUMBER, KEY = SEEP_MAKES_KEY, CDATA = SEEP_MAKES_CDATA,
+       TABLE = SEEP_MAKES_TABLE, COPY = SEEP_MAKES_COPY, ANY = SEEP_MAKES_ANY, TWICE = SEEP_MAKES_TWICE, MANY = SEEP_MAKES_MANY };
+
+/* A name that ends in a dot is that of a library: of what was not named before. */
 static const struct { const char *name; uint16_t makes; } builtins[] = {
-    {"string.format", SEEP_MAKES_TEXT | SEEP_MAKES_NUMBER}, {"string.rep", SEEP_MAKES_TEXT | SEEP_MAKES_NUMBER | SEEP_MAKES_TWICE},
-    {"string.lower", SEEP_MAKES_TEXT | SEEP_MAKES_NUMBER}, {"string.upper", SEEP_MAKES_TEXT | SEEP_MAKES_NUMBER},
-    {"string.reverse", SEEP_MAKES_TEXT | SEEP_MAKES_NUMBER}, {"string.sub", SEEP_MAKES_PART | SEEP_MAKES_NUMBER},
-    {"string.char", SEEP_MAKES_TEXT | SEEP_MAKES_NUMBER}, {"string.", SEEP_MAKES_NUMBER}, {"io.", SEEP_MAKES_NUMBER | SEEP_MAKES_TEXT},
-    {"table.concat", SEEP_MAKES_TEXT | SEEP_MAKES_NUMBER}, {"tostring", SEEP_MAKES_NUMBER | SEEP_MAKES_PART | SEEP_MAKES_CALLS},
-    {"table.insert", SEEP_MAKES_KEY}, {"rawset", SEEP_MAKES_KEY}, {"table.new", SEEP_MAKES_TABLE}, {"pcall", SEEP_MAKES_RUNS},
-    {"xpcall", SEEP_MAKES_RUNS}, {"ffi.", SEEP_MAKES_ANY & ~SEEP_MAKES_TABLE}, {"bit.", SEEP_MAKES_CDATA | SEEP_MAKES_NUMBER},
-    {"coroutine.", 0}, {"os.", 0},
-    {"debug.", 0}, {"jit.", 0}, {"print", 0}, {"error", 0}, {"load", 0}, {"loadstring", 0}, {"collectgarbage", 0},
-    {"require", 0}, {"ipairs iterator", 0}, {"math.", 0}, {"type", 0}, {"next", 0}, {"pairs", 0}, {"ipairs", 0}, {"select", 0}, {"setmetatable", 0},
-    {"getmetatable", 0}, {"rawget", 0}, {"rawequal", 0}, {"rawlen", 0}, {"assert", 0}, {"unpack", 0},
-    {"tonumber", SEEP_MAKES_CDATA}, {"table.remove", 0}, {"table.", SEEP_MAKES_KEY | SEEP_MAKES_TEXT}};
+    {"string.format", TEXT | NUMBER}, {"string.rep", TEXT | NUMBER | TWICE}, {"string.lower", TEXT | NUMBER},
+    {"string.upper", TEXT | NUMBER}, {"string.reverse", TEXT | NUMBER}, {"string.sub", PART | NUMBER},
+    {"string.char", TEXT | NUMBER}, {"string.buffer.put", NUMBER}, {"string.buffer.putf", NUMBER},
+    {"string.buffer.reset", 0}, {"string.buffer.skip", 0}, {"string.buffer.free", 0}, {"string.buffer.set", NUMBER},
+    {"string.buffer.get", COPY | MANY}, {"string.buffer.tostring", COPY},
+    {"string.buffer.__tostring", COPY}, {"string.buffer.", ANY}, {"string.", NUMBER}, {"io.", NUMBER | TEXT},
+    {"table.concat", TEXT | NUMBER}, {"tostring", NUMBER | COPY | SEEP_MAKES_CALLS}, {"table.insert", KEY}, {"rawset", KEY},
+    {"table.new", TABLE}, {"pcall", SEEP_MAKES_RUNS}, {"xpcall", SEEP_MAKES_RUNS}, {"ffi.", ANY & ~TABLE},
+    {"bit.", CDATA | NUMBER}, {"coroutine.", 0}, {"os.", 0}, {"debug.", 0}, {"jit.", 0}, {"print", 0}, {"error", 0},
+    {"load", 0}, {"loadstring", 0}, {"collectgarbage", 0}, {"require", 0}, {"ipairs iterator", 0}, {"math.", 0}, {"type", 0},
+    {"next", 0}, {"pairs", 0}, {"ipairs", 0}, {"select", 0}, {"setmetatable", 0}, {"getmetatable", 0}, {"rawget", 0},
+    {"rawequal", 0}, {"rawlen", 0}, {"assert", 0}, {"unpack", 0}, {"tonumber", CDATA}, {"table.remove", 0},
+    {"table.", KEY | TEXT}};
 
 uint32_t seep_luajit_made_by(const struct seep_vm *vm, uint8_t ffid) {
   const char *name = seep_vm_c_name(vm, SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid);
@@ -29,6 +35,17 @@ uint32_t seep_luajit_made_by(const struct seep_vm *vm, uint8_t ffid) {
   return SEEP_MAKES_ANY;
 }
 
+bool seep_luajit_is_named(const struct seep_vm *vm, uint8_t ffid, uintptr_t name) {
+  enum { NAME_MAX = 32 };
+  char text[NAME_MAX + 1] = "";
+  const char *whole = seep_vm_c_name(vm, SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid);
+  const char *dot = whole == NULL ? NULL : strrchr(whole, '.');
+  uint32_t bytes = seep_load_u32(NULL, name + SEEP_STRING_LENGTH);
+  if (whole == NULL || bytes > NAME_MAX) return whole == NULL;
+  seep_load(NULL, name + SEEP_STRING_BYTES, text, bytes);
+  return strcmp(dot == NULL ? whole : dot + 1, text) == 0;
+}
+
 bool seep_luajit_is_pairs(const struct seep_vm *vm, uint8_t ffid) {
   const char *name = seep_vm_c_name(vm, SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid);
   return name != NULL && (strcmp(name, "ipairs") == 0 || strcmp(name, "pairs") == 0);
@@ -38,7 +55,8 @@ uint32_t seep_luajit_bits_of(uint8_t op) {
   switch (op) {
     case SEEP_IR_BUFSTR: return SEEP_MAKES_TEXT;
     case SEEP_IR_SNEW: return SEEP_MAKES_PART;
-    case SEEP_IR_XSNEW: case SEEP_IR_CNEW: case SEEP_IR_CNEWI: return SEEP_MAKES_CDATA;
+    case SEEP_IR_XSNEW: return SEEP_MAKES_COPY;
+    case SEEP_IR_CNEW: case SEEP_IR_CNEWI: return SEEP_MAKES_CDATA;
     case SEEP_IR_TOSTR: return SEEP_MAKES_NUMBER;
     case SEEP_IR_NEWREF: return SEEP_MAKES_KEY;
     case SEEP_IR_TNEW: case SEEP_IR_TDUP: return SEEP_MAKES_TABLE;

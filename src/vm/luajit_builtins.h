@@ -7,12 +7,16 @@
 #include "vm/vm.h"
 
 /* Bits. CALLS: it may call the metamethod __tostring in its place. RUNS: it calls its first argument.
- * TWICE: it makes two where one is said. */
+ * TWICE, MANY: it makes as many of each. */
 enum { SEEP_MAKES_TEXT = 1, SEEP_MAKES_PART = 2, SEEP_MAKES_NUMBER = 4, SEEP_MAKES_KEY = 8, SEEP_MAKES_CDATA = 16,
-       SEEP_MAKES_TABLE = 32, SEEP_MAKES_ANY = 63, SEEP_MAKES_CALLS = 64, SEEP_MAKES_RUNS = 128, SEEP_MAKES_TWICE = 256 };
+       SEEP_MAKES_TABLE = 32, SEEP_MAKES_COPY = 64, SEEP_MAKES_ANY = 127, SEEP_MAKES_CALLS = 128, SEEP_MAKES_RUNS = 256,
+       SEEP_MAKES_TWICE = 512, SEEP_MAKES_MANY = 1024 };
 
 /* What builtin number `ffid` makes: ANY where its name is not known. */
 uint32_t seep_luajit_made_by(const struct seep_vm *vm, uint8_t ffid);
+
+/* Whether its own name, without that of its library, is `name` (a string object); true where it is not known. */
+bool seep_luajit_is_named(const struct seep_vm *vm, uint8_t ffid, uintptr_t name);
 
 /* Whether it is ipairs or pairs, whose iterator is a builtin, too. */
 bool seep_luajit_is_pairs(const struct seep_vm *vm, uint8_t ffid);

@@ -151,13 +151,26 @@ static void collect_names(const struct seep_luajit_trace *trace, struct seep_lua
   }
 }
 
+/* A prototype that nothing is compared with is no callee: the trace returns to it (lj_record_ret). */
+static void drop_returns(struct seep_luajit_callees *callees) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < callees->count; i++) {
+    struct seep_luajit_callee callee = callees->at[i];
+    bool is_prototype = callee.code != 0 && callee.code == seep_bc_first(callee.object);
+    if (!is_prototype || callee.guard != 0) callees->at[kept++] = callee;
+  }
+  callees->count = kept;
+}
+
 bool seep_luajit_callees_of(const struct seep_luajit_trace *trace, struct seep_luajit_callees *out) {
   out->count = 0;
   out->has_metamethods = false;
   collect_constants(trace, out);
   if (out->count > SEEP_CALLEES_MAX) return false;
   collect_names(trace, out);
-  return out->count <= SEEP_CALLEES_MAX;
+  if (out->count > SEEP_CALLEES_MAX) return false;
+  drop_returns(out);
+  return true;
 }
 
 bool seep_luajit_callees_have(const struct seep_luajit_callees *callees, enum seep_metamethod metamethod) {

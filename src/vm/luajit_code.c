@@ -157,11 +157,15 @@ static bool add_level(struct seep_luajit_levels *levels, uintptr_t pc, uintptr_t
   return proto != 0;
 }
 
+static bool is_builtin(uintptr_t function) {
+  return function != 0 && load_u8(function + SEEP_OBJECT_TYPE) == SEEP_GCT_FUNC && load_u8(function + SEEP_FUNCTION_FFID) != 0;
+}
+
 /* A builtin that has called a function: its frame is not one of Lua's. */
 static bool add_builtin(struct seep_luajit_levels *levels, uintptr_t function) {
-  if (levels->count == SEEP_TRACE_FRAMES_MAX || load_u8(function + SEEP_OBJECT_TYPE) != SEEP_GCT_FUNC) return false;
+  if (levels->count == SEEP_TRACE_FRAMES_MAX || !is_builtin(function)) return false;
   levels->at[levels->count++] = (struct seep_luajit_level){.ffid = load_u8(function + SEEP_FUNCTION_FFID)};
-  return levels->at[levels->count - 1].ffid != 0;
+  return true;
 }
 
 /* Frame slots come in rising order, and each seep_luajit_holds where its caller goes on; that
@@ -192,7 +196,16 @@ bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep
     closure = function_in(trace, snapshot, (entry >> 24) - 1);
     base = 0;
   }
+  if (out->count > 0 && is_builtin(closure)) return add_builtin(out, closure);
   return add_level(out, snapshot->pc, closure, base);
+}
+
+bool seep_luajit_is_inside(const struct seep_luajit_snapshot *snapshot) {
+  for (uint32_t i = 0; i < snapshot->count; i++) {
+    uint32_t entry = entry_at(snapshot, i);
+    if ((entry & ENTRY_FRAME) && entry >> 24 >= 2) return true;
+  }
+  return false;
 }
 
 /* The function that a snapshot has in the frame of what the instruction before `return_pc`

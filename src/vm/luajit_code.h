@@ -21,7 +21,7 @@ struct seep_luajit_level {
   uintptr_t proto;
   uintptr_t closure;         /* 0: unknown */
   uintptr_t base;            /* where its slots are in memory; 0: in registers only */
-  uint8_t ffid;              /* a builtin that runs functions (pcall): its number; then all else is 0 */
+  uint8_t ffid;              /* a builtin (pcall, which runs a function): its number; then all else is 0 */
 };
 
 struct seep_luajit_levels {
@@ -41,10 +41,13 @@ struct seep_luajit_snapshot {
 /* Snapshot `number` of a trace; false when it makes no sense. */
 bool seep_luajit_snapshot(const struct seep_luajit_trace *trace, uint32_t number, struct seep_luajit_snapshot *out);
 
-/* The functions that run at a snapshot; the innermost is at its pc. `closure` (0: unknown) is the one in
- * whose frame the trace runs, its slots are at `base`. */
+/* The functions that run at a snapshot; the innermost is at its pc, or is a builtin before which a trace ends (lj_ffrecord.c
+ * recff_stitch). `closure` (0: unknown) is the one in whose frame the trace runs, its slots are at `base`. */
 bool seep_luajit_levels(const struct seep_luajit_trace *trace, const struct seep_luajit_snapshot *snapshot,
                         uintptr_t closure, uintptr_t base, struct seep_luajit_levels *out);
+
+/* Whether functions run at a snapshot that the trace (or its parent) has inlined. */
+bool seep_luajit_is_inside(const struct seep_luajit_snapshot *snapshot);
 
 /* Returns from the innermost function to the Lua function that has called it; false when the trace
  * has not inlined that. */

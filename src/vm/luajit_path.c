@@ -330,6 +330,12 @@ static bool may_be_iterated(const struct search *search, const struct seep_luaji
   return is_outermost && callee->slot == called->iterated - 1 + FRAME_SLOTS;
 }
 
+/* Whether a builtin is a constant because the table that holds it is one (the methods of a string buffer), under another name. */
+static bool is_other_method(const struct search *search, const struct seep_luajit_callee *callee, uint64_t key) {
+  if (callee->code != 0 || callee->guard != 0 || callee->is_stored) return false;
+  return !seep_luajit_is_named(search->piece->vm, callee->ffid, (uintptr_t)key);
+}
+
 /* Whether a callee may be what is called. One whose origin is unknown may be anything, unless others
  * were found under the very name. */
 static bool may_be(const struct search *search, const struct seep_luajit_callee *callee,
@@ -337,7 +343,8 @@ static bool may_be(const struct search *search, const struct seep_luajit_callee 
   if (callee->metamethod == SEEP_MM_CALL) return true;
   if (called->iterated != 0) return may_be_iterated(search, callee, called, is_outermost);
   if (called->key == 0) return true;
-  return has_named ? callee->key == called->key : callee->key == 0;
+  if (has_named) return callee->key == called->key;
+  return callee->key == 0 && !is_other_method(search, callee, called->key);
 }
 
 /* The callees that may be called: bits. */
@@ -378,7 +385,7 @@ static uint32_t made_by(const struct search *search, uint32_t which) {
 static bool run_builtin(struct search *search, const struct way *way, uint32_t makes) {
   if ((makes & SEEP_MAKES_TABLE) && search->table_count != 0) return false;
   if ((makes & seep_luajit_bits_of(search->wanted.op)) == 0) return true;
-  may_have_made(search, way, makes & SEEP_MAKES_TWICE ? 2 : 1, true);
+  may_have_made(search, way, makes & SEEP_MAKES_MANY ? UINT8_MAX : makes & SEEP_MAKES_TWICE ? 2 : 1, true);
   return true;
 }
 
@@ -387,22 +394,26 @@ static bool run_builtin(struct search *search, const struct way *way, uint32_t m
 /* How many of what is wanted an instruction may make, if it may make any: TSETM sets all that a call gave. */
 static uint32_t most_made(uint8_t op) { return op == BC_TSETM ? UINT8_MAX : 1; }
 
-/* A key that is set: the IR's constant, if it is a constant. */
+/* Whether what is set under a key may be what is wanted: under the constant that it has, if it has one, or under a key of
+ * the same type. */
 static bool may_set(const struct search *search, const struct seep_luajit_level *level, uint32_t ins) {
+  enum { TYPE = 0x1f, TYPE_STRING = 4 };
   uint8_t op = seep_bc_op(ins);
-  uintptr_t key = seep_luajit_object(search->piece->trace, search->wanted.op2);
-  if (op == BC_GSET) return seep_luajit_proto_constant(level->proto, seep_bc_d(ins)) == key;
-  if (op == BC_TSETS) return seep_luajit_proto_constant(level->proto, seep_bc_c(ins)) == key;
+  struct seep_luajit_ir key = seep_luajit_ir(search->piece->trace, search->wanted.op2);
+  uintptr_t constant = seep_luajit_object(search->piece->trace, search->wanted.op2);
+  if (op == BC_GSET) return seep_luajit_proto_constant(level->proto, seep_bc_d(ins)) == constant;
+  if (op == BC_TSETS) return seep_luajit_proto_constant(level->proto, seep_bc_c(ins)) == constant;
+  if (op == BC_TSETV && (key.type & TYPE) == TYPE_STRING) return !seep_luajit_counts(&search->traces, level, seep_bc_c(ins));
   return is_set(op);
 }
 
 /* Whether an instruction that is no call may have made what is of the kind that is wanted (no table). */
 static bool may_make(const struct search *search, uint8_t op) {
   switch (search->wanted.op) {
-    case SEEP_IR_SNEW: return false;
+    case SEEP_IR_SNEW: case SEEP_IR_XSNEW: return false;
     case SEEP_IR_BUFSTR: case SEEP_IR_TOSTR: case SEEP_IR_BUFPUT: return op == BC_CAT;
     case SEEP_IR_NEWREF: return is_set(op);
-    case SEEP_IR_XSNEW: case SEEP_IR_CNEW: case SEEP_IR_CNEWI:
+    case SEEP_IR_CNEW: case SEEP_IR_CNEWI:
       return op <= BC_ISNEP || is_arithmetic(op) || op == BC_CAT || (is_get(op) && op != BC_GGET) || is_set(op);
     default: return op == BC_CAT || is_arithmetic(op) || is_get(op) || is_set(op) || op == BC_VARG;
   }
@@ -571,11 +582,22 @@ static bool step_iterator(struct search *search, struct way *way) {
   return true;
 }
 
+/* Whether the call at hand is where the piece ends, before a builtin that is not compiled. */
+static bool ends_in_builtin(const struct search *search, const struct way *way) {
+  const struct seep_luajit_levels *to = &search->piece->to;
+  struct seep_luajit_levels levels = way->levels;
+  if (to->at[to->count - 1].ffid == 0 || levels.count + 1 != to->count) return false;
+  levels.at[levels.count - 1].pc += 4;
+  levels.at[levels.count++] = (struct seep_luajit_level){.ffid = to->at[to->count - 1].ffid};
+  return is_same_point(&levels, to);
+}
+
 static bool step_call(struct search *search, struct way *way, uint32_t ins) {
   bool is_tail = seep_bc_op(ins) == BC_CALLT || seep_bc_op(ins) == BC_CALLMT;
   struct seep_luajit_origin called =
       seep_luajit_slot_origin(&search->traces, innermost(way), way->levels.count == 1, seep_bc_a(ins));
   uint32_t which = callees_called(search, way, called);
+  if (ends_in_builtin(search, way)) accept(search, way);
   which &= ~take_protected_calls(search, way, which, called, is_tail);
   enter_each(search, way, which, is_tail, 0);
   uint32_t makes = made_by(search, which);
@@ -678,12 +700,20 @@ static bool is_out_of_range(const struct search *search, const struct way *way) 
   return pc < search->piece->range_first || pc >= search->piece->range_end;
 }
 
+/* Whether a way is where a loop over all of a table begins again, which is at its call of next (lj_record.c rec_itern). */
+static bool is_at_next(const struct search *search, const struct way *way) {
+  const struct seep_luajit_level *level = &way->levels.at[way->levels.count - 1];
+  if (level->pc != search->piece->loop_pc || (search->piece->is_own_loop && way->levels.count != 1)) return false;
+  return seep_bc_op(seep_luajit_original(&search->traces, seep_bc_at(level->pc))) == BC_ITERN;
+}
+
 /* Goes one way to its end. */
 static void go(struct search *search, struct way way) {
   while (!search->has_failed && seep_bc_is_inside(innermost(&way)->proto, innermost(&way)->pc)) {
     bool is_start = search->node_count == 0;
     bool is_new = reach(search, &way, is_start);
     if (!is_start && is_same_point(&way.levels, &search->piece->to)) accept(search, &way);
+    if (!is_start && is_at_next(search, &way)) return;
     if (!is_new || way.is_over || is_out_of_range(search, &way) || !step(search, &way)) return;
   }
 }
@@ -744,10 +774,7 @@ static uint32_t running(const struct search *search) {
 
 static bool starts_inside(const struct search *search) {
   struct seep_luajit_snapshot first;
-  struct seep_luajit_levels levels;
-  const struct seep_luajit_trace *trace = search->piece->trace;
-  if (search->piece->has_returned || !seep_luajit_snapshot(trace, 0, &first)) return true;
-  return !seep_luajit_levels(trace, &first, 0, 0, &levels) || levels.count != 1;
+  return search->piece->has_returned || !seep_luajit_snapshot(search->piece->trace, 0, &first) || seep_luajit_is_inside(&first);
 }
 
 bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void *memory,

@@ -115,6 +115,21 @@ static bool is_iterated(const struct seep_luajit_traces *traces, uintptr_t proto
   return false;
 }
 
+bool seep_luajit_counts(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level, uint32_t slot) {
+  enum { VARIABLE = 3 };
+  for (uintptr_t at = level->pc + 4; at < seep_bc_end(level->proto); at += 4) {
+    uint32_t ins = seep_luajit_original(traces, seep_bc_at(at));
+    uintptr_t target = jump_at(traces, at);
+    bool is_loop = (seep_bc_op(ins) == BC_FORL || seep_bc_op(ins) == BC_IFORL) && target != 0 && target <= level->pc;
+    if (!is_loop || slot != seep_bc_a(ins) + VARIABLE) continue;
+    for (uintptr_t inside = target; inside < at; inside += 4) {
+      if (may_write(traces, inside, slot)) return false;
+    }
+    return !is_jumped_into_body(traces, level->proto, target, at);
+  }
+  return false;
+}
+
 /* Whether there has never been another closure of a level's prototype (lj_func.c lj_func_newL counts them). Others than that of
  * the outermost function are constants of the trace. */
 static bool is_only_closure(const struct seep_luajit_level *level, bool is_outermost) {

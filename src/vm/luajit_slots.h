@@ -27,6 +27,9 @@ struct seep_luajit_origin {
 struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level,
                                                   bool is_outermost, uint32_t slot);
 
+/* Whether `slot` is there the variable of a numeric `for`, which nothing in the loop assigns to: it is a number. */
+bool seep_luajit_counts(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level, uint32_t slot);
+
 /* `ins`, or the instruction that stood there before a trace was compiled; 0 when that is not known. */
 uint32_t seep_luajit_original(const struct seep_luajit_traces *traces, uint32_t ins);
 

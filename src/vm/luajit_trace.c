@@ -32,6 +32,8 @@ struct cached {
   uintptr_t pc_at[2];        /* where the trace has the pcs of the snapshots on either side */
   uint64_t pcs[2];
   struct seep_trace_place place;
+  bool is_unsure;            /* which IR instruction calls was a guess … */
+  uint32_t lessons;          /* … with what had been learned by then */
 };
 
 /* Which kind of IR instruction calls a C function, learned where the two were in step. */
@@ -40,7 +42,7 @@ struct learned { uintptr_t callee; uint32_t kind; };
 
 struct scratch {
   struct cached cached[CACHE_SETS][CACHE_WAYS];
-  uint32_t replaced;
+  uint32_t replaced, lessons;
   struct learned learned[LEARNED];
   _Alignas(8) uint8_t search[SEEP_LUAJIT_SEARCH_BYTES];
 };
@@ -220,6 +222,7 @@ static void learn(struct scratch *scratch, const struct callees *kinds, const st
     uint32_t kind = (uint32_t)kinds->at[i].what;
     struct learned *learned = learned_of(scratch, callee);
     if (learned == NULL) return;
+    if (learned->callee == 0) scratch->lessons++;
     *learned = (struct learned){callee, learned->callee == 0 || learned->kind == kind ? kind : LEARNED_NOTHING};
   }
 }
@@ -338,6 +341,7 @@ struct search {
   struct seep_luajit_wanted wanted;
   struct seep_luajit_levels levels;
   bool is_proven;
+  bool is_unsure;            /* which instruction calls */
 };
 
 /* Goes on in the trace from which a side trace branches off, when that is where
@@ -364,7 +368,8 @@ static uint32_t ref_in_parent(struct search *search, uint32_t ref) {
 static bool take_snapshot(struct search *search, uint32_t number) {
   struct seep_luajit_snapshot snapshot;
   return seep_luajit_snapshot(&search->trace, number, &snapshot) &&
-         seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, &search->levels);
+         seep_luajit_levels(&search->trace, &snapshot, search->run->closure, search->run->base, &search->levels) &&
+         search->levels.at[search->levels.count - 1].ffid == 0;
 }
 
 /* The functions that the trace checks for between two instructions, in order. */
@@ -435,14 +440,19 @@ static bool returns_between(const struct seep_luajit_trace *trace, uint32_t firs
 
 /* What a root trace of a loop does not leave in its own function: lj_record.c rec_setup_root. */
 static void find_range(const struct seep_luajit_trace *root, struct seep_luajit_piece *piece) {
-  uintptr_t target = seep_bc_target(root->start_pc, root->start_ins);
-  if (seep_bc_op(root->start_ins) != BC_LOOP) {
+  uint32_t ins = root->start_ins;
+  uintptr_t end = root->start_pc;
+  if (seep_bc_op(ins) == BC_ITERN) {
+    end += 4;
+    if (!seep_load(&seep_image_self_checked, end, &ins, sizeof ins)) return;
+  }
+  uintptr_t target = seep_bc_target(end, ins);
+  if (seep_bc_op(ins) != BC_LOOP) {
     piece->range_first = target;
-    piece->range_end = root->start_pc + 4;
+    piece->range_end = end + 4;
     return;
   }
   uintptr_t last = target - 4; /* of a while loop: there it jumps back */
-  uint32_t ins;
   if (!seep_load(&seep_image_self_checked, last, &ins, sizeof ins) || seep_bc_op(ins) != BC_JMP) return;
   uintptr_t first = seep_bc_target(last, ins);
   if (first > last) return;
@@ -459,7 +469,7 @@ static void find_loop(const struct search *search, struct seep_luajit_piece *pie
   struct seep_luajit_ir base = seep_luajit_ir(&root, SEEP_IR_BIAS);
   uint8_t op = seep_bc_op(root.start_ins);
   if (base.op1 != 0 || base.op2 != 0) return; /* it goes on behind a function that is not compiled (lj_ffrecord.c recff_stitch) */
-  if (op != BC_FORL && op != BC_ITERL && op != BC_LOOP) return;
+  if (op != BC_FORL && op != BC_ITERL && op != BC_ITERN && op != BC_LOOP) return;
   piece->loop_pc = root.start_pc;
   if (piece->is_own_loop) find_range(&root, piece);
 }
@@ -477,6 +487,7 @@ static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_
   piece.end = part.end;
   if (ref < piece.first || ref >= piece.end || returns_between(trace, piece.first, piece.end)) return false;
   if (!take_point(search, number, &piece.from) || !take_point(search, number + 1, &piece.to)) return false;
+  if (piece.from.at[piece.from.count - 1].ffid != 0) return false;
   piece.has_returned = returns_between(trace, REF_FIRST, piece.first);
   find_loop(search, &piece);
   if (piece.has_returned) piece.from.at[0].base = piece.to.at[0].base = 0;
@@ -519,6 +530,7 @@ static bool look_up(struct search *search, uintptr_t trace, uint32_t code_offset
   if (!read_part(&search->trace, number, &part)) return false;
   bool is_sure = false;
   uint32_t ref = calling_ref(search->state->scratch, &search->trace, &part, code_offset, &is_sure);
+  search->is_unsure = !is_sure;
   if (ref == 0) return take_snapshot(search, number);
   search->is_proven = is_sure && (is_in_head(search, ref) ? prove_in_parent(search, ref, 0, &search->levels)
                                                           : prove(search, ref, &search->levels));
@@ -624,6 +636,8 @@ static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct s
   if (IS_EXIT(address) ? look_up_exit(&search, identity->trace, (uint32_t)address)
                        : look_up(&search, identity->trace, (uint32_t)(address - identity->code))) {
     take_frames(&search.levels, search.is_proven, &cached->place);
+    cached->is_unsure = search.is_unsure;
+    cached->lessons = ((struct scratch *)state->scratch)->lessons;
   }
 }
 
@@ -669,7 +683,8 @@ static const struct seep_trace_place *place_of(const struct seep_vm_state *state
     if (SEEP_LIKELY(set[i].identity.return_address == identity->return_address)) cached = &set[i];
   }
   if (SEEP_UNLIKELY(cached == NULL)) cached = &set[scratch->replaced++ % CACHE_WAYS];
-  if (SEEP_UNLIKELY(!is_same(cached, identity))) fill(state, run, identity, cached);
+  bool has_news = cached->is_unsure && cached->lessons != scratch->lessons;
+  if (SEEP_UNLIKELY(has_news || !is_same(cached, identity))) fill(state, run, identity, cached);
   return cached->place.count == 0 ? NULL : &cached->place;
 }
 
