@@ -67,7 +67,7 @@ SEEP_ALWAYS_INLINE void walk(struct seep_recorder *recorder) {
 }
 
 /* What the place of a free is compared with: put together for the first free that asks. */
-static void fold_leaf(struct seep_recorder *recorder) {
+static SEEP_NOINLINE void fold_leaf(struct seep_recorder *recorder) {
   const struct seep_stack *stack = &recorder->stack;
   uint64_t place = 0;
   for (uint32_t i = 0; i < stack->count; i++) {
@@ -111,9 +111,7 @@ SEEP_ALWAYS_INLINE uint64_t running_place(struct seep_recorder *recorder, const 
   return read_place(recorder, path, pc, cached);
 }
 
-/* Puts the running instruction into the stack that has just been walked. What is
- * freed next may be freed by another instruction with the same saved pc: it must
- * be walked again. */
+/* Puts the running instruction into the stack that has just been walked. */
 SEEP_ALWAYS_INLINE void put_running_place(struct seep_recorder *recorder, const uintptr_t *frame,
                                           enum seep_type type, enum seep_call_kind kind) {
   struct seep_stack *stack = &recorder->stack;
@@ -163,20 +161,15 @@ static uint32_t locate_resize(struct seep_recorder *recorder, const uintptr_t *f
 }
 
 /* Where a free happens: a sweep frees thousands of blocks at one place, so the
- * innermost Lua place is compared first. (Two call paths to that place with no
+ * innermost Lua place is compared first. The pc that the VM has saved says it, for an instruction that does not save
+ * its own frees nothing before it has allocated, and that has told its place. (Two call paths to that place with no
  * allocation in between would be told apart only by the next allocation; the
  * line is the same.) */
-static inline bool frees_at_last_node(const struct seep_recorder *recorder) {
+static inline bool frees_at_last_node(struct seep_recorder *recorder) {
   struct seep_leaf leaf;
+  if (SEEP_UNLIKELY(recorder->last_leaf.frame == 0)) fold_leaf(recorder);
   recorder->vm_state.vm->ops->leaf(&recorder->vm_state, &leaf);
   return leaf.frame == recorder->last_leaf.frame && leaf.place == recorder->last_leaf.place;
-}
-
-/* The same for the first free after a walk, whose leaf is still to be folded. */
-static bool frees_first_at_last_node(struct seep_recorder *recorder) {
-  if (!recorder->is_leaf_saved) return false;
-  if (recorder->last_leaf.frame == 0) fold_leaf(recorder);
-  return frees_at_last_node(recorder);
 }
 
 /* -- Counting ---------------------------------------------------------------- */
@@ -537,7 +530,7 @@ static SEEP_NOINLINE void *call(void *ud, void *block, size_t old_size, size_t n
   seep_allocator *original = recorder->original;
   if (SEEP_UNLIKELY(!seep_epochs_observe(recorder, vm_bytes))) return original(ud, block, old_size, new_size);
   if (new_size == 0) {
-    if (!frees_first_at_last_node(recorder)) locate(recorder, frame, 0);
+    if (!frees_at_last_node(recorder)) locate(recorder, frame, 0);
     return record_free(recorder, ud, block, old_size, vm_bytes);
   }
   if (block == NULL) return record_alloc(recorder, frame, ud, old_size, new_size, vm_bytes);
@@ -546,7 +539,7 @@ static SEEP_NOINLINE void *call(void *ud, void *block, size_t old_size, size_t n
 
 /* Whether a free is the usual one, of a sweep: nothing has happened since the last call
  * that must be looked at first. */
-static inline bool is_plain_free(const struct seep_recorder *recorder) {
+static inline bool is_plain_free(struct seep_recorder *recorder) {
   return recorder->phase == SEEP_PHASE_RECORDING && *seep_recorder_alive != 0 && recorder->pending.block == 0 &&
          seep_epochs_rest(recorder) && frees_at_last_node(recorder);
 }

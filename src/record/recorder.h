@@ -115,7 +115,7 @@ struct seep_recorder {
   struct seep_node_record *last_node_record;  /* NULL: not asked for yet */
   struct seep_leaf last_leaf;    /* where last_node was found; frame 0: not folded yet */
   uint64_t last_leaf_key;
-  bool is_leaf_saved;            /* the VM has saved that place: a free at the same one is at last_node */
+  bool is_leaf_saved;            /* that place is what the VM has saved, not what a native path told */
   uint8_t parts_due;             /* seep_vm_parts_of the block that was made last, less those made since */
   const struct seep_native_path *likely_path[SEEP_CALL_KINDS];  /* the last one of its kind, or NULL */
   struct seep_stack stack;       /* of the last walk */

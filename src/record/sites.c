@@ -16,14 +16,6 @@ enum {
   NODES_BYTES = 16384,
 };
 
-/* From a key below a parent to the node, as of a code epoch: as small as can be, for a program has many. */
-struct seep_place_entry {
-  uint64_t key;
-  uint64_t link; /* the node (0: empty entry), above it its parent, above that the code epoch */
-};
-enum { NODE_BITS = 23, EPOCH_BITS = 64 - 2 * NODE_BITS, NODE_MASK = (1 << NODE_BITS) - 1 };
-_Static_assert(SEEP_NODES_MAX + SEEP_LEAF_NODES_MAX <= NODE_MASK, "a node's number fits into a link");
-
 /* -- Strings ----------------------------------------------------------------- */
 
 static uint64_t hash_bytes(const char *bytes, size_t count) {
@@ -313,17 +305,11 @@ static uint32_t intern_node(struct seep_sites *sites, uint32_t parent, uint32_t 
   return *known = number;
 }
 
-/* The upper bits of a product depend on all bits of its factors: one multiplication,
- * because a stack that changes is looked up frame by frame. */
-static inline size_t place_slot(const struct seep_sites *sites, uint32_t parent, uint64_t key) {
-  return (key ^ (uint64_t)parent << 32) * 0x9e3779b97f4a7c15ULL >> sites->place_shift;
-}
-
-static uint32_t link_node(uint64_t link) { return (uint32_t)link & NODE_MASK; }
-static uint32_t link_parent(uint64_t link) { return (uint32_t)(link >> NODE_BITS) & NODE_MASK; }
+static uint32_t link_node(uint64_t link) { return (uint32_t)link & SEEP_LINK_NODE_MASK; }
+static uint32_t link_parent(uint64_t link) { return (uint32_t)(link >> SEEP_LINK_NODE_BITS) & SEEP_LINK_NODE_MASK; }
 
 static struct seep_place_entry *find_place(const struct seep_sites *sites, uint32_t parent, uint64_t key) {
-  size_t at = place_slot(sites, parent, key);
+  size_t at = seep_sites_slot(sites, parent, key);
   while (sites->places[at].link != 0 && (sites->places[at].key != key || link_parent(sites->places[at].link) != parent)) {
     at = (at + 1) & (sites->place_capacity - 1);
   }
@@ -346,16 +332,11 @@ static bool grow_places(struct seep_sites *sites) {
   return true;
 }
 
-/* The link of a node below `parent`, less the node, as it would be put now. */
-static inline uint64_t link_now(const struct seep_sites *sites, uint32_t parent) {
-  return (uint64_t)sites->code_epoch << 2 * NODE_BITS | (uint64_t)parent << NODE_BITS;
-}
-
 /* A link has only the lower bits of the epoch: when they come round, what is there from the last time must not count. */
 void seep_sites_code_freed(struct seep_sites *sites) {
   sites->path_count = 0;
   sites->code_epoch++;
-  if (sites->code_epoch % (1u << EPOCH_BITS) != 0 || sites->place_count == 0) return;
+  if (sites->code_epoch % (1u << SEEP_LINK_EPOCH_BITS) != 0 || sites->place_count == 0) return;
   sites->place_count = 0;
   memset(sites->places, 0, sites->place_capacity * sizeof *sites->places);
 }
@@ -370,54 +351,23 @@ static uint32_t describe_child(struct seep_sites *sites, const struct seep_vm_st
   uint32_t node = frame == 0 ? (uint32_t)SEEP_NODE_NONE : intern_node(sites, parent, frame);
   if (node == SEEP_NODE_NONE) return SEEP_NODE_NONE;
   if (entry->link == 0) sites->place_count++;
-  *entry = (struct seep_place_entry){.key = key, .link = link_now(sites, parent) | node};
+  *entry = (struct seep_place_entry){.key = key, .link = seep_sites_link(sites, parent) | node};
   return node;
 }
 
-static SEEP_NOINLINE uint32_t find_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
-                                         const struct seep_stack *stack, uint32_t at) {
-  const struct seep_place_entry *entry = sites->place_capacity == 0 ? NULL : find_place(sites, parent, stack->keys[at]);
-  bool is_known = entry != NULL && entry->link != 0 && (entry->link & ~(uint64_t)NODE_MASK) == link_now(sites, parent);
+uint32_t seep_sites_find_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
+                               const struct seep_stack *stack, uint32_t at) {
+  const struct seep_place_entry *entry = find_place(sites, parent, stack->keys[at]);
+  bool is_known = entry->link != 0 && (entry->link & ~(uint64_t)SEEP_LINK_NODE_MASK) == seep_sites_link(sites, parent);
   if (is_known) return link_node(entry->link);
   return describe_child(sites, state, parent, stack, at);
-}
-
-/* The node of frame `at` of the stack, called from `parent`. It is described when it is
- * new, or when a prototype was freed since. */
-static inline uint32_t child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
-                             const struct seep_stack *stack, uint32_t at) {
-  uint64_t key = stack->keys[at];
-  if (SEEP_LIKELY(sites->place_capacity != 0)) {
-    const struct seep_place_entry *entry = &sites->places[place_slot(sites, parent, key)];
-    uint64_t node = entry->link ^ link_now(sites, parent);
-    if (SEEP_LIKELY(entry->key == key && node <= NODE_MASK)) return (uint32_t)node;
-  }
-  return find_child(sites, state, parent, stack, at);
-}
-
-uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
-                           const struct seep_stack *stack, uint32_t known) {
-  uint32_t *nodes = &sites->path_nodes[SEEP_STACK_MAX - stack->count];
-  uint32_t at = stack->count - known;
-  uint32_t node = known == 0 ? (uint32_t)SEEP_NODE_EMPTY_STACK : nodes[at];
-  while (at-- > 0) {
-    node = child(sites, state, node, stack, at);
-    if (SEEP_UNLIKELY(node == SEEP_NODE_NONE)) {
-      sites->path_count = stack->count - at - 1;
-      return SEEP_NODE_NONE;
-    }
-    nodes[at] = node;
-  }
-  sites->path_count = stack->count;
-  sites->path_leaf_key = stack->keys[0];
-  return node;
 }
 
 uint32_t seep_sites_leaf_line(struct seep_sites *sites, const struct seep_vm_state *state,
                               const struct seep_stack *stack) {
   for (uint32_t i = 0; i < stack->count; i++) {
     if (stack->keys[i] & SEEP_KEY_C) continue;
-    return child(sites, state, SEEP_NODE_EMPTY_STACK, stack, i);
+    return seep_sites_child(sites, state, SEEP_NODE_EMPTY_STACK, stack, i);
   }
   return SEEP_NODE_EMPTY_STACK;
 }
@@ -469,7 +419,7 @@ bool seep_sites_init(struct seep_sites *sites, struct seep_capture *capture,
          seep_table_reserve(capture, &sites->functions, 1) &&
          seep_table_reserve(capture, &sites->frames, 1) &&
          seep_table_reserve(capture, &sites->nodes, 1) &&
-         intern_node(sites, SEEP_NODE_NONE, 0) == SEEP_NODE_EMPTY_STACK;
+         grow_places(sites) && intern_node(sites, SEEP_NODE_NONE, 0) == SEEP_NODE_EMPTY_STACK;
 }
 
 void seep_sites_clear(struct seep_sites *sites) {

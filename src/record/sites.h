@@ -57,11 +57,62 @@ bool seep_sites_init(struct seep_sites *sites, struct seep_capture *capture,
 /* Gives back what is not in the capture. */
 void seep_sites_clear(struct seep_sites *sites);
 
+/* -- From a frame's key to its node -- */
+
+/* A node below a parent by its key, as of a code epoch: as small as can be, for a program has many. */
+struct seep_place_entry {
+  uint64_t key;
+  uint64_t link; /* the node (0: empty entry), above it its parent, above that the code epoch's lower bits */
+};
+enum { SEEP_LINK_NODE_BITS = 23, SEEP_LINK_EPOCH_BITS = 64 - 2 * SEEP_LINK_NODE_BITS };
+#define SEEP_LINK_NODE_MASK ((1u << SEEP_LINK_NODE_BITS) - 1)
+_Static_assert(SEEP_NODES_MAX + SEEP_LEAF_NODES_MAX <= SEEP_LINK_NODE_MASK, "a node's number fits into a link");
+
+/* Where a place is looked for first. The upper bits of a product depend on all bits of its factors: one
+ * multiplication, because a stack that changes is looked up frame by frame. */
+SEEP_ALWAYS_INLINE size_t seep_sites_slot(const struct seep_sites *sites, uint32_t parent, uint64_t key) {
+  return (key ^ (uint64_t)parent << 32) * 0x9e3779b97f4a7c15ULL >> sites->place_shift;
+}
+
+/* The link of a node below `parent`, less the node, as it would be put now. */
+SEEP_ALWAYS_INLINE uint64_t seep_sites_link(const struct seep_sites *sites, uint32_t parent) {
+  return (uint64_t)sites->code_epoch << 2 * SEEP_LINK_NODE_BITS | (uint64_t)parent << SEEP_LINK_NODE_BITS;
+}
+
+/* The node of frame `at` of the stack, called from `parent`: it is described when it is
+ * new, or when a prototype was freed since. SEEP_NODE_NONE when there is no room. The stack must just have been
+ * walked. The second one asks the first place only. */
+SEEP_NOINLINE uint32_t seep_sites_find_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
+                                             const struct seep_stack *stack, uint32_t at);
+SEEP_ALWAYS_INLINE uint32_t seep_sites_child(struct seep_sites *sites, const struct seep_vm_state *state, uint32_t parent,
+                                             const struct seep_stack *stack, uint32_t at) {
+  uint64_t key = stack->keys[at];
+  const struct seep_place_entry *entry = &sites->places[seep_sites_slot(sites, parent, key)];
+  uint64_t node = entry->link ^ seep_sites_link(sites, parent);
+  if (SEEP_LIKELY(entry->key == key && node <= SEEP_LINK_NODE_MASK)) return (uint32_t)node;
+  return seep_sites_find_child(sites, state, parent, stack, at);
+}
+
 /* Looks up the frames of `stack` but for its `known` outermost ones, which are those of
  * the last path. Returns the node of the whole stack, or SEEP_NODE_NONE when there is no
  * room. The stack must just have been walked. */
-uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
-                           const struct seep_stack *stack, uint32_t known);
+SEEP_ALWAYS_INLINE uint32_t seep_sites_extend(struct seep_sites *sites, const struct seep_vm_state *state,
+                                              const struct seep_stack *stack, uint32_t known) {
+  uint32_t *nodes = &sites->path_nodes[SEEP_STACK_MAX - stack->count];
+  uint32_t at = stack->count - known;
+  uint32_t node = known == 0 ? (uint32_t)SEEP_NODE_EMPTY_STACK : nodes[at];
+  while (at-- > 0) {
+    node = seep_sites_child(sites, state, node, stack, at);
+    if (SEEP_UNLIKELY(node == SEEP_NODE_NONE)) {
+      sites->path_count = stack->count - at - 1;
+      return SEEP_NODE_NONE;
+    }
+    nodes[at] = node;
+  }
+  sites->path_count = stack->count;
+  sites->path_leaf_key = stack->keys[0];
+  return node;
+}
 
 /* The node of a stack that has just been walked: always the same one for these sites,
  * which knows what has changed since the last time. */
