@@ -25,7 +25,7 @@ static const char program[] =
     "if jit then probe('name', 'ipairs iterator', (ipairs({}))) end\n"
     "local has_buffer, buffer = pcall(require, jit and 'string.buffer' or '')\n"
     "for name, member in pairs(has_buffer and debug.getmetatable(buffer.new()) or {}) do\n"
-    "  if type(member) == 'function' and name ~= '__gc' then probe('name', 'string.buffer.' .. name, member) end\n"
+    "  if type(member) == 'function' and not name:find('^__') then probe('name', 'string.buffer.' .. name, member) end\n"
     "end\n"
     "probe('resume', 'coroutine.resume', coroutine.resume)\n"
     "probe('wrap', 'coroutine.wrap function', coroutine.wrap(function() end))\n"

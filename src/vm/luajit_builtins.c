@@ -16,7 +16,7 @@ static const struct { const char *name; uint16_t makes; } builtins[] = {
     {"string.char", TEXT | NUMBER}, {"string.buffer.put", NUMBER}, {"string.buffer.putf", NUMBER},
     {"string.buffer.reset", 0}, {"string.buffer.skip", 0}, {"string.buffer.free", 0}, {"string.buffer.set", NUMBER},
     {"string.buffer.get", COPY | MANY}, {"string.buffer.tostring", COPY},
-    {"string.buffer.__tostring", COPY}, {"string.buffer.", ANY}, {"string.", NUMBER}, {"io.", NUMBER | TEXT},
+    {"string.buffer.", ANY}, {"string.", NUMBER}, {"io.", NUMBER | TEXT},
     {"table.concat", TEXT | NUMBER}, {"tostring", NUMBER | COPY | SEEP_MAKES_CALLS}, {"table.insert", KEY}, {"rawset", KEY},
     {"table.new", TABLE}, {"pcall", SEEP_MAKES_RUNS}, {"xpcall", SEEP_MAKES_RUNS}, {"ffi.", ANY & ~TABLE},
     {"bit.", CDATA | NUMBER}, {"coroutine.", 0}, {"os.", 0}, {"debug.", 0}, {"jit.", 0}, {"print", 0}, {"error", 0},
@@ -35,15 +35,13 @@ uint32_t seep_luajit_made_by(const struct seep_vm *vm, uint8_t ffid) {
   return SEEP_MAKES_ANY;
 }
 
-bool seep_luajit_is_named(const struct seep_vm *vm, uint8_t ffid, uintptr_t name) {
-  enum { NAME_MAX = 32 };
-  char text[NAME_MAX + 1] = "";
+bool seep_luajit_is_other_method(const struct seep_vm *vm, uint8_t ffid, uintptr_t name) {
+  static const char library[] = "string.buffer.";
   const char *whole = seep_vm_c_name(vm, SEEP_KEY_C | SEEP_KEY_BUILTIN | ffid);
-  const char *dot = whole == NULL ? NULL : strrchr(whole, '.');
-  uint32_t bytes = seep_load_u32(NULL, name + SEEP_STRING_LENGTH);
-  if (whole == NULL || bytes > NAME_MAX) return whole == NULL;
-  seep_load(NULL, name + SEEP_STRING_BYTES, text, bytes);
-  return strcmp(dot == NULL ? whole : dot + 1, text) == 0;
+  if (whole == NULL || strncmp(whole, library, sizeof library - 1) != 0) return false;
+  size_t bytes = strlen(whole) - (sizeof library - 1);
+  return seep_load_u32(NULL, name + SEEP_STRING_LENGTH) != bytes ||
+         memcmp((const char *)name + SEEP_STRING_BYTES, whole + sizeof library - 1, bytes) != 0;
 }
 
 bool seep_luajit_is_pairs(const struct seep_vm *vm, uint8_t ffid) {

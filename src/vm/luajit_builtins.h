@@ -15,8 +15,8 @@ enum { SEEP_MAKES_TEXT = 1, SEEP_MAKES_PART = 2, SEEP_MAKES_NUMBER = 4, SEEP_MAK
 /* What builtin number `ffid` makes: ANY where its name is not known. */
 uint32_t seep_luajit_made_by(const struct seep_vm *vm, uint8_t ffid);
 
-/* Whether its own name, without that of its library, is `name` (a string object); true where it is not known. */
-bool seep_luajit_is_named(const struct seep_vm *vm, uint8_t ffid, uintptr_t name);
+/* Whether it is a method of string buffers with another name than `name` (a string object). */
+bool seep_luajit_is_other_method(const struct seep_vm *vm, uint8_t ffid, uintptr_t name);
 
 /* Whether it is ipairs or pairs, whose iterator is a builtin, too. */
 bool seep_luajit_is_pairs(const struct seep_vm *vm, uint8_t ffid);

@@ -330,12 +330,6 @@ static bool may_be_iterated(const struct search *search, const struct seep_luaji
   return is_outermost && callee->slot == called->iterated - 1 + FRAME_SLOTS;
 }
 
-/* Whether a builtin is a constant because the table that holds it is one (the methods of a string buffer), under another name. */
-static bool is_other_method(const struct search *search, const struct seep_luajit_callee *callee, uint64_t key) {
-  if (callee->code != 0 || callee->guard != 0 || callee->is_stored) return false;
-  return !seep_luajit_is_named(search->piece->vm, callee->ffid, (uintptr_t)key);
-}
-
 /* Whether a callee may be what is called. One whose origin is unknown may be anything, unless others
  * were found under the very name. */
 static bool may_be(const struct search *search, const struct seep_luajit_callee *callee,
@@ -344,7 +338,8 @@ static bool may_be(const struct search *search, const struct seep_luajit_callee 
   if (called->iterated != 0) return may_be_iterated(search, callee, called, is_outermost);
   if (called->key == 0) return true;
   if (has_named) return callee->key == called->key;
-  return callee->key == 0 && !is_other_method(search, callee, called->key);
+  return callee->key == 0 && !(callee->code == 0 && !callee->is_stored &&
+                               seep_luajit_is_other_method(search->piece->vm, callee->ffid, (uintptr_t)called->key));
 }
 
 /* The callees that may be called: bits. */
@@ -780,7 +775,7 @@ static bool starts_inside(const struct search *search) {
 bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void *memory,
                        struct seep_luajit_levels *out) {
   struct search *search = memory;
-  memset(search, 0, sizeof *search);
+  memset(search, 0, offsetof(struct search, ways));
   search->piece = piece;
   search->traces = (struct seep_luajit_traces){piece->traces, piece->trace_count, piece->trace};
   if (!seep_luajit_callees_of(piece->trace, &search->callees) || !read_piece(search, ref)) return false;
