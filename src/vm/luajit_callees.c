@@ -7,10 +7,10 @@
 
 static const struct { const char *name; enum seep_metamethod metamethod; } metamethods[] = {
     {"__index", SEEP_MM_INDEX}, {"__newindex", SEEP_MM_NEWINDEX}, {"__call", SEEP_MM_CALL},
-    {"__concat", SEEP_MM_CONCAT}, {"__add", SEEP_MM_ARITHMETIC}, {"__sub", SEEP_MM_ARITHMETIC},
-    {"__mul", SEEP_MM_ARITHMETIC}, {"__div", SEEP_MM_ARITHMETIC}, {"__mod", SEEP_MM_ARITHMETIC},
-    {"__pow", SEEP_MM_ARITHMETIC}, {"__unm", SEEP_MM_ARITHMETIC}, {"__len", SEEP_MM_ARITHMETIC},
-    {"__eq", SEEP_MM_COMPARISON}, {"__lt", SEEP_MM_COMPARISON}, {"__le", SEEP_MM_COMPARISON},
+    {"__concat", SEEP_MM_CONCAT}, {"__add", SEEP_MM_ADD}, {"__sub", SEEP_MM_SUB},
+    {"__mul", SEEP_MM_MUL}, {"__div", SEEP_MM_DIV}, {"__mod", SEEP_MM_MOD},
+    {"__pow", SEEP_MM_POW}, {"__unm", SEEP_MM_UNM}, {"__len", SEEP_MM_LEN},
+    {"__eq", SEEP_MM_EQ}, {"__lt", SEEP_MM_LT}, {"__le", SEEP_MM_LE},
     {"__tostring", SEEP_MM_TOSTRING}, {"__pairs", SEEP_MM_PAIRS}, {"__ipairs", SEEP_MM_PAIRS}};
 
 static enum seep_metamethod metamethod_of(uint64_t name) {
@@ -85,18 +85,32 @@ static bool is_instruction(const struct seep_luajit_trace *trace, uint32_t ref) 
   return ref > SEEP_IR_BIAS && ref < trace->ir_end;
 }
 
-/* The name of the field that `ref` was loaded from; 0: from elsewhere. */
-static uint64_t field_of(const struct seep_luajit_trace *trace, uint32_t ref) {
+/* The name under which a table has the slot `ref`; 0: it has none, or it is not known. */
+static uint64_t name_of_slot(const struct seep_luajit_trace *trace, uint32_t ref) {
   if (!is_instruction(trace, ref)) return 0;
-  struct seep_luajit_ir load = seep_luajit_ir(trace, ref);
-  if (load.op != SEEP_IR_HLOAD || !is_instruction(trace, load.op1)) return 0;
-  struct seep_luajit_ir slot = seep_luajit_ir(trace, load.op1);
-  if (slot.op != SEEP_IR_HREFK && slot.op != SEEP_IR_HREF) return 0;
+  struct seep_luajit_ir slot = seep_luajit_ir(trace, ref);
+  if (slot.op != SEEP_IR_HREFK && slot.op != SEEP_IR_HREF && slot.op != SEEP_IR_NEWREF) return 0;
   uint32_t key = slot.op2;
   if (key < trace->first_constant || key >= SEEP_IR_BIAS) return 0;
   if (seep_luajit_ir(trace, key).op == SEEP_IR_KSLOT) key = seep_luajit_ir(trace, key).op1;
   uintptr_t string = seep_luajit_object(trace, key);
   return string != 0 && seep_load_u8(NULL, string + SEEP_OBJECT_TYPE) == SEEP_GCT_STR ? string : 0;
+}
+
+/* The name of the field that `ref` was loaded from; 0: from elsewhere. */
+static uint64_t field_of(const struct seep_luajit_trace *trace, uint32_t ref) {
+  if (!is_instruction(trace, ref)) return 0;
+  struct seep_luajit_ir load = seep_luajit_ir(trace, ref);
+  return load.op == SEEP_IR_HLOAD ? name_of_slot(trace, load.op1) : 0;
+}
+
+/* Whether the trace stores something under a name. */
+static bool is_key_set(const struct seep_luajit_trace *trace, uint64_t name) {
+  for (uint32_t at = SEEP_IR_BIAS + 1; at < trace->ir_end; at++) {
+    struct seep_luajit_ir store = seep_luajit_ir(trace, at);
+    if (store.op == SEEP_IR_HSTORE && name_of_slot(trace, store.op1) == name) return true;
+  }
+  return false;
 }
 
 /* What a guard compares with: a function, or a prototype's code with a function's. */
@@ -141,6 +155,7 @@ static void collect_names(const struct seep_luajit_trace *trace, struct seep_lua
       callee.slot = was_in_slot ? seep_luajit_ir(trace, value).op1 : 0;
       callee.may_be_element = callee.key == 0 && !was_in_slot;
       callee.is_stored = is_stored(trace, value);
+      callee.is_key_set = callee.key != 0 && is_key_set(trace, callee.key);
       if (!is_named[i]) {
         is_named[i] = true;
         out->at[i] = callee;

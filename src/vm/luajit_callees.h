@@ -15,14 +15,16 @@
 
 enum { SEEP_CALLEES_MAX = 32 };
 
-/* Which metamethod a callee is, by its name. Arithmetic: any of it. */
-enum seep_metamethod { SEEP_MM_NONE, SEEP_MM_INDEX, SEEP_MM_NEWINDEX, SEEP_MM_CALL, SEEP_MM_CONCAT, SEEP_MM_ARITHMETIC,
-                       SEEP_MM_COMPARISON, SEEP_MM_TOSTRING, SEEP_MM_PAIRS };
+/* Which metamethod a callee is, by its name. */
+enum seep_metamethod { SEEP_MM_NONE, SEEP_MM_INDEX, SEEP_MM_NEWINDEX, SEEP_MM_CALL, SEEP_MM_CONCAT, SEEP_MM_UNM, SEEP_MM_LEN,
+                       SEEP_MM_ADD, SEEP_MM_SUB, SEEP_MM_MUL, SEEP_MM_DIV, SEEP_MM_MOD, SEEP_MM_POW, SEEP_MM_EQ, SEEP_MM_LT,
+                       SEEP_MM_LE, SEEP_MM_TOSTRING, SEEP_MM_PAIRS };
 
 struct seep_luajit_callee {
   uintptr_t object;          /* a function; or a prototype, of which any closure may be called */
   uintptr_t code;            /* of a Lua function: its first instruction; 0: a builtin */
   uint64_t key;              /* the name (a string object) of the field it came from; 0: unknown */
+  bool is_key_set;           /* the trace stores something under that name */
   uint32_t guard;            /* the first instruction that compares with it; 0: none does */
   uint8_t ffid;              /* of a builtin: its number */
   bool may_be_element;       /* it may have come from a table, by a key that is no name */

@@ -342,19 +342,36 @@ static bool may_be(const struct search *search, const struct seep_luajit_callee 
                                seep_luajit_is_other_method(search->piece->vm, callee->ffid, (uintptr_t)called->key));
 }
 
+/* The callees that are a certain function, or closures of its prototype: bits. */
+static uint32_t callees_that_are(const struct search *search, uintptr_t function) {
+  uint32_t found = 0;
+  uintptr_t code = seep_load_pointer(NULL, function + SEEP_FUNCTION_PC);
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    const struct seep_luajit_callee *callee = &search->callees.at[i];
+    if (callee->object == function || (callee->code != 0 && callee->code == code)) found |= 1u << i;
+  }
+  return found;
+}
+
+/* Whether there are callees that were found under a name; and whether the trace stores something there. */
+static bool has_key(const struct search *search, uint64_t key, bool *is_set) {
+  bool has_named = false;
+  *is_set = false;
+  for (uint32_t i = 0; key != 0 && i < search->callees.count; i++) {
+    if (search->callees.at[i].key != key) continue;
+    has_named = true;
+    *is_set |= search->callees.at[i].is_key_set;
+  }
+  return has_named;
+}
+
 /* The callees that may be called: bits. */
 static uint32_t callees_called(const struct search *search, const struct way *way, struct seep_luajit_origin called) {
   uint32_t found = 0;
-  bool has_named = false;
-  for (uint32_t i = 0; i < search->callees.count; i++) {
-    if (called.key != 0 && search->callees.at[i].key == called.key) has_named = true;
-  }
-  if (called.object != 0) { /* a closure of a prototype that the trace checks for */
-    uintptr_t code = seep_load_pointer(NULL, called.object + SEEP_FUNCTION_PC);
-    for (uint32_t i = 0; i < search->callees.count; i++) {
-      const struct seep_luajit_callee *callee = &search->callees.at[i];
-      if (callee->object == called.object || (callee->code != 0 && callee->code == code)) found |= 1u << i;
-    }
+  bool is_set;
+  bool has_named = has_key(search, called.key, &is_set);
+  if (called.object != 0 && !is_set) {
+    found = callees_that_are(search, called.object);
     if (found != 0 || called.is_certain) return found;
   }
   for (uint32_t i = 0; i < search->callees.count; i++) {
@@ -607,20 +624,30 @@ static bool step_call(struct search *search, struct way *way, uint32_t ins) {
   return true;
 }
 
-/* The metamethods that an instruction may call. */
+/* The metamethod that an instruction may call. */
 static enum seep_metamethod metamethod_of(uint8_t op) {
-  if (op <= BC_ISNEV) return SEEP_MM_COMPARISON;
+  enum { ISLE = 2 };
+  if (op < ISLE) return SEEP_MM_LT;
+  if (op < BC_ISEQV) return SEEP_MM_LE;
+  if (op <= BC_ISNEV) return SEEP_MM_EQ;
   if (is_get(op)) return SEEP_MM_INDEX;
   if (is_set(op)) return SEEP_MM_NEWINDEX;
-  if (op == BC_CAT) return SEEP_MM_CONCAT;
-  return is_arithmetic(op) ? SEEP_MM_ARITHMETIC : SEEP_MM_NONE;
+  switch (op) {
+    case BC_CAT: return SEEP_MM_CONCAT;
+    case BC_UNM: return SEEP_MM_UNM;
+    case BC_LEN: return SEEP_MM_LEN;
+    case BC_POW: return SEEP_MM_POW;
+    default: return is_arithmetic(op) ? SEEP_MM_ADD + (op - BC_ADDVN) % 5u : SEEP_MM_NONE;
+  }
 }
 
 /* An instruction may call a metamethod instead of what it does. */
 static void step_metamethods(struct search *search, const struct way *way, uint8_t op) {
   enum seep_metamethod metamethod = metamethod_of(op);
   if (metamethod == SEEP_MM_NONE || !search->callees.has_metamethods) return;
-  enter_each(search, way, metamethods_of(search, metamethod), false, 0);
+  uint32_t which = metamethods_of(search, metamethod);
+  if (metamethod == SEEP_MM_LE) which |= metamethods_of(search, SEEP_MM_LT); /* lj_meta.c lj_meta_comp */
+  enter_each(search, way, which, false, 0);
 }
 
 /* Goes on at two places. */
@@ -767,6 +794,15 @@ static uint32_t running(const struct search *search) {
   return found;
 }
 
+/* Where a trace came into its outermost function: as a root trace with all in memory, or by a return. What a side
+ * trace's parent has changed is not there. */
+static uintptr_t start_of(const struct seep_luajit_piece *piece) {
+  struct seep_luajit_snapshot first;
+  if (piece->has_returned) return piece->from.at[0].pc;
+  bool is_root = seep_luajit_ir(piece->trace, SEEP_IR_BIAS).op1 == 0;
+  return is_root && seep_luajit_snapshot(piece->trace, 0, &first) ? first.pc : 0;
+}
+
 static bool starts_inside(const struct search *search) {
   struct seep_luajit_snapshot first;
   return search->piece->has_returned || !seep_luajit_snapshot(search->piece->trace, 0, &first) || seep_luajit_is_inside(&first);
@@ -777,7 +813,7 @@ bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void
   struct search *search = memory;
   memset(search, 0, offsetof(struct search, ways));
   search->piece = piece;
-  search->traces = (struct seep_luajit_traces){piece->traces, piece->trace_count, piece->trace};
+  search->traces = (struct seep_luajit_traces){piece->traces, piece->trace_count, start_of(piece)};
   if (!seep_luajit_callees_of(piece->trace, &search->callees) || !read_piece(search, ref)) return false;
   if (search->like_count >= UINT8_MAX) return false;
   search->starts_inside = starts_inside(search);

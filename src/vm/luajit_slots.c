@@ -78,20 +78,18 @@ uint64_t seep_luajit_fixed_upvalue(const struct seep_luajit_level *level, uint32
   return seep_load_u64(NULL, seep_load_pointer(NULL, cell + SEEP_UPVALUE_V));
 }
 
-/* Whether `slot` of the function in which a root trace runs is never written in the loop that holds
- * both its start and `level`: then it is in memory, as it was before. */
+/* Whether `slot` of the function in which a trace runs is never written in the loop that holds both
+ * where it began there and `level`: then it is in memory, as it was before. */
 static bool is_settled(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level, uint32_t slot) {
-  struct seep_luajit_ir base = seep_luajit_ir(traces->trace, SEEP_IR_BIAS);
-  struct seep_luajit_snapshot start;
   uintptr_t first = UINTPTR_MAX, last = 0;
+  if (traces->start_pc == 0) return false;
   for (uintptr_t at = level->pc; at < seep_bc_end(level->proto); at += 4) {
     uintptr_t target = jump_at(traces, at);
     if (target == 0 || target > level->pc || at < level->pc) continue;
     if (target < first) first = target;
     last = at;
   }
-  if (base.op1 != 0 || !seep_luajit_snapshot(traces->trace, 0, &start)) return false;
-  if (start.pc < first || start.pc > last) return false;
+  if (traces->start_pc < first || traces->start_pc > last) return false;
   for (uintptr_t at = first; at <= last; at += 4) {
     if (may_write(traces, at, slot)) return false;
   }
@@ -137,28 +135,66 @@ static bool is_only_closure(const struct seep_luajit_level *level, bool is_outer
   return !is_outermost || (seep_load_u8(NULL, level->proto + SEEP_PROTO_FLAGS) & COUNT) == ONE;
 }
 
+/* What a table has now under a name (a string object); 0: not found. */
+static uint64_t field_of(uint64_t table, uintptr_t name) {
+  enum { NODES_MAX = 256, TAG_STRING = 0x1fffb, TAG_TABLE = 0x1fff4 };
+  if (table >> 47 != TAG_TABLE) return 0;
+  uintptr_t nodes = seep_load_pointer(NULL, SEEP_GC_POINTER(table) + SEEP_TABLE_NODE);
+  uint32_t mask = seep_load_u32(NULL, SEEP_GC_POINTER(table) + SEEP_TABLE_HMASK);
+  for (uint32_t i = 0; i <= mask && i < NODES_MAX; i++) {
+    uintptr_t node = nodes + i * (uintptr_t)SEEP_TABLE_NODE_BYTES;
+    uint64_t key = seep_load_u64(NULL, node + SEEP_TABLE_NODE_KEY);
+    if (key >> 47 == TAG_STRING && SEEP_GC_POINTER(key) == name) return seep_load_u64(NULL, node);
+  }
+  return 0;
+}
+
+/* What is followed to a value: where it was put into its slot. */
+struct source {
+  uintptr_t writer;          /* the instruction; 0: not known */
+  uintptr_t pc;              /* otherwise it was in `slot` here */
+  uint32_t slot;
+};
+
+static struct source source_of(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level, uintptr_t pc,
+                               uint32_t slot) {
+  enum { MOVES_MAX = 3 };
+  struct source source = {.pc = pc, .slot = slot};
+  for (uint32_t i = 0; i < MOVES_MAX; i++) {
+    source.writer = writer_of(traces, level->proto, source.pc, source.slot);
+    if (source.writer == 0 || seep_bc_op(seep_bc_at(source.writer)) != BC_MOV) return source;
+    source.pc = source.writer;
+    source.slot = seep_bc_d(seep_bc_at(source.writer));
+  }
+  source.writer = 0;
+  return source;
+}
+
+/* What a slot has that nothing in the loop writes, or an upvalue that nothing ever writes; 0: unknown. */
+static uint64_t fixed_value(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level, bool is_outermost,
+                            const struct source *source) {
+  uint32_t ins = source->writer == 0 ? 0 : seep_bc_at(source->writer);
+  if (source->writer != 0 && seep_bc_op(ins) == BC_UGET) return seep_luajit_fixed_upvalue(level, seep_bc_d(ins));
+  bool is_in_memory = is_outermost && level->base != 0 && is_settled(traces, level, source->slot);
+  return is_in_memory ? seep_load_u64(NULL, level->base + source->slot * (uintptr_t)8) : 0;
+}
+
 struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level,
                                                   bool is_outermost, uint32_t slot) {
-  enum { MOVES_MAX = 3 };
   struct seep_luajit_origin origin = {0};
+  struct source source = source_of(traces, level, level->pc, slot);
+  uint32_t ins = source.writer == 0 ? 0 : seep_bc_at(source.writer);
   uint64_t value = 0;
-  uintptr_t pc = level->pc;
-  for (uint32_t i = 0; i < MOVES_MAX; i++) {
-    uintptr_t writer = writer_of(traces, level->proto, pc, slot);
-    uint32_t ins = writer == 0 ? 0 : seep_bc_at(writer);
-    if (writer != 0 && seep_bc_op(ins) == BC_MOV) {
-      pc = writer;
-      slot = seep_bc_d(ins);
-      continue;
-    }
-    if (writer != 0 && seep_bc_op(ins) == BC_UGET) value = seep_luajit_fixed_upvalue(level, seep_bc_d(ins));
-    if (writer != 0 && seep_bc_op(ins) == BC_GGET) origin.key = seep_luajit_proto_constant(level->proto, seep_bc_d(ins));
-    if (writer != 0 && seep_bc_op(ins) == BC_TGETS) origin.key = seep_luajit_proto_constant(level->proto, seep_bc_c(ins));
-    if (writer == 0 && is_iterated(traces, level->proto, pc, slot)) origin.iterated = slot + 1;
-    origin.is_certain = value != 0 && is_only_closure(level, is_outermost);
-    bool is_in_memory = is_outermost && level->base != 0 && value == 0 && origin.key == 0 && is_settled(traces, level, slot);
-    if (is_in_memory) value = seep_load_u64(NULL, level->base + slot * (uintptr_t)8);
-    break;
+  if (source.writer != 0 && seep_bc_op(ins) == BC_GGET) {
+    origin.key = seep_luajit_proto_constant(level->proto, seep_bc_d(ins));
+  } else if (source.writer != 0 && seep_bc_op(ins) == BC_TGETS) {
+    struct source table = source_of(traces, level, source.writer, seep_bc_b(ins));
+    origin.key = seep_luajit_proto_constant(level->proto, seep_bc_c(ins));
+    value = field_of(fixed_value(traces, level, is_outermost, &table), (uintptr_t)origin.key);
+  } else {
+    value = fixed_value(traces, level, is_outermost, &source);
+    origin.is_certain = source.writer != 0 && value != 0 && is_only_closure(level, is_outermost);
+    if (source.writer == 0 && is_iterated(traces, level->proto, source.pc, source.slot)) origin.iterated = source.slot + 1;
   }
   if (value >> 47 == SEEP_TAG_FUNCTION) origin.object = SEEP_GC_POINTER(value);
   return origin;

@@ -8,18 +8,18 @@
 
 #include "vm/luajit_code.h"
 
-/* The traces there are, for loops that were compiled since, and the one that runs. */
+/* The traces there are, for loops that were compiled since, and what is known of the one that runs. */
 struct seep_luajit_traces {
   uintptr_t traces;          /* J->trace */
   uint32_t trace_count;      /* its size */
-  const struct seep_luajit_trace *trace;
+  uintptr_t start_pc;        /* where it came into the outermost function, with all of that in memory; 0: not so */
 };
 
 /* What is known of a value. */
 struct seep_luajit_origin {
   uintptr_t object;          /* this function, now; 0: unknown */
   bool is_certain;           /* it was the same when the trace was recorded */
-  uint64_t key;              /* or something that was found under this name (a string object); 0: unknown */
+  uint64_t key;              /* it was found under this name (a string object); 0: unknown */
   uint32_t iterated;         /* or one of the values that the iterator of a `for` gave, in this slot, plus 1; else 0 */
 };
 

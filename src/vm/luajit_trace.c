@@ -184,13 +184,15 @@ static uint32_t kind_of(const struct seep_luajit_trace *trace, struct seep_luaji
   switch (ir.op) {
     case SEEP_IR_XSNEW: return seep_luajit_ir_has_result(ir) ? SEEP_IR_SNEW : 0;
     case SEEP_IR_CNEWI: return seep_luajit_ir_has_result(ir) ? SEEP_IR_CNEW : 0;
-    case SEEP_IR_BUFPUT: return kind_of_put(trace, ir);
+    case SEEP_IR_BUFPUT: return seep_luajit_ir_has_result(ir) ? kind_of_put(trace, ir) : 0;
+    case SEEP_IR_CALLN: case SEEP_IR_CALLA: case SEEP_IR_CALLL:
+      return seep_luajit_ir_has_result(ir) ? ir.op | (uint32_t)ir.op2 << 8 : 0;
     case SEEP_IR_NEWREF: case SEEP_IR_OBAR: return ir.op;
     case SEEP_IR_TNEW: case SEEP_IR_TDUP: case SEEP_IR_CNEW: case SEEP_IR_BUFSTR: case SEEP_IR_SNEW:
     case SEEP_IR_MOD: case SEEP_IR_STRTO: return seep_luajit_ir_has_result(ir) ? ir.op : 0;
     case SEEP_IR_ALEN: return seep_luajit_ir_has_result(ir) ? ir.op | (ir.op2 == NIL) << 8 : 0;
     case SEEP_IR_TOSTR: return seep_luajit_ir_has_result(ir) ? ir.op | (uint32_t)ir.op2 << 8 : 0;
-    default: return ir.op >= SEEP_IR_CALLN && ir.op <= SEEP_IR_CALLXS ? ir.op | (uint32_t)ir.op2 << 8 : 0;
+    default: return ir.op > SEEP_IR_CALLL && ir.op <= SEEP_IR_CALLXS ? ir.op | (uint32_t)ir.op2 << 8 : 0;
   }
 }
 
@@ -210,16 +212,35 @@ static struct learned *learned_of(struct scratch *scratch, uintptr_t callee) {
   return NULL;
 }
 
+/* Takes out what is known already to belong together, and is there as often. */
+static void drop_learned(struct scratch *scratch, struct callees *kinds, struct callees *calls) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < calls->count; i++) {
+    const struct learned *learned = learned_of(scratch, (uintptr_t)calls->at[i].what);
+    uint32_t k = 0;
+    while (k < kinds->count && !(learned != NULL && learned->callee == calls->at[i].what && kinds->at[k].what == learned->kind &&
+                                 kinds->at[k].calls == calls->at[i].calls)) k++;
+    if (k == kinds->count) {
+      calls->at[kept++] = calls->at[i];
+    } else {
+      memmove(&kinds->at[k], &kinds->at[k + 1], (--kinds->count - k) * sizeof kinds->at[0]);
+    }
+  }
+  calls->count = kept;
+}
+
 /* Learns who calls whom when each C function is called as often as the kind of IR in its place. One that was
  * seen to be called by two kinds says nothing any more. */
-static void learn(struct scratch *scratch, const struct callees *kinds, const struct callees *calls) {
-  if (kinds->count != calls->count || kinds->count == CALLEES_MAX) return;
-  for (uint32_t i = 0; i < kinds->count; i++) {
-    if (kinds->at[i].calls != calls->at[i].calls) return;
+static void learn(struct scratch *scratch, struct callees kinds, struct callees calls) {
+  if (kinds.count == CALLEES_MAX || calls.count == CALLEES_MAX) return;
+  if (kinds.count != calls.count) drop_learned(scratch, &kinds, &calls);
+  if (kinds.count != calls.count) return;
+  for (uint32_t i = 0; i < kinds.count; i++) {
+    if (kinds.at[i].calls != calls.at[i].calls) return;
   }
-  for (uint32_t i = 0; i < kinds->count; i++) {
-    uintptr_t callee = (uintptr_t)calls->at[i].what;
-    uint32_t kind = (uint32_t)kinds->at[i].what;
+  for (uint32_t i = 0; i < kinds.count; i++) {
+    uintptr_t callee = (uintptr_t)calls.at[i].what;
+    uint32_t kind = (uint32_t)kinds.at[i].what;
     struct learned *learned = learned_of(scratch, callee);
     if (learned == NULL) return;
     if (learned->callee == 0) scratch->lessons++;
@@ -275,7 +296,7 @@ static uint32_t calling_ref(struct scratch *scratch, const struct seep_luajit_tr
     if (kind != 0) note_call(&kinds, kind);
   }
   if (callee != 0 && is_collector_call(trace, code_offset)) return 0;
-  learn(scratch, &kinds, &calls);
+  learn(scratch, kinds, calls);
   uint32_t wanted = learned_kind(scratch, &kinds, callee);
   *is_sure = wanted != 0 && times(&kinds, wanted) == times(&calls, callee);
   if (wanted == 0) wanted = kind_of_callee(&kinds, &calls, callee);
@@ -342,6 +363,7 @@ struct search {
   struct seep_luajit_levels levels;
   bool is_proven;
   bool is_unsure;            /* which instruction calls */
+  bool is_elsewhere;         /* what is looked for was not made where the trace is now */
 };
 
 /* Goes on in the trace from which a side trace branches off, when that is where
@@ -490,7 +512,7 @@ static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_
   if (piece.from.at[piece.from.count - 1].ffid != 0) return false;
   piece.has_returned = returns_between(trace, REF_FIRST, piece.first);
   find_loop(search, &piece);
-  if (piece.has_returned) piece.from.at[0].base = piece.to.at[0].base = 0;
+  if (piece.has_returned && search->is_elsewhere) piece.from.at[0].base = piece.to.at[0].base = 0;
   return seep_luajit_prove(&piece, ref, ((struct scratch *)search->state->scratch)->search, out);
 }
 
@@ -498,7 +520,7 @@ static bool prove(const struct search *search, uint32_t ref, struct seep_luajit_
  * it off (lj_snap.c lj_snap_replay): all those of the parent that are like it come into question. */
 static bool prove_in_parent(const struct search *search, uint32_t ref, uint32_t depth, struct seep_luajit_levels *out) {
   enum { SUNK = 0xfd, DEPTH_MAX = 6 };
-  struct search parent = {.state = search->state, .run = search->run};
+  struct search parent = {.state = search->state, .run = search->run, .is_elsewhere = true};
   struct seep_luajit_wanted wanted;
   struct seep_luajit_snapshot first, exit;
   struct seep_luajit_ir base = seep_luajit_ir(&search->trace, SEEP_IR_BIAS); /* IR_BASE: parent, exit */
@@ -590,6 +612,7 @@ static bool look_up_exit(struct search *search, uintptr_t trace, uint32_t number
   if (!read_trace(trace, &search->trace) || !seep_luajit_snapshot(&search->trace, number, &snapshot)) return false;
   bool makes = false;
   for (uint32_t ref = REF_FIRST; ref < snapshot.ref; ref++) makes |= is_made_by_exit(&search->trace, &snapshot, ref);
+  search->is_elsewhere = true;
   search->is_proven = !makes || prove_exit(search, &snapshot);
   return (makes && search->is_proven) || take_snapshot(search, number);
 }
