@@ -32,7 +32,7 @@ uint32_t seep_luajit_made_by(const struct seep_vm *vm, uint8_t ffid) {
     bool is_library = builtins[i].name[bytes - 1] == '.';
     if (strncmp(name, builtins[i].name, bytes) == 0 && (is_library || name[bytes] == '\0')) return builtins[i].makes;
   }
-  return SEEP_MAKES_ANY;
+  return ANY & ~TABLE; /* lj_ffrecord.c: table.new alone makes a table */
 }
 
 bool seep_luajit_is_other_method(const struct seep_vm *vm, uint8_t ffid, uintptr_t name) {

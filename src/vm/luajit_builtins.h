@@ -12,7 +12,7 @@ enum { SEEP_MAKES_TEXT = 1, SEEP_MAKES_PART = 2, SEEP_MAKES_NUMBER = 4, SEEP_MAK
        SEEP_MAKES_TABLE = 32, SEEP_MAKES_COPY = 64, SEEP_MAKES_ANY = 127, SEEP_MAKES_CALLS = 128, SEEP_MAKES_RUNS = 256,
        SEEP_MAKES_TWICE = 512, SEEP_MAKES_MANY = 1024 };
 
-/* What builtin number `ffid` makes: ANY where its name is not known. */
+/* What builtin number `ffid` makes: anything but tables where its name is not known. */
 uint32_t seep_luajit_made_by(const struct seep_vm *vm, uint8_t ffid);
 
 /* Whether it is a method of string buffers with another name than `name` (a string object). */

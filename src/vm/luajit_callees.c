@@ -177,6 +177,14 @@ static void drop_returns(struct seep_luajit_callees *callees) {
   callees->count = kept;
 }
 
+static bool has_cdata(const struct seep_luajit_trace *trace) {
+  enum { TYPE = 0x1f, TYPE_CDATA = 10 };
+  for (uint32_t ref = SEEP_IR_BIAS + 1; ref < trace->ir_end; ref++) {
+    if ((seep_luajit_ir(trace, ref).type & TYPE) == TYPE_CDATA) return true;
+  }
+  return false;
+}
+
 bool seep_luajit_callees_of(const struct seep_luajit_trace *trace, struct seep_luajit_callees *out) {
   out->count = 0;
   out->has_metamethods = false;
@@ -185,6 +193,7 @@ bool seep_luajit_callees_of(const struct seep_luajit_trace *trace, struct seep_l
   collect_names(trace, out);
   if (out->count > SEEP_CALLEES_MAX) return false;
   drop_returns(out);
+  out->has_cdata = has_cdata(trace);
   return true;
 }
 

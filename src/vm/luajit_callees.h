@@ -36,6 +36,7 @@ struct seep_luajit_callee {
 struct seep_luajit_callees {
   uint32_t count;            /* one function may be here twice, from two places */
   bool has_metamethods;      /* some may have been called by instructions that are no calls */
+  bool has_cdata;            /* whose metamethods are constants, and found under no name */
   struct seep_luajit_callee at[SEEP_CALLEES_MAX];
 };
 

@@ -7,14 +7,15 @@
 #include "vm/luajit_builtins.h"
 #include "vm/luajit_bytecode.h"
 #include "vm/luajit_callees.h"
+#include "vm/luajit_graph.h"
 #include "vm/luajit_slots.h"
 
-enum { TABLES_MAX = 64, WAYS_MAX = 384, NODES_MAX = 6144, HASH_MAX = 2 * NODES_MAX, EDGES_MAX = 9216, PLACES_MAX = 160 };
+enum { TABLES_MAX = 64, WAYS_MAX = 384 };
 
 /* A way as far as it was gone. */
 struct way {
   struct seep_luajit_levels levels;
-  uint32_t node;             /* where it was last */
+  uint32_t node;             /* of the graph, where it was last */
   uint32_t tables;           /* of the piece's that were made */
   uint32_t met;              /* callees that were called: bits */
   uint32_t last_guard;       /* the last comparison with a callee that was passed */
@@ -22,18 +23,6 @@ struct way {
   bool has_compared;         /* values, so that a function that is compared with need not be called */
   bool is_past_snapshot;     /* one was taken and let go: nothing with a guard is made any more */
   bool is_over;              /* it is where the trace's loop begins again: it may end here, and goes no further */
-};
-
-/* A point on ways: all that matters of them is the same there, so they go on alike. */
-struct node {
-  uint64_t state;
-  uint8_t made;              /* how many of what is wanted its instruction may make */
-  uint8_t place;             /* … and where, by its number plus 1; 0: nothing */
-  uint8_t before, after;     /* how many may be made before it, and behind it until the end */
-  bool is_end;               /* the piece may end here, before the instruction */
-  bool leads;                /* there is an end behind the instruction */
-  bool has_joined_parts;     /* of an end: with joined parts before it */
-  bool leads_joined;         /* there is such an end behind the instruction */
 };
 
 struct search {
@@ -54,32 +43,12 @@ struct search {
   struct { struct seep_luajit_ir ir; uintptr_t template; } tables[TABLES_MAX];
 
   bool has_failed;
-  uint32_t way_count, place_count, node_count, edge_count;
-  uint16_t numbers[HASH_MAX];  /* of nodes by their states, plus 1: a hash table */
+  uint32_t way_count;
   /* Up to here it is zero at first. */
   struct way ways[WAYS_MAX];
-  struct { uint64_t place; struct seep_luajit_levels levels; } places[PLACES_MAX];
-  struct node nodes[NODES_MAX];
-  struct { uint16_t from, to; } edges[EDGES_MAX];
+  struct seep_luajit_graph graph;
 };
 _Static_assert(sizeof(struct search) <= SEEP_LUAJIT_SEARCH_BYTES, "the memory is large enough");
-
-/* -- Places ---------------------------------------------------------------------- */
-
-/* The line of a level: of its instruction, of a caller that of its call. */
-static uint64_t line_of(const struct seep_luajit_level *level, bool is_caller) {
-  uint32_t number = (uint32_t)((level->pc - seep_bc_first(level->proto)) / 4);
-  return seep_luajit_line(level->proto, is_caller ? number - 1 : number);
-}
-
-uint64_t seep_luajit_place_of(const struct seep_luajit_levels *levels) {
-  uint64_t place = levels->count;
-  for (uint32_t i = 0; i < levels->count; i++) {
-    place = seep_mix64(place * 31 + levels->at[i].proto + levels->at[i].ffid);
-    if (levels->at[i].ffid == 0) place = seep_mix64(place * 31 + line_of(&levels->at[i], i + 1 < levels->count));
-  }
-  return place;
-}
 
 static bool is_same_point(const struct seep_luajit_levels *one, const struct seep_luajit_levels *other) {
   if (one->count != other->count) return false;
@@ -152,27 +121,10 @@ static struct seep_luajit_level *innermost(struct way *way) { return &way->level
 
 static void give_up(struct search *search) { search->has_failed = true; }
 
-/* The number of a place, plus 1; 0 when there are too many. */
-static uint8_t number_of(struct search *search, const struct seep_luajit_levels *levels) {
-  uint64_t place = seep_luajit_place_of(levels);
-  uint32_t i = 0;
-  while (i < search->place_count && search->places[i].place != place) i++;
-  if (i == PLACES_MAX) return 0;
-  if (i == search->place_count) {
-    search->places[i].place = place;
-    search->places[search->place_count++].levels = *levels;
-  }
-  return (uint8_t)(i + 1);
-}
-
 /* Notes that the instruction at hand may make as many of the kind that is wanted, and whether the one that is wanted
  * may be among them. */
 static void note_made(struct search *search, const struct way *way, uint32_t count, bool is_wanted) {
-  struct node *node = &search->nodes[way->node];
-  node->made = (uint8_t)(node->made + count < UINT8_MAX ? node->made + count : UINT8_MAX);
-  if (!is_wanted) return;
-  node->place = number_of(search, &way->levels);
-  if (node->place == 0) give_up(search);
+  if (!seep_luajit_graph_make(&search->graph, way->node, count, is_wanted ? &way->levels : NULL)) give_up(search);
 }
 
 /* The same if it is no table: the way must have made as many as the piece. */
@@ -219,35 +171,6 @@ static uint64_t state_of(const struct way *way) {
   return state;
 }
 
-static void add_edge(struct search *search, uint32_t from, uint32_t to) {
-  if (search->edge_count == EDGES_MAX) {
-    give_up(search);
-    return;
-  }
-  search->edges[search->edge_count].from = (uint16_t)from;
-  search->edges[search->edge_count++].to = (uint16_t)to;
-}
-
-/* Takes a way to the node where it is. False: another way was there, and has gone on. */
-static bool reach(struct search *search, struct way *way, bool is_start) {
-  uint64_t state = state_of(way);
-  uint32_t at = (uint32_t)(state % HASH_MAX);
-  while (search->numbers[at] != 0 && search->nodes[search->numbers[at] - 1].state != state) at = (at + 1) % HASH_MAX;
-  bool is_new = search->numbers[at] == 0;
-  if (is_new && search->node_count == NODES_MAX) {
-    give_up(search);
-    return false;
-  }
-  if (is_new) {
-    search->nodes[search->node_count++] = (struct node){.state = state};
-    search->numbers[at] = (uint16_t)search->node_count;
-  }
-  uint32_t number = search->numbers[at] - 1u;
-  if (!is_start) add_edge(search, way->node, number);
-  way->node = number;
-  return is_new;
-}
-
 /* lj_record.c rec_for takes a snapshot, and so does every instruction behind a store (needsnap). The
  * piece ends there, unless the snapshot was let go: lj_snap_add and loop_subst_snap do that only when
  * no guard comes before the next one. */
@@ -259,63 +182,7 @@ static bool takes_snapshot(uint8_t op) {
 static void accept(struct search *search, const struct way *way) {
   if (way->tables != search->table_count) return;
   if (!way->has_compared && (search->required & ~way->met) != 0) return;
-  search->nodes[way->node].is_end = true;
-  search->nodes[way->node].has_joined_parts = way->has_joined_parts;
-}
-
-/* -- What comes into question ---------------------------------------------------------- */
-
-static uint8_t larger(uint32_t one, uint32_t other, uint32_t limit) {
-  uint32_t larger = one > other ? one : other;
-  return (uint8_t)(larger < limit ? larger : limit);
-}
-
-/* Takes what is known of one end of an edge to the other. Returns whether that is new there. */
-static bool pass_along(struct node *from, struct node *to, uint32_t limit) {
-  struct node old_from = *from, old_to = *to;
-  to->before = larger(to->before, from->before + from->made, limit);
-  from->leads |= to->is_end || to->leads;
-  from->leads_joined |= (to->is_end && to->has_joined_parts) || to->leads_joined;
-  if (to->leads) from->after = larger(from->after, to->after + to->made, limit);
-  return memcmp(&old_from, from, sizeof *from) != 0 || memcmp(&old_to, to, sizeof *to) != 0;
-}
-
-/* Finds for every node whether it leads to the end, and how many may be made on the way. */
-static void follow_edges(struct search *search) {
-  enum { ROUNDS_MAX = 256 };
-  bool has_news = true;
-  for (uint32_t round = 0; has_news; round++) {
-    has_news = false;
-    for (uint32_t i = 0; i < search->edge_count; i++) {
-      uint32_t e = round % 2 == 0 ? search->edge_count - 1 - i : i;
-      has_news |= pass_along(&search->nodes[search->edges[e].from], &search->nodes[search->edges[e].to], search->like_count);
-    }
-    if (round == ROUNDS_MAX) {
-      give_up(search);
-      return;
-    }
-  }
-}
-
-/* Whether what a node's instruction makes may be what is wanted. Others of its kind must have been made before and behind it. */
-static bool is_in_question(const struct search *search, const struct node *node) {
-  if (node->place == 0 || !node->leads) return false;
-  if (search->like_count == 0 || node->leads_joined) return true;
-  return node->before + node->made > search->like_before && node->after + node->made >= search->like_count - search->like_before;
-}
-
-/* The one place that comes into question; false when there are more, or none. */
-static bool conclude(const struct search *search, struct seep_luajit_levels *out) {
-  uint8_t place = 0;
-  for (uint32_t i = 0; i < search->node_count; i++) {
-    const struct node *node = &search->nodes[i];
-    if (!is_in_question(search, node)) continue;
-    if (place != 0 && node->place != place) return false;
-    place = node->place;
-  }
-  if (place == 0) return false;
-  *out = search->places[place - 1].levels;
-  return true;
+  seep_luajit_graph_end(&search->graph, way->node, way->has_joined_parts);
 }
 
 /* -- Which function is called -------------------------------------------------------- */
@@ -568,6 +435,16 @@ static uint32_t metamethods_of(const struct search *search, enum seep_metamethod
   return which;
 }
 
+/* All functions that may be a cdata's metamethod: bits. */
+static uint32_t metamethods_of_cdata(const struct search *search) {
+  uint32_t which = 0;
+  for (uint32_t i = 0; i < search->callees.count; i++) {
+    const struct seep_luajit_callee *callee = &search->callees.at[i];
+    if (callee->code != 0 && callee->key == 0 && callee->guard == 0) which |= 1u << i;
+  }
+  return which;
+}
+
 /* Whether the loop at whose iterator call a way is goes over what ipairs or pairs gave: it calls no Lua function then. */
 static bool is_over_table(const struct search *search, const struct way *way) {
   const struct seep_luajit_level *level = &way->levels.at[way->levels.count - 1];
@@ -647,6 +524,7 @@ static void step_metamethods(struct search *search, const struct way *way, uint8
   if (metamethod == SEEP_MM_NONE || !search->callees.has_metamethods) return;
   uint32_t which = metamethods_of(search, metamethod);
   if (metamethod == SEEP_MM_LE) which |= metamethods_of(search, SEEP_MM_LT); /* lj_meta.c lj_meta_comp */
+  if (search->callees.has_cdata) which |= metamethods_of_cdata(search);
   enter_each(search, way, which, false, 0);
 }
 
@@ -732,8 +610,10 @@ static bool is_at_next(const struct search *search, const struct way *way) {
 /* Goes one way to its end. */
 static void go(struct search *search, struct way way) {
   while (!search->has_failed && seep_bc_is_inside(innermost(&way)->proto, innermost(&way)->pc)) {
-    bool is_start = search->node_count == 0;
-    bool is_new = reach(search, &way, is_start);
+    bool is_start = way.node == SEEP_GRAPH_NOWHERE;
+    bool is_new = seep_luajit_graph_reach(&search->graph, state_of(&way), &way.node);
+    if (way.node == SEEP_GRAPH_NOWHERE) give_up(search);
+    if (search->has_failed) return;
     if (!is_start && is_same_point(&way.levels, &search->piece->to)) accept(search, &way);
     if (!is_start && is_at_next(search, &way)) return;
     if (!is_new || way.is_over || is_out_of_range(search, &way) || !step(search, &way)) return;
@@ -812,6 +692,7 @@ bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void
                        struct seep_luajit_levels *out) {
   struct search *search = memory;
   memset(search, 0, offsetof(struct search, ways));
+  seep_luajit_graph_start(&search->graph);
   search->piece = piece;
   search->traces = (struct seep_luajit_traces){piece->traces, piece->trace_count, start_of(piece)};
   if (!seep_luajit_callees_of(piece->trace, &search->callees) || !read_piece(search, ref)) return false;
@@ -820,8 +701,7 @@ bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void
   free_constants(search);
   read_guards(search);
   search->has_concat = seep_luajit_callees_have(&search->callees, SEEP_MM_CONCAT);
-  search->ways[search->way_count++] = (struct way){.levels = piece->from, .met = running(search)};
+  search->ways[search->way_count++] = (struct way){.levels = piece->from, .node = SEEP_GRAPH_NOWHERE, .met = running(search)};
   while (search->way_count > 0 && !search->has_failed) go(search, search->ways[--search->way_count]);
-  if (!search->has_failed) follow_edges(search);
-  return !search->has_failed && conclude(search, out);
+  return !search->has_failed && seep_luajit_graph_conclude(&search->graph, search->like_before, search->like_count, out);
 }

@@ -48,7 +48,4 @@ enum { SEEP_LUAJIT_SEARCH_BYTES = 480 << 10 };
 bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void *memory,
                        struct seep_luajit_levels *out);
 
-/* A number for the line and the calls at `levels`: equal ones are the same to a person. */
-uint64_t seep_luajit_place_of(const struct seep_luajit_levels *levels);
-
 #endif

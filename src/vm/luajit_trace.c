@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "vm/luajit_bytecode.h"
+#include "vm/luajit_graph.h"
 #include "vm/luajit_path.h"
 
 /* GCtrace: offsets in bytes. */
