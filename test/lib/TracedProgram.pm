@@ -1,7 +1,8 @@
 package TracedProgram;
 
-# Random programs for LuaJIT's compiler: hot loops over functions, methods,
-# metamethods, callbacks, branches, recursion. A seed gives the same program every time.
+# Random programs for LuaJIT's compiler: hot loops over functions, methods, metamethods, callbacks, lists of
+# handlers, branches, recursion, coroutines, functions that are not compiled, tables that rarely
+# escape, jit.flush. A seed gives the same program every time.
 #
 # Compiled code may make more things than the interpreter (a trace that is left in the
 # middle of an instruction does it again) or fewer (what does not escape), so counts
@@ -36,7 +37,8 @@ sub constructor {
 # A string that was not there before: `n` has seven digits and rises.
 sub string {
     my $pad = chr(97 + rand 26) x (1 + int rand 60);
-    return pick(qq("$pad" .. n), qq("$pad" .. n), qq(n .. "$pad"), qq(("$pad%d"):format(n)), qq(("$pad" .. n):upper()));
+    return pick(qq("$pad" .. n), qq("$pad" .. n), qq(n .. "$pad"), qq(("$pad%d"):format(n)), qq(("$pad" .. n):upper()),
+        qq(("$pad" .. n):reverse()), qq(("$pad" .. n):sub(2)));
 }
 
 sub assign {
@@ -82,12 +84,27 @@ sub call {
         (map { "$_(i)" } of('local')), (map { "$_(i)" } of('global')), (map { "object:$_(i)" } of('method')),
         (map { "module.$_(i)" } of('field')), (map { "apply($_, i)" } of('local')), (map { "local _, w = pcall($_, i) last = w" } of('local')),
         of('handler') && $names{main} ? 'handlers[i % #handlers + 1](i)' : (),
-        $names{meta} ? ('last = object + i', 'last = object .. i', 'last = -object', 'last = object.missing', 'object.other = i', 'last = object(i)') : (),
+        $names{meta} ? ('last = object + i', 'last = object * i', 'last = object .. i', 'last = -object', 'last = object.missing', 'object.other = i',
+            'last = object(i)', 'last = tostring(object)', 'last = object < rival', 'last = object >= rival', 'last = object == rival') : (),
+        'last = resume(i)',
     );
     return make_table() unless @calls;
     my $call = pick(@calls);
     return line($call =~ /^\w+ ?=|^local|=/ || chance(50) ? $call : "last = $call");
 }
+
+# What is only kept now and then: most of the time it is not made at all.
+sub sunk {
+    my $name = 'p' . $serial++;
+    line("local $name = ", constructor());
+    return line('if i % ', pick(9, 31, 50), " == 0 then kept[#kept + 1] = $name end");
+}
+
+# Each handler of the list is called.
+sub each_handler { return line('for _, h in ipairs(handlers) do h(i) end') }
+
+# Not compiled: the trace ends there, and another goes on.
+sub stitched { return line(pick('last = os.date("!%H", i)', 'last = next(slots)', 'last = ("x"):gsub("y", "z")', 'last = rawlen and 1 or #slots')) }
 
 sub library {
     return line('table.insert(list, ', constructor(), ')') if chance(40);
@@ -102,7 +119,8 @@ sub block {
     local $depth = $depth + 1;
     for (1 .. $count) {
         pick(\&make_table, \&make_table, \&make_table, \&make_string, \&make_string, \&choose, \&call, \&call, \&call, \&library,
-            \&branch, $depth < 3 ? \&loop : \&make_table)->();
+            \&branch, $depth < 3 ? \&loop : \&make_table, chance(50) ? \&sunk : \&make_table,
+            $names{main} && chance(40) ? \&each_handler : \&call, chance(30) ? \&stitched : \&make_table)->();
     }
     return;
 }
@@ -141,13 +159,14 @@ sub recursive {
 }
 
 sub metamethods {
-    for my $event ('__add = function(a, i)', '__concat = function(a, i)', '__unm = function(i) i = 1', '__call = function(a, i)',
-        '__index = function(a, i) if i ~= "missing" then return nil end', '__newindex = function(a, k, i)') {
+    for my $event ('__add = function(a, i)', '__mul = function(a, i)', '__tostring = function(i) i = 1', '__lt = function(a, i) i = 1',
+        '__le = function(a, i) i = 1', '__eq = function(a, i) i = 1', '__concat = function(a, i)', '__unm = function(i) i = 1', '__call = function(a, i)',
+        '__index = function(a, i) if i ~= "missing" then return nil end i = 1', '__newindex = function(a, k, i)') {
         line("meta.$event");
         local $depth = 3;
         make_table();
         make_string() if $event !~ /unm/ && chance(30);
-        line('return last end');
+        line($event =~ /tostring/ ? 'return "object" end' : 'return last end');
     }
     $names{meta} = 1;
     return;
@@ -168,6 +187,8 @@ n, last, list, slots = 1000000, 0, {}, { 0, 0, 0, 0, 0, 0, 0, 0 }
 module, handlers = {}, {}
 local three, plain, meta = { 1, 2, 3 }, {}, {}
 local object = { field = 0, raw = 0, none = nil }
+local rival, kept = { field = 1 }, {}
+local resume = coroutine.wrap(function(i) while true do i = coroutine.yield({ i, i }) end end)
 local function apply(f, i) return f(i) end
 LUA
 
@@ -181,10 +202,11 @@ sub traced_program {
     functions();
     metamethods() if chance(40);
     functions() if chance(50);
-    line('setmetatable(object, meta)') if $names{meta};
+    line('setmetatable(object, meta) setmetatable(rival, meta)') if $names{meta};
     $names{main} = 1;
     for (1 .. 1 + int rand 3) {
         line("for i = 1, $rounds do");
+        line('if i == ', int($rounds / 2), ' then jit.flush() end') if chance(20);
         block(2 + int rand 4);
         line('end');
     }
