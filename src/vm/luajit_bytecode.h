@@ -35,8 +35,8 @@ enum { BC_ISLE = 2, BC_ISEQV = 4, BC_ISNEV, BC_ISNEP = 11, BC_ISTC, BC_ISFC, BC_
        BC_UNM = 20, BC_LEN, BC_ADDVN, BC_POW = 37, BC_CAT, BC_KSTR, BC_KNIL = 44, BC_UGET, BC_USETV, BC_USETP = 49, BC_UCLO, BC_FNEW, BC_TNEW, BC_TDUP, BC_GGET, BC_GSET,
        BC_TGETV, BC_TGETS, BC_TGETB, BC_TGETR, BC_TSETV, BC_TSETS, BC_TSETB, BC_TSETM, BC_TSETR, BC_CALLM, BC_CALL,
        BC_CALLMT, BC_CALLT, BC_ITERC, BC_ITERN, BC_VARG, BC_ISNEXT, BC_RETM, BC_RET1 = 76, BC_FORI, BC_JFORI, BC_FORL,
-       BC_IFORL, BC_JFORL, BC_ITERL, BC_IITERL, BC_JITERL, BC_LOOP, BC_ILOOP, BC_JLOOP, BC_JMP, BC_FUNCF, BC_FUNCV = 92,
-       BC_FUNCCW = 96 };
+       BC_IFORL, BC_JFORL, BC_ITERL, BC_IITERL, BC_JITERL, BC_LOOP, BC_ILOOP, BC_JLOOP, BC_JMP,
+       BC_LATER }; /* from there on releases differ: operations on bits (2026), which write to slot A, and the headers of functions */
 
 SEEP_ALWAYS_INLINE uint32_t seep_bc_at(uintptr_t pc) { return seep_load_u32(NULL, pc); }
 SEEP_ALWAYS_INLINE uint8_t seep_bc_op(uint32_t ins) { return (uint8_t)ins; }

@@ -29,20 +29,20 @@ static uint8_t load_u8(uintptr_t at) { return seep_load_u8(&seep_image_self_chec
 static uint8_t opcode_at(uintptr_t pc) { return seep_bc_op(seep_bc_at(pc)); }
 static uintptr_t target_of(uintptr_t pc) { return seep_bc_target(pc, seep_bc_at(pc)); }
 
-/* The prototype that an instruction belongs to: its first instruction, and no
- * other, is a FUNC*. 0 when none is found. */
+/* The prototype that an instruction belongs to: its first instruction is a FUNC*. 0 when none is found. Nothing is read
+ * from before the page in which the prototype lies: there may be nothing. */
 static uintptr_t proto_of(uintptr_t pc) {
-  enum { BACK_MAX = 1 << 14 };
-  uint32_t code[64];
-  for (uint32_t back = 0; back < BACK_MAX; back += SEEP_ARRAY_SIZE(code)) {
-    uintptr_t begin = pc + 4 - back * (uintptr_t)4 - sizeof code;
-    seep_load(&seep_image_self_checked, begin, code, sizeof code);
-    for (uint32_t i = SEEP_ARRAY_SIZE(code); i-- > 0;) {
-      uint8_t opcode = (uint8_t)code[i];
-      if (opcode < BC_FUNCF || opcode > BC_FUNCCW) continue;
-      uintptr_t proto = begin + i * (uintptr_t)4 - SEEP_PROTO_BYTES;
-      return seep_luajit_holds(proto, pc) ? proto : 0;
+  enum { BACK_MAX = 1 << 16, CHUNK_BYTES = 256 };
+  uint32_t code[CHUNK_BYTES / 4];
+  for (uintptr_t end = pc + 4; pc + 4 - end < BACK_MAX;) {
+    uintptr_t begin = (end - 1) & ~(uintptr_t)(CHUNK_BYTES - 1);
+    if (!seep_load(&seep_image_self_checked, begin, code, end - begin)) return 0;
+    for (uintptr_t at = end; at > begin;) {
+      at -= 4;
+      uint8_t opcode = (uint8_t)code[(at - begin) / 4];
+      if (opcode >= BC_LATER && seep_luajit_holds(at - SEEP_PROTO_BYTES, pc)) return at - SEEP_PROTO_BYTES;
     }
+    end = begin;
   }
   return 0;
 }

@@ -60,7 +60,7 @@ static bool is_same_point(const struct seep_luajit_levels *one, const struct see
 
 /* -- The piece -------------------------------------------------------------------- */
 
-static bool is_arithmetic(uint8_t op) { return op >= BC_UNM && op <= BC_POW; }
+static bool is_arithmetic(uint8_t op) { return (op >= BC_UNM && op <= BC_POW) || op >= BC_LATER; }
 static bool is_get(uint8_t op) { return op == BC_GGET || (op >= BC_TGETV && op <= BC_TGETR); }
 static bool is_set(uint8_t op) { return op == BC_GSET || (op >= BC_TSETV && op <= BC_TSETR); }
 
@@ -514,7 +514,7 @@ static enum seep_metamethod metamethod_of(uint8_t op) {
     case BC_UNM: return SEEP_MM_UNM;
     case BC_LEN: return SEEP_MM_LEN;
     case BC_POW: return SEEP_MM_POW;
-    default: return is_arithmetic(op) ? SEEP_MM_ADD + (op - BC_ADDVN) % 5u : SEEP_MM_NONE;
+    default: return op >= BC_ADDVN && op < BC_POW ? SEEP_MM_ADD + (op - BC_ADDVN) % 5u : SEEP_MM_NONE;
   }
 }
 
@@ -578,6 +578,10 @@ static bool step(struct search *search, struct way *way) {
   uintptr_t pc = innermost(way)->pc;
   uint32_t ins = seep_luajit_original(&search->traces, seep_bc_at(pc));
   uint8_t op = seep_bc_op(ins);
+  if (pc == seep_bc_first(innermost(way)->proto)) { /* a function's header */
+    innermost(way)->pc += 4;
+    return true;
+  }
   if (op <= BC_ISF) {
     if (op <= BC_ISNEP) way->has_compared |= op == BC_ISEQV || op == BC_ISNEV;
     make(search, way, ins);

@@ -11,7 +11,7 @@ static bool writes_slot(uint32_t ins, uint32_t slot) {
   if (op == BC_KNIL) return slot >= a && slot <= seep_bc_d(ins);
   if (op >= BC_FORI && op <= BC_JITERL) return slot >= a;
   bool is_other = (op >= BC_ISTC && op <= BC_ISFC) || (op >= BC_MOV && op <= BC_UGET) ||
-                  (op >= BC_FNEW && op <= BC_TGETR && op != BC_GSET);
+                  (op >= BC_FNEW && op <= BC_TGETR && op != BC_GSET) || op >= BC_LATER;
   return is_other && a == slot;
 }
 
