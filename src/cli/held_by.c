@@ -22,23 +22,56 @@ static bool is_of_type(const struct seep_heap_view *view, const struct seep_hold
          strcmp(seep_node_kind_name(group->kind), seep_type_name((enum seep_type)type)) == 0;
 }
 
-/* The paths that hold most of what one line made in one state; others are left out. */
+static int compare_bytes(const void *a, const void *b) {
+  const struct seep_holder *left = a, *right = b;
+  if (left->bytes != right->bytes) return left->bytes < right->bytes ? 1 : -1;
+  return (left->group > right->group) - (left->group < right->group);
+}
+
+/* Adds the holders of one key to those of others, path by path. */
+static void add_key(const struct seep_held_by *held_by, uint32_t view_number, uint64_t key, int type,
+                    struct seep_map *places, struct seep_array *sums) {
+  const struct seep_holder *holder;
+  size_t count = seep_holders_of(&held_by->holders[view_number], key, &holder);
+  for (size_t i = 0; i < count; i++, holder++) {
+    if (!is_of_type(&held_by->input.views[view_number], holder, type)) continue;
+    uint32_t place = seep_map_get(places, holder->group, holder->are_parts);
+    struct seep_holder *sum = place == 0 ? seep_array_push(sums, sizeof *sum)
+                                         : (struct seep_holder *)sums->items + (place - 1);
+    if (sum == NULL) abort();
+    if (place == 0) {
+      *sum = *holder;
+      if (!seep_map_put(places, holder->group, holder->are_parts, (uint32_t)sums->count)) abort();
+    } else {
+      sum->count += holder->count;
+      sum->bytes += holder->bytes;
+    }
+  }
+}
+
+/* The paths that hold most of what is asked for in one state; others are left out. */
 static void add_holders(struct seep_held_by *held_by, uint32_t view_number, const struct seep_held_question *question,
                         struct seep_held_list *list) {
   const struct seep_heap_view *view = &held_by->input.views[view_number];
-  const struct seep_holder *holder;
-  uint32_t told = 0;
-  size_t count = seep_holders_of(&held_by->holders[view_number], question->file, question->line, &holder);
-  for (size_t i = 0; i < count && told < PATHS_TOLD; i++, holder++) {
-    if (!is_of_type(view, holder, question->type)) continue;
+  struct seep_array sums = {0};
+  struct seep_map places = {0};
+  uint64_t line = question->keys == NULL ? seep_holders_line(question->file, question->line) : 0;
+  if (question->keys == NULL) add_key(held_by, view_number, line, question->type, &places, &sums);
+  for (uint32_t i = 0; i < question->key_count; i++) {
+    add_key(held_by, view_number, question->keys[i], question->type, &places, &sums);
+  }
+  if (sums.count > 0) qsort(sums.items, sums.count, sizeof(struct seep_holder), compare_bytes);
+  for (size_t i = 0; i < sums.count && i < PATHS_TOLD; i++) {
+    const struct seep_holder *holder = (struct seep_holder *)sums.items + i;
     char *path = seep_group_text(view->graph, &view->groups, holder->group, &held_by->input.namer);
     list->items = seep_must_grow(list->items, (list->count + 1) * sizeof *list->items);
     list->items[list->count++] = (struct seep_held){
         .path = seep_text_utf8(path, strlen(path)), .count = (uint64_t)(holder->count + 0.5),
         .bytes = (uint64_t)(holder->bytes + 0.5), .is_estimate = held_by->is_estimate, .are_parts = holder->are_parts};
     free(path);
-    told++;
   }
+  seep_map_clear(&places);
+  seep_array_free(&sums);
 }
 
 /* A line that only made tables larger has made no objects: then the parts are told of. */
@@ -65,23 +98,35 @@ static double *weigh_sites(const struct seep_graph *graph, const struct seep_rea
   return weights;
 }
 
-static void join(const struct seep_reader *reader, struct seep_held_by *out) {
+/* The profile's row that each site is in. */
+static uint64_t *keys_of_sites(const struct seep_graph *graph, const struct seep_profile *profile) {
+  const struct seep_graph_site *sites = graph->sites.items;
+  uint64_t *keys = seep_must_alloc((graph->sites.count + 1) * sizeof *keys);
+  for (size_t i = 0; i < graph->sites.count; i++) keys[i] = seep_profile_key(profile, sites[i].state, sites[i].row);
+  return keys;
+}
+
+/* Without a profile it can be asked for lines alone, else for the profile's rows. */
+static void join(const struct seep_reader *reader, const struct seep_profile *profile, struct seep_held_by *out) {
   out->holders = seep_must_alloc(out->input.view_count * sizeof *out->holders);
   out->is_estimate = seep_reader_header(reader)->mode == SEEP_MODE_SAMPLE;
   for (uint32_t i = 0; i < out->input.view_count; i++) {
-    double *weights = weigh_sites(out->input.views[i].graph, reader);
-    if (!seep_holders_build(&out->input.views[i], weights, &out->holders[i])) abort();
+    const struct seep_graph *graph = out->input.views[i].graph;
+    double *weights = weigh_sites(graph, reader);
+    uint64_t *keys = profile == NULL ? NULL : keys_of_sites(graph, profile);
+    if (!seep_holders_build(&out->input.views[i], weights, keys, &out->holders[i])) abort();
     free(weights);
+    free(keys);
   }
   out->holding = (struct seep_holding){.find = find_holders, .data = out};
 }
 
 /* Joins the snapshot that was opened, which must be of this recording. `name` is for messages. */
-static int join_recording(const struct seep_verb *verb, const char *name, const struct seep_reader *reader,
-                          struct seep_held_by *out) {
+static int join_recording(const struct seep_verb *verb, const char *name, const struct seep_profile *profile,
+                          const struct seep_reader *reader, struct seep_held_by *out) {
   uint64_t its_run_id = out->input.snapshot.info.run_id;
   if (its_run_id != 0 && its_run_id == seep_reader_header(reader)->run_id) {
-    join(reader, out);
+    join(reader, profile, out);
     return SEEP_DONE;
   }
   seep_heap_input_close(&out->input);
@@ -90,20 +135,20 @@ static int join_recording(const struct seep_verb *verb, const char *name, const 
                                         : "it is of another one");
 }
 
-static int open_file(const struct seep_verb *verb, const char *path, const struct seep_reader *reader,
-                     struct seep_held_by *out) {
+static int open_file(const struct seep_verb *verb, const char *path, const struct seep_profile *profile,
+                     const struct seep_reader *reader, struct seep_held_by *out) {
   const struct seep_heap_options all = {.limit = 0};
   int status = seep_heap_input_open(verb, path, &all, 0, &out->input);
-  return status == SEEP_DONE ? join_recording(verb, path, reader, out) : status;
+  return status == SEEP_DONE ? join_recording(verb, path, profile, reader, out) : status;
 }
 
 /* From a snapshot of process `pid`, taken now and not kept. */
-static int open_process(const struct seep_verb *verb, uint32_t pid, const struct seep_reader *reader,
-                        struct seep_held_by *out) {
+static int open_process(const struct seep_verb *verb, const struct seep_profile *profile,
+                        const struct seep_reader *reader, struct seep_held_by *out) {
   char name[32];
-  int status = seep_heap_input_take(verb, (pid_t)pid, (struct seep_frozen_copy){0}, &out->input);
-  snprintf(name, sizeof name, "process %u", pid);
-  return status == SEEP_DONE ? join_recording(verb, name, reader, out) : status;
+  int status = seep_heap_input_take(verb, (pid_t)profile->pid, (struct seep_frozen_copy){0}, &out->input);
+  snprintf(name, sizeof name, "process %u", profile->pid);
+  return status == SEEP_DONE ? join_recording(verb, name, profile, reader, out) : status;
 }
 
 int seep_held_by_open_copy(const struct seep_verb *verb, pid_t pid, struct seep_frozen_copy copy,
@@ -117,7 +162,7 @@ int seep_held_by_open_copy(const struct seep_verb *verb, pid_t pid, struct seep_
   }
   if (seep_reader_open(path, &reader, &error) != SEEP_OK) return seep_verb_fail(verb, SEEP_FAILED, "%s", error.text);
   int status = seep_heap_input_take(verb, pid, copy, &out->input);
-  if (status == SEEP_DONE) join(reader, out);
+  if (status == SEEP_DONE) join(reader, NULL, out);
   seep_reader_close(reader);
   return status;
 }
@@ -125,14 +170,14 @@ int seep_held_by_open_copy(const struct seep_verb *verb, pid_t pid, struct seep_
 int seep_held_by_open(const struct seep_verb *verb, const struct seep_held_request *request,
                       const struct seep_profile *profile, const struct seep_reader *reader, struct seep_held_by *out) {
   *out = (struct seep_held_by){.holders = NULL};
-  if (request->heap != NULL) return open_file(verb, request->heap, reader, out);
-  if (request->take_now && profile->running) return open_process(verb, profile->pid, reader, out);
+  if (request->heap != NULL) return open_file(verb, request->heap, profile, reader, out);
+  if (request->take_now && profile->running) return open_process(verb, profile, reader, out);
   if (request->take_now) {
-    return seep_verb_fail(verb, SEEP_FAILED, "%s: the program does not run any more, so its heap cannot be read: give a "
-                          "snapshot that was taken before, with --heap FILE", profile->path);
+    return seep_verb_fail(verb, SEEP_FAILED, "%s: the program does not run any more, so its heap cannot be read: give "
+                          "a snapshot that was taken before, with --heap FILE", profile->path);
   }
   char *kept = seep_kept_heap_find(profile->path, seep_reader_header(reader)->run_id);
-  if (kept != NULL) open_file(verb, kept, reader, out);
+  if (kept != NULL) open_file(verb, kept, profile, reader, out);
   free(kept);
   return SEEP_DONE;
 }
@@ -145,7 +190,8 @@ void seep_held_by_fill(struct seep_held_by *held_by, struct seep_findings *findi
   if (held_by->holders == NULL) return;
   for (uint32_t i = 0; i < findings->count; i++) {
     struct seep_finding *finding = &findings->rows[i];
-    struct seep_held_question all = {.file = finding->file, .line = finding->line, .type = SEEP_HELD_ANY_TYPE};
+    struct seep_held_question all = {
+        .keys = finding->keys, .key_count = finding->key_count, .type = SEEP_HELD_ANY_TYPE};
     find_holders(held_by, &all, &finding->held_by);
   }
 }

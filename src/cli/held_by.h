@@ -1,4 +1,4 @@
-/* What holds the memory that lines allocated, from a heap snapshot that is joined with their recording. */
+/* What holds the memory that rows of a profile or lines allocated, from a heap snapshot that is joined with their recording. */
 #ifndef SEEP_HELD_BY_H
 #define SEEP_HELD_BY_H
 

@@ -425,6 +425,7 @@ static void count_row(struct builder *builder, uint32_t number, const struct see
   seep_counters_of_row(builder->record, &row, number == builder->record->before_row, &counters);
   if (is_difference && !subtract_past(builder, number, &row, &counters)) return;
   struct seep_profile_row *merged = merged_row(builder, row.node, row.type < SEEP_TYPE_COUNT ? row.type : 0, true);
+  builder->profile->states[builder->state].row_keys[number] = merged->merge_key;
   if (!is_difference) weight = weigh(builder, &row, &counters, merged);
   seep_counters_add(&merged->counters, &counters);
   seep_counters_add(&builder->profile->states[builder->state].counters, &counters);
@@ -447,12 +448,20 @@ static void note_main_row(struct builder *builder, uint32_t number, const struct
 }
 
 static void count_rows(struct builder *builder) {
+  struct seep_profile_state *state = &builder->profile->states[builder->state];
+  state->row_keys = own(builder->owned, seep_must_alloc((size_t)builder->record->row_count * sizeof *state->row_keys));
+  state->row_key_count = builder->record->row_count;
   for (uint32_t number = 1; number < builder->record->row_count; number++) {
     const struct seep_row_record *row = seep_reader_row(builder->reader, builder->state, number);
     if (row->node >= builder->record->node_count || row->alloc_count == 0 || is_left_out(builder, number)) continue;
     note_main_row(builder, number, row);
     count_row(builder, number, row);
   }
+}
+
+uint64_t seep_profile_key(const struct seep_profile *profile, uint32_t state, uint32_t number) {
+  const struct seep_profile_state *of = state < profile->state_count ? &profile->states[state] : NULL;
+  return of == NULL || number >= of->row_key_count ? 0 : of->row_keys[number];
 }
 
 /* -- Rows of hook modes ---------------------------------------------------------- */

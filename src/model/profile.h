@@ -57,8 +57,8 @@ struct seep_profile_row {
   struct seep_profile_past past;
   uint32_t frame_count;   /* 0 when merged over stacks */
   const struct seep_profile_frame **frames;  /* leaf first, the mark of left-out frames not in it */
-  /* How the key was made: private to profile.c. */
-  uint64_t merge_key;
+  uint64_t merge_key;     /* its identity: what seep_profile_key says of the capture's rows in it */
+  /* Private to profile.c. */
   uint64_t stamp;
 };
 
@@ -78,6 +78,8 @@ struct seep_profile_state {
   uint64_t clock_bytes;                /* allocated so far */
   double idle_share;                   /* of the processor time, after allocation had all but ended; 0: not known */
   struct seep_history history;         /* in order, whatever the file says */
+  uint64_t *row_keys;                  /* seep_profile_key, by number of the row */
+  uint32_t row_key_count;
 };
 
 struct seep_profile {
@@ -120,6 +122,9 @@ void seep_profile_build_request(const struct seep_profile_request *request, stru
 void seep_profile_build(const struct seep_reader *reader, const char *path, enum seep_by by,
                         enum seep_sort sort, struct seep_profile *profile);
 void seep_profile_free(struct seep_profile *profile);
+
+/* The merge_key of the profile's row that row `number` of the capture's state `state` (from 0) is in; 0: it is in none. */
+uint64_t seep_profile_key(const struct seep_profile *profile, uint32_t state, uint32_t number);
 
 /* "exact", "line", … */
 const char *seep_profile_mode_name(enum seep_mode mode);

@@ -7,8 +7,11 @@
 
 #include "verdict/verdict.h"
 
-/* Whoever knows what holds the memory that a line allocated: all of it, or the objects of one type. */
+/* Whoever knows what holds the memory that was allocated under some keys of a profile's rows (profile.h), or, without
+ * keys, by a line: all of it, or the objects of one type. */
 struct seep_held_question {
+  const uint64_t *keys;
+  uint32_t key_count;
   const char *file;
   uint32_t line;
   int type;   /* enum seep_type, or SEEP_HELD_ANY_TYPE */

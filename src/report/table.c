@@ -282,7 +282,7 @@ void seep_print_callers(const struct seep_profile_frame *const *frames, uint32_t
 void seep_find_held(const struct seep_profile *profile, const struct seep_profile_row *row,
                     const struct seep_holding *holding, struct seep_held_list *out) {
   bool by_line = profile->by != SEEP_BY_FUNCTION && profile->by != SEEP_BY_TYPE;
-  struct seep_held_question question = {.file = row->file, .line = row->line, .type = row->type};
+  struct seep_held_question question = {.keys = &row->merge_key, .key_count = 1, .type = row->type};
   *out = (struct seep_held_list){0};
   if (holding != NULL && row->file != NULL && by_line) holding->find(holding->data, &question, out);
 }

@@ -179,10 +179,11 @@ static double allocated_in(const struct judge *judge, struct range range) {
 }
 
 /* The caller that has nearly all the growth of a range while others allocate too;
- * the outermost such split is the most exact. */
+ * the outermost such split is the most exact. `calls`: the rows that it has. */
 static const struct seep_profile_frame *separating_caller(const struct judge *judge, struct range range,
-                                                          double since_bytes) {
+                                                          double since_bytes, struct range *calls) {
   const struct seep_profile_frame *caller = NULL;
+  *calls = range;
   while (range.depth < CALLERS_DEPTH) {
     double growth = growth_of(judge, range, since_bytes), allocated = allocated_in(judge, range), most = 0;
     struct range best = range;
@@ -198,7 +199,10 @@ static const struct seep_profile_frame *separating_caller(const struct judge *ju
     }
     const struct seep_profile_frame *frame = frame_at(judge->rows[best.first], range.depth);
     if (best.depth == range.depth || most < 0.9 * growth || frame == NULL) break;
-    if (allocated - allocated_in(judge, best) >= 0.1 * allocated_in(judge, best)) caller = frame;
+    if (allocated - allocated_in(judge, best) >= 0.1 * allocated_in(judge, best)) {
+      caller = frame;
+      *calls = best;
+    }
     range = best;
   }
   return caller;
@@ -239,8 +243,14 @@ static struct seep_finding *new_finding(struct judge *judge) {
   return finding;
 }
 
+static void take_keys(const struct judge *judge, struct range range, struct seep_finding *finding) {
+  finding->keys = seep_must_alloc((size_t)(range.end - range.first) * sizeof *finding->keys);
+  for (uint32_t i = range.first; i < range.end; i++) finding->keys[finding->key_count++] = judge->rows[i]->merge_key;
+}
+
+/* `calls`: the part of the range that comes from the caller. */
 static void add_finding(struct judge *judge, struct range range, const struct seep_curve *curve,
-                        const struct seep_shape *shape, const struct seep_profile_frame *caller) {
+                        const struct seep_shape *shape, const struct seep_profile_frame *caller, struct range calls) {
   struct seep_finding *finding = new_finding(judge);
   const struct seep_profile_row *heaviest = judge->rows[range.first];
   for (uint32_t i = range.first; i < range.end; i++) {
@@ -260,6 +270,7 @@ static void add_finding(struct judge *judge, struct range range, const struct se
   finding->caller = caller;
   finding->frame_count = heaviest->frame_count;
   finding->frames = heaviest->frames;
+  take_keys(judge, calls, finding);
   seep_evidence_write(state_of(judge, heaviest->state), curve, shape, finding);
 }
 
@@ -280,8 +291,9 @@ static bool judge_callers(struct judge *judge, struct range range) {
       seep_curve_judge(&curve, judge->least_bytes, &shape);
     }
     if (shape.verdict == SEEP_VERDICT_LEAK) {
-      const struct seep_profile_frame *further = separating_caller(judge, child, curve.at_bytes[shape.onset]);
-      add_finding(judge, child, &curve, &shape, further != NULL ? further : frame);
+      struct range calls;
+      const struct seep_profile_frame *further = separating_caller(judge, child, curve.at_bytes[shape.onset], &calls);
+      add_finding(judge, child, &curve, &shape, further != NULL ? further : frame, calls);
       found = true;
     } else if (child.end - child.first > 1 && judge_callers(judge, child)) {
       found = true;
@@ -298,9 +310,11 @@ static void judge_line(struct judge *judge, struct range range) {
   take_curve(judge, range, &curve);
   seep_curve_judge(&curve, judge->least_bytes, &shape);
   if (shape.verdict == SEEP_VERDICT_LEAK) {
-    add_finding(judge, range, &curve, &shape, separating_caller(judge, range, curve.at_bytes[shape.onset]));
+    struct range calls;
+    const struct seep_profile_frame *caller = separating_caller(judge, range, curve.at_bytes[shape.onset], &calls);
+    add_finding(judge, range, &curve, &shape, caller, calls);
   } else if (!judge_callers(judge, range) && curve.alloc_bytes >= judge->least_bytes) {
-    add_finding(judge, range, &curve, &shape, NULL);
+    add_finding(judge, range, &curve, &shape, NULL, range);
   }
 }
 
@@ -457,6 +471,7 @@ void seep_findings_free(struct seep_findings *findings) {
     struct seep_finding *finding = &findings->rows[i];
     seep_held_list_free(&finding->held_by);
     free(finding->evidence);
+    free(finding->keys);
   }
   free(findings->rows);
   *findings = (struct seep_findings){0};

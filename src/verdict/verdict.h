@@ -43,6 +43,8 @@ struct seep_finding {
   double survivor_bytes_per_epoch;
   double weight;                 /* that claims are ranked by */
   char *evidence;                /* one sentence */
+  uint64_t *keys;                /* merge_key of the rows that it speaks of: of the caller's, if there is one */
+  uint32_t key_count;
   struct seep_held_list held_by; /* what holds it, where a heap was joined: filled by whoever has one */
 };
 

@@ -87,6 +87,31 @@ sub test_first {
     return;
 }
 
+# One line makes records for all who call it: each stack has its own holders, and a claim those of its caller alone.
+sub test_stacks {
+    my ($vm) = @_;
+    my $base = scratch() . '/' . basename($vm) . '-stacks';
+    my $script = spew("$base.lua", <<'LUA');
+leaked, recent = {}, {}
+local function make(i) return {id = i} end
+local function leak(i) leaked[#leaked + 1] = make(i) end
+local function remember(i) recent[i % 50 + 1] = make(i) end
+for round = 1, 40 do
+  for i = 1, 100 do leak(i) remember(i) end
+  collectgarbage()
+end
+LUA
+    seepline('run', '-o', "$base.seep", '--', interpreter($vm), $script);
+    my @rows = grep { ($_->{line} // 0) == 2 && $_->{type} eq 'table' } @{decode_json(seepline('show', "$base.seep", '--json')->{out})->{sites}};
+    my %held = map { $_->{stack}[1]{line} => [map { "$_->{path} $_->{count}" } @{$_->{held_by} // []}] } @rows;
+    is_deeply(\%held, {3 => ['_G.leaked[*] 4000'], 4 => ['_G.recent[*] 50']}, 'each stack of a line has its own');
+    my ($leak) = grep { $_->{line} == 2 && $_->{verdict} eq 'leak' } @{decode_json(seepline('leaks', "$base.seep", '--json')->{out})->{verdicts}};
+    is_deeply(holders($leak), ['_G.leaked[*]'], 'and the claim those of the caller that leaks');
+    my ($line) = grep { ($_->{line} // 0) == 2 } @{decode_json(seepline('show', "$base.seep", '--by', 'line', '--json')->{out})->{sites}};
+    is_deeply([@{holders($line)}[0, 1]], ['_G.leaked[*]', '_G.recent[*]'], 'the line has all of them');
+    return;
+}
+
 # A prototype's code, constants and names are blocks of their own, but on LuaJIT.
 sub test_prototypes {
     my ($vm) = @_;
@@ -220,6 +245,7 @@ plan skip_all => $unrecorded if $unrecorded;
 for my $vm (vms()) {
     subtest "$vm: ways to end"  => sub { test_ways($vm) };
     subtest "$vm: the first"    => sub { test_first($vm) };
+    subtest "$vm: stacks"       => sub { test_stacks($vm) };
     subtest "$vm: prototypes"   => sub { test_prototypes($vm) };
     subtest "$vm: none"         => sub { test_without($vm) };
     subtest "$vm: killed"       => sub { test_killed($vm) };
