@@ -42,22 +42,29 @@ static const struct seep_luajit_refs refs_of_32_bits = {
     .types_of_64_bits = 0x604208,
 };
 
-/* Without, in the beta3 of 2017 that distributions had for long. */
+/* Without, in the beta3 of 2017 that distributions had for long, and until 2020. */
+#define COMMON_OF_BETA3                                                                                              \
+  .bytes = 4, .frame_slots = 1, .sbuf_bytes = 4, .sbuf_e = 4, .sbuf_b = 8, .j_bytes = 384, .o_marked = 4,            \
+  .o_type = 5, .l_glref = 8, .l_base = 16, .l_top = 24, .l_stack = 36, .l_openupval = 40, .l_env = 44,               \
+  .l_stacksize = 56, .g_allocf = 16, .g_total = 32, .g_white = 40, .g_state = 41, .g_root = 48, .g_mmudata = 68,     \
+  .g_strempty = 108, .g_strmask = 8, .g_main = 128, .g_tmpbuf = 92, .g_registry = 136, .str_bytes = 16,              \
+  .str_unit = 1, .str_length = 12, .tab_bytes = 32, .tab_nomm = 6, .tab_colo = 7, .tab_array = 8,                    \
+  .tab_metatable = 16, .tab_node = 20, .tab_asize = 24, .tab_hmask = 28, .udata_bytes = 24, .udata_type = 6,         \
+  .udata_env = 8, .udata_length = 12, .udata_metatable = 16, .cdata_bytes = 8, .cdata_id = 6, .proto_bytes = 64,     \
+  .proto_sizebc = 8, .proto_k = 16, .proto_sizekgc = 24, .proto_size = 32, .proto_trace = 38, .proto_chunkname = 40, \
+  .proto_firstline = 44, .proto_uvinfo = 56, .proto_varinfo = 60, .upval_bytes = 24, .upval_v = 16, .func_ffid = 6,  \
+  .func_nupvalues = 7, .func_env = 8, .func_pc = 16, .func_l_upvalues = 20, .func_c_upvalues = 32,                   \
+  .trace_bytes = 96, .trace_nins = 8, .trace_ir = 16, .trace_nk = 24, .trace_startpt = 48, .trace_number = 80,       \
+  .trace_link = 82, .trace_nextroot = 86, .trace_nextside = 88, .j_irtoplim = 320, .j_irbotlim = 324,                \
+  .j_sizesnap = 332, .j_sizesnapmap = 352, .j_trace = 368, .j_sizetrace = 380, .ctype_bytes = 16, .ctype_name = 12,  \
+  .types_of_64_bits = 0x604208
+
 static const struct seep_luajit_refs refs_of_beta3 = {
-    .bytes = 4, .frame_slots = 1, .sbuf_bytes = 4, .sbuf_e = 4, .sbuf_b = 8, .j_bytes = 384, .snapmap_is_short = true,
-    .o_marked = 4, .o_type = 5, .l_glref = 8, .l_base = 16, .l_top = 24, .l_stack = 36, .l_openupval = 40,
-    .l_env = 44, .l_stacksize = 56, .g_allocf = 16, .g_total = 32, .g_white = 40, .g_state = 41, .g_root = 48,
-    .g_mmudata = 68, .g_strempty = 108, .g_strmask = 8, .g_main = 128, .g_tmpbuf = 92, .g_registry = 136,
-    .str_bytes = 16, .str_unit = 1, .str_length = 12, .tab_bytes = 32, .tab_nomm = 6, .tab_colo = 7, .tab_array = 8,
-    .tab_metatable = 16, .tab_node = 20, .tab_asize = 24, .tab_hmask = 28, .udata_bytes = 24, .udata_type = 6,
-    .udata_env = 8, .udata_length = 12, .udata_metatable = 16, .cdata_bytes = 8, .cdata_id = 6, .proto_bytes = 64,
-    .proto_sizebc = 8, .proto_k = 16, .proto_sizekgc = 24, .proto_size = 32, .proto_trace = 38, .proto_chunkname = 40,
-    .proto_firstline = 44, .proto_uvinfo = 56, .proto_varinfo = 60, .upval_bytes = 24, .upval_v = 16, .func_ffid = 6,
-    .func_nupvalues = 7, .func_env = 8, .func_pc = 16, .func_l_upvalues = 20, .func_c_upvalues = 32,
-    .trace_bytes = 96, .trace_nsnap = 28, .trace_nins = 8, .trace_ir = 16, .trace_nk = 24, .trace_nsnapmap = 30,
-    .trace_startpt = 48, .trace_number = 80, .trace_link = 82, .trace_nextroot = 86, .trace_nextside = 88,
-    .snap_bytes = 8, .j_irtoplim = 320, .j_irbotlim = 324, .j_sizesnap = 332, .j_sizesnapmap = 352, .j_trace = 368,
-    .j_sizetrace = 380, .ctype_bytes = 16, .ctype_name = 12, .types_of_64_bits = 0x604208,
+    COMMON_OF_BETA3, .snapmap_is_short = true, .trace_nsnap = 28, .trace_nsnapmap = 30, .snap_bytes = 8,
+};
+/* From 2019 on (lj_jit.h: offsets into a snapshot map have 32 bits). */
+static const struct seep_luajit_refs refs_of_2019 = {
+    COMMON_OF_BETA3, .trace_nsnap = 6, .trace_nsnapmap = 28, .snap_bytes = 12,
 };
 
 static const struct seep_luajit_heap of_2021 = {
@@ -86,11 +93,11 @@ static const struct seep_luajit_heap of_2026 = {
     .gcroot_count = 39, .cts_bytes = 464, .cts_sizeid = 192,
 };
 
-static const struct seep_luajit_heap narrow_of_beta3 = {
-    .refs = &refs_of_beta3, .thread_bytes = 64, .gg_bytes = 5352, .gg_jit = 480, .gg_dispatch = 3176,
-    .dispatch_count = 243, .jit_tobit = 280, .g_cur_L = 248, .g_ctype_state = 256, .g_gcroot = 260,
-    .gcroot_count = 38, .cts_bytes = 472, .cts_sizeid = 200,
-};
+#define NARROW_OF_BETA3                                                                                              \
+  .thread_bytes = 64, .gg_bytes = 5352, .gg_jit = 480, .gg_dispatch = 3176, .dispatch_count = 243, .jit_tobit = 280, \
+  .g_cur_L = 248, .g_ctype_state = 256, .g_gcroot = 260, .gcroot_count = 38, .cts_bytes = 472, .cts_sizeid = 200
+static const struct seep_luajit_heap narrow_of_beta3 = {.refs = &refs_of_beta3, NARROW_OF_BETA3};
+static const struct seep_luajit_heap narrow_of_2019 = {.refs = &refs_of_2019, NARROW_OF_BETA3};
 static const struct seep_luajit_heap narrow_of_2022 = {
     .refs = &refs_of_32_bits, .thread_bytes = 64, .gg_bytes = 5416, .gg_jit = 552, .gg_dispatch = 3240,
     .dispatch_count = 243, .jit_tobit = 280, .g_cur_L = 288, .g_ctype_state = 296, .g_gcroot = 336,
@@ -159,6 +166,28 @@ static bool jit_fits(struct seep_image *image, const struct seep_heap_state *sta
          is_in_code(image, seep_at_pointer(dispatch, (layout->dispatch_count - 1) * sizeof(uintptr_t)));
 }
 
+/* lj_trace.c lj_trace_alloc: behind a trace's snapshots lies their map. It is what tells builds from each other that
+ * differ in traces alone; where there are none, it does not matter. (One that is being recorded is in the compiler's
+ * state.) */
+static bool traces_fit(struct seep_image *image, const struct seep_heap_state *state) {
+  enum { LOOKED_AT = 256 };
+  const struct seep_luajit_heap *layout = state->vm->layout;
+  const struct seep_luajit_refs *refs = layout->refs;
+  const char *jit = seep_image_view(image, state->main_thread + layout->gg_jit, refs->j_bytes);
+  if (jit == NULL) return false;
+  uint32_t count = seep_at_u32(jit, refs->j_sizetrace);
+  for (uint32_t i = 1; i < count && i < LOOKED_AT; i++) {
+    const char *slot = seep_image_view(image, seep_at_pointer(jit, refs->j_trace) + i * refs->bytes, refs->bytes);
+    uintptr_t address = slot == NULL ? 0 : seep_lj_ref(refs, slot, 0);
+    const char *trace = address == 0 ? NULL : seep_image_view(image, address, refs->trace_bytes);
+    if (trace == NULL || address - state->main_thread < (uintptr_t)layout->gg_bytes) continue;
+    uintptr_t snapshots = seep_at_pointer(trace, refs->trace_startpt - 16u);
+    uintptr_t map = seep_at_pointer(trace, refs->trace_startpt - 8u);
+    return map - snapshots == (uintptr_t)seep_at_u16(trace, refs->trace_nsnap) * refs->snap_bytes;
+  }
+  return true;
+}
+
 static bool fits(struct seep_image *image, const struct seep_heap_state *state) {
   const struct seep_luajit_heap *layout = state->vm->layout;
   const struct seep_luajit_refs *refs = layout->refs;
@@ -172,7 +201,7 @@ static bool fits(struct seep_image *image, const struct seep_heap_state *state) 
          seep_lj_ref(refs, global, refs->g_total) >= layout->gg_bytes &&
          is_code(image, seep_at_pointer(global, refs->g_allocf)) &&
          seep_lj_type(refs, seep_at_pointer(global, refs->g_registry)) == LJ_TAB && names_fit(image, layout, global) &&
-         jit_fits(image, state);
+         jit_fits(image, state) && (refs->g_allocf == 0 || traces_fit(image, state));
 }
 
 /* refs, size of a thread, where its pointer to the global state is, and the main thread's in that. */
@@ -194,6 +223,7 @@ const struct seep_heap_vm seep_luajit_heaps[] = {
     NARROW("2.1 of 2024 to 2025", narrow_of_2024, 140),
     NARROW("2.1 of 2026", narrow_of_2026, 140),
     NARROW("2.1 of early 2026", narrow_of_early_2026, 140),
-    NARROW("2.1 beta3 of 2017", narrow_of_beta3, 128),
+    NARROW("2.1 beta3 of 2017 to 2018", narrow_of_beta3, 128),
+    NARROW("2.1 beta3 of 2019 to 2020", narrow_of_2019, 128),
 };
 const uint32_t seep_luajit_heap_count = SEEP_ARRAY_SIZE(seep_luajit_heaps);

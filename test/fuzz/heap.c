@@ -127,6 +127,17 @@ static const char *anything_of(uintptr_t thread, size_t size_bytes, uintptr_t *a
   return seep_image_view(&core.image, *address, size_bytes);
 }
 
+/* A main thread's bytes, of which a few may be others. */
+static void take_thread(uintptr_t thread, char out[SEEP_REMAINS_THREAD_BYTES]) {
+  const char *bytes = seep_image_view(&core.image, thread, SEEP_REMAINS_THREAD_BYTES);
+  if (bytes != NULL) memcpy(out, bytes, SEEP_REMAINS_THREAD_BYTES);
+  for (uint64_t i = below(3); i > 0; i--) {
+    char *at = out + below(SEEP_REMAINS_THREAD_BYTES / 8) * 8;
+    uint64_t value = another_value(load(at));
+    memcpy(at, &value, sizeof value);
+  }
+}
+
 /* What an ended call has left, more or less: in every second round. */
 static const struct seep_remains *some_remains(const struct seep_heap_state *state) {
   static struct seep_remains remains;
@@ -139,7 +150,21 @@ static const struct seep_remains *some_remains(const struct seep_heap_state *sta
   memcpy(remains.call_info, call_info, sizeof remains.call_info);
   remains.global = state->global;
   remains.is_late = below(2) == 0;
+  remains.is_pc_known = below(2) == 0;
+  take_thread(state->main_thread, remains.thread);
+  take_thread(state->main_thread, remains.begin.thread);
+  remains.begin.stack = below(2) == 0 ? 0 : remains.stack;
   return &remains;
+}
+
+/* As if lua_close were about to free something, and any part of the image were the C stack: in every second round. */
+static const struct seep_closing *some_closing(const struct seep_heap_state *state) {
+  static struct seep_closing closing;
+  const struct seep_segment *segment = writable[below(writable_count)];
+  closing.global = state->global;
+  closing.c_stack = segment->begin + below((segment->end - segment->begin) / 8) * 8;
+  closing.state_bytes = below(2) == 0 ? next_random() : below(1 << 24);
+  return below(2) == 0 ? NULL : &closing;
 }
 
 /* -- Promises --------------------------------------------------------------------------------- */
@@ -167,6 +192,7 @@ static const char *read_states(void) {
     struct seep_image_graph read;
     struct seep_error error = {{0}};
     states[i].remains = some_remains(&states[i]);
+    states[i].closing = some_closing(&states[i]);
     if (seep_image_graph_read(&core.image, &states[i], &(struct seep_image_reading){.name = "state"}, &read, &error) !=
         SEEP_OK) {
       if (error.text[0] == '\0') return "a failure without a message";
