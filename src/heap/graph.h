@@ -30,7 +30,7 @@
 struct seep_graph_site {
   uint32_t state, row;  /* of the capture: index of the state, number of the row */
   uint32_t file;        /* text, as shown: "app.lua", "[C]" */
-  uint32_t function;    /* text, or 0 */
+  uint32_t block_bytes; /* mode sample: mean size of the blocks that it counts, by which its weight is known; else 0 */
   uint32_t line;
 };
 

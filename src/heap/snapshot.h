@@ -15,6 +15,7 @@ struct seep_snapshot_info {
   uint64_t taken_wall_ns;
   uint64_t pause_ns;
   uint64_t run_id;
+  uint32_t interval_bytes;  /* with SEEP_SNAPSHOT_SAMPLED: between two samples, on average; else 0 */
   uint32_t command_bytes;
   char command[2048];       /* arguments, each ended by a zero byte */
 };

@@ -62,7 +62,7 @@ struct seep_snapshot_header {
   uint64_t pause_ns;      /* how long the program stood still; 0 from a core */
   uint64_t run_id;        /* that of the capture that sites refer to, or 0 */
   uint32_t command_bytes; /* used of command */
-  uint32_t pad;
+  uint32_t interval_bytes;  /* of a sampling recording: bytes between two samples, on average; else 0 */
   char command[2048];     /* the arguments, each ended by a zero byte */
   char reserved[SEEP_SNAPSHOT_HEADER_BYTES - 2112];
 };

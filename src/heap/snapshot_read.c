@@ -410,6 +410,7 @@ static void get_header(struct reader *reader, struct seep_snapshot *out) {
                                           .taken_wall_ns = header.taken_wall_ns,
                                           .pause_ns = header.pause_ns,
                                           .run_id = header.run_id,
+                                          .interval_bytes = header.interval_bytes,
                                           .command_bytes = header.command_bytes};
   memcpy(out->info.command, header.command, sizeof header.command);
   out->graph_count = header.state_count;

@@ -181,7 +181,8 @@ static void put_header(struct writer *writer, const struct seep_snapshot_info *i
   struct seep_snapshot_header header = {
       .magic = SEEP_SNAPSHOT_MAGIC, .version = SEEP_SNAPSHOT_VERSION, .byte_order = SEEP_SNAPSHOT_BYTE_ORDER,
       .flags = info->flags, .pid = info->pid, .state_count = state_count, .taken_wall_ns = info->taken_wall_ns,
-      .pause_ns = info->pause_ns, .run_id = info->run_id, .command_bytes = info->command_bytes};
+      .pause_ns = info->pause_ns, .run_id = info->run_id, .command_bytes = info->command_bytes,
+      .interval_bytes = info->interval_bytes};
   memcpy(header.command, info->command, sizeof header.command);
   if (header.command_bytes > sizeof header.command) header.command_bytes = sizeof header.command;
   header.checksum = seep_checksum(0, &header, sizeof header);

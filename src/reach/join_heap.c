@@ -100,6 +100,13 @@ struct joiner {
   struct seep_map sites;  /* row to site */
 };
 
+static uint32_t mean_block_bytes(const struct joiner *joiner, uint32_t number) {
+  const struct seep_row_record *row = seep_reader_row(joiner->reader, joiner->join->state, number);
+  if (joiner->join->samples == 0 || row->alloc_count == 0) return 0;
+  uint64_t bytes = (row->alloc_bytes + row->alloc_count / 2) / row->alloc_count;
+  return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+}
+
 /* The site of a row, made when it is met first; 0 when the capture does not know it, or there is no memory. */
 static uint32_t site_of_row(struct joiner *joiner, uint32_t row) {
   uint32_t site = seep_map_get(&joiner->sites, row, 0), state = joiner->join->state;
@@ -107,7 +114,8 @@ static uint32_t site_of_row(struct joiner *joiner, uint32_t row) {
   char file[FILE_BYTES];
   if (site != 0 || seep_reader_row(joiner->reader, state, row) == NULL) return site;
   const struct seep_frame_record *frame = leaf_of(joiner->reader, state, row, &function);
-  struct seep_graph_site made = {.state = state, .row = row, .line = frame == NULL ? 0 : frame->line};
+  struct seep_graph_site made = {.state = state, .row = row, .line = frame == NULL ? 0 : frame->line,
+                                 .block_bytes = mean_block_bytes(joiner, row)};
   size_t file_bytes = show_file(joiner->reader, state, frame == NULL ? NULL : function, file);
   if (!seep_graph_add_site(joiner->graph, made, file, file_bytes, &site)) return 0;
   return seep_map_put(&joiner->sites, row, 0, site) ? site : 0;
@@ -133,7 +141,7 @@ static void set_part_sites(struct joiner *joiner) {
 }
 
 void seep_join_graph(const struct seep_join *join, pid_t pid, const uint32_t *rows, struct seep_graph *graph,
-                     uint64_t *run_id) {
+                     struct seep_snapshot_info *info) {
   char path[PATH_MAX];
   struct seep_reader *reader;
   if (!seep_process_mapped_capture(pid, path) || seep_reader_open(path, &reader, NULL) != SEEP_OK) return;
@@ -141,7 +149,9 @@ void seep_join_graph(const struct seep_join *join, pid_t pid, const uint32_t *ro
   if (join->state < seep_reader_state_count(reader) && seep_graph_begin_sites(graph)) {
     set_sites(&joiner, rows);
     set_part_sites(&joiner);
-    *run_id = seep_reader_header(reader)->run_id;
+    const struct seep_file_header *header = seep_reader_header(reader);
+    info->run_id = header->run_id;
+    info->interval_bytes = header->mode == SEEP_MODE_SAMPLE ? header->interval : 0;
   }
   seep_map_clear(&joiner.sites);
   seep_reader_close(reader);

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "heap/snapshot.h"
 #include "heap/graph.h"
 #include "record/join.h"
 
@@ -18,8 +19,8 @@ uint32_t seep_join_object_row(struct seep_join *join, uint64_t address, uint8_t 
 uint32_t seep_join_row_of(void *join, uint64_t address, uint8_t kind);
 
 /* Sets the sites of a graph and its parts from the rows of its nodes and the capture that `pid` maps (a copy that a fork made maps its
- * parent's), whose run is then in *run_id. A capture that cannot be read leaves the graph as it is. */
+ * parent's), whose run and interval are then in *info. A capture that cannot be read leaves the graph as it is. */
 void seep_join_graph(const struct seep_join *join, pid_t pid, const uint32_t *rows, struct seep_graph *graph,
-                     uint64_t *run_id);
+                     struct seep_snapshot_info *info);
 
 #endif

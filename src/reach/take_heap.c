@@ -181,7 +181,7 @@ static enum seep_status read_graph(struct states *states, uint32_t index, const 
   enum seep_status status = seep_image_graph_read(states->image, state, &reading, &read, error);
   if (status != SEEP_OK) return status;
   if (is_joined) {
-    seep_join_graph(&join, states->pid, read.rows, &read.graph, &snapshot->info.run_id);
+    seep_join_graph(&join, states->pid, read.rows, &read.graph, &snapshot->info);
     if (join.samples != 0) snapshot->info.flags |= SEEP_SNAPSHOT_SAMPLED;
     seep_pages_unmap(read.rows, read.graph.node_count * sizeof *read.rows);
     if (read.graph.site == NULL) seep_array_free(&read.graph.parts);

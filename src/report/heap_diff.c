@@ -1,4 +1,5 @@
 /* `diff` of two heap snapshots, for people and as JSON. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 #include "heap/growth.h"
 #include "report/heap_json.h"
 #include "report/heap_parts.h"
+#include "report/sampled_lines.h"
 
 /* One state in both snapshots, or in one of them. */
 struct pair {
@@ -58,16 +60,14 @@ struct line_growth {
   struct seep_array growths;
 };
 
-/* Not of a sampled recording: its lines are known of some objects alone. */
-static void lines_of(const struct seep_snapshot_info *info, const struct seep_heap_view *view, struct seep_array *out) {
+static void lines_of(const struct seep_heap_view *view, struct seep_array *out) {
   *out = (struct seep_array){0};
-  if ((info->flags & SEEP_SNAPSHOT_SAMPLED) != 0) return;
   if (view != NULL && !seep_growth_lines(view, out)) abort();
 }
 
 static void build_lines(const struct pair *pair, struct line_growth *out) {
-  lines_of(pair->before_report->info, pair->before, &out->before);
-  lines_of(pair->after_report->info, pair->after, &out->after);
+  lines_of(pair->before, &out->before);
+  lines_of(pair->after, &out->after);
   if (!seep_growth_by_line(&out->before, &out->after, &out->growths)) abort();
 }
 
@@ -83,6 +83,22 @@ static char *line_text(const struct pair *pair, const struct line_growth *lines,
                                           : (const struct seep_line *)lines->before.items + growth->before;
   const struct seep_graph *graph = is_there ? pair->after->graph : pair->before->graph;
   return seep_heap_site_text(graph, (const struct seep_graph_site *)graph->sites.items + line->site);
+}
+
+/* Of a sampled recording some objects know their lines; the others are estimated. */
+static bool is_sampled(const struct pair *pair) {
+  uint32_t flags = pair->before_report->info->flags | pair->after_report->info->flags;
+  return (flags & SEEP_SNAPSHOT_SAMPLED) != 0;
+}
+
+static void sample_lines(const struct pair *pair, struct seep_array *out) {
+  struct seep_sampled_side was = {pair->before, pair->before_report->info->interval_bytes};
+  struct seep_sampled_side is = {pair->after, pair->after_report->info->interval_bytes};
+  seep_sampled_lines(&was, &is, out);
+}
+
+static char *sampled_text(const struct seep_sampled_line *line) {
+  return seep_heap_site_text(line->graph, (const struct seep_graph_site *)line->graph->sites.items + line->site);
 }
 
 /* -- For people -------------------------------------------------------------------------------- */
@@ -146,8 +162,40 @@ static void print_types(const struct pair *pair, FILE *out) {
   seep_array_free(&growths);
 }
 
+/* A damaged file can hold any number. */
+static int64_t whole(double value) { return (int64_t)fmin(fmax(round(value), -9e18), 9e18); }
+
+/* What has grown for sure: what may be chance alone is left out. */
+static void print_sampled_lines(const struct pair *pair, FILE *out) {
+  struct seep_array lines;
+  sample_lines(pair, &lines);
+  uint32_t limit = pair->after_report->limit, shown = 0;
+  for (size_t i = 0; i < lines.count && (limit == 0 || shown < limit); i++) {
+    const struct seep_sampled_line *line = (struct seep_sampled_line *)lines.items + i;
+    if (line->low_bytes <= 0) continue;
+    if (shown++ == 0) {
+      fprintf(out, "\n%10s  %22s %12s  %s\n", "ABOUT", "BETWEEN", "OBJECTS", "LINE THAT ALLOCATED (from samples)");
+    }
+    seep_print_byte_change(out, whole(line->growth_bytes));
+    fputs("  ", out);
+    seep_print_byte_change(out, whole(line->low_bytes));
+    fputs("  ", out);
+    seep_print_byte_change(out, whole(line->high_bytes));
+    fputc(' ', out);
+    seep_print_count_change(out, whole(line->is_count.total - line->was_count.total));
+    fputs("  ", out);
+    seep_print_owned(out, sampled_text(line));
+    fputc('\n', out);
+  }
+  seep_array_free(&lines);
+}
+
 static void print_lines(const struct pair *pair, FILE *out) {
   struct line_growth lines;
+  if (is_sampled(pair)) {
+    print_sampled_lines(pair, out);
+    return;
+  }
   build_lines(pair, &lines);
   size_t shown = grown_rows(&lines.growths, pair->after_report->limit);
   if (shown > 0) fprintf(out, "\n%10s %10s %12s  %s\n", "RETAINED", "SELF", "OBJECTS", "LINE THAT ALLOCATED");
@@ -251,8 +299,36 @@ static void write_types(struct seep_json_rows *rows, const struct pair *pair, bo
   seep_array_free(&growths);
 }
 
+static json_t *rounded(double value) { return json_integer(whole(value)); }
+
+static void write_sampled_lines(struct seep_json_rows *rows, const struct pair *pair, bool several) {
+  struct seep_array lines;
+  sample_lines(pair, &lines);
+  for (size_t i = 0; i < limited(pair, lines.count); i++) {
+    const struct seep_sampled_line *line = (struct seep_sampled_line *)lines.items + i;
+    json_t *object = json_object(), *interval = json_array();
+    if (several) seep_json_put_owned(object, "state", seep_must_copy(any_graph(pair)->name));
+    seep_json_put_owned(object, "site", sampled_text(line));
+    seep_json_put(object, "estimate", json_true());
+    seep_json_put(object, "count_before", rounded(line->was_count.total));
+    seep_json_put(object, "count", rounded(line->is_count.total));
+    seep_json_put(object, "block_bytes_before", rounded(line->was_bytes.total));
+    seep_json_put(object, "block_bytes", rounded(line->is_bytes.total));
+    seep_json_put(object, "block_growth_bytes", rounded(line->growth_bytes));
+    json_array_append_new(interval, rounded(line->low_bytes));
+    json_array_append_new(interval, rounded(line->high_bytes));
+    seep_json_put(object, "ci95", interval);
+    seep_json_rows_add(rows, object);
+  }
+  seep_array_free(&lines);
+}
+
 static void write_lines(struct seep_json_rows *rows, const struct pair *pair, bool several) {
   struct line_growth lines;
+  if (is_sampled(pair)) {
+    write_sampled_lines(rows, pair, several);
+    return;
+  }
   build_lines(pair, &lines);
   for (size_t i = 0; i < limited(pair, lines.growths.count); i++) {
     const struct seep_growth *growth = (struct seep_growth *)lines.growths.items + i;

@@ -11,7 +11,7 @@ use FindBin;
 use IPC::Open3 qw(open3);
 use JSON::PP qw(decode_json);
 use lib "$FindBin::Bin/../lib";
-use SeepTest qw(root vms seepline seepline_path scratch why_not_recorded);
+use SeepTest qw(root vms seepline seepline_path scratch why_not_recorded spew);
 
 # Waits until a file is there; the program gives up by itself when its input ends.
 sub wait_for {
@@ -106,7 +106,40 @@ sub test_sampled {
     ok(answer('heap', $heap, '--json')->{sampled}, 'the snapshot says that not all lines are known');
     my $made = answer('path', $heap, 'end.lua:4', '--json', '-n', 1);
     ok($made->{found} > 400 && $made->{found} < 1200, 'the sampled ones know theirs') or diag $made->{found};
-    is_deeply(answer('diff', $heap, $heap, '--json')->{lines}, [], 'of lines nothing is compared');
+    my @same = @{answer('diff', $heap, $heap, '--json')->{lines}};
+    is(scalar(grep { $_->{block_growth_bytes} != 0 || $_->{ci95}[0] > 0 || $_->{ci95}[1] < 0 } @same), 0, 'nothing grew');
+    return;
+}
+
+# What a line's blocks grew by from one run to a longer one: the interval has the truth, which an exact recording gives.
+sub test_sampled_growth {
+    my ($vm, $base) = @_;
+    my @interpreter = $vm =~ /luajit/ ? ($vm, '-joff') : ($vm);
+    my $script = spew("$base-grows.lua", "keep = {}\nfor i = 1, tonumber(arg[1]) do\n  keep[i] = {i}\nend\ncollectgarbage()\n");
+    my (%live, %heap);
+    for my $count (1000, 5000) {
+        for my $mode ('exact', 'sample') {
+            my $capture = "$base-grows-$mode-$count.seep";
+            seepline('run', '--mode', $mode, ($mode eq 'sample' ? ('--interval', 512) : ()), '--no-summary', '-o', $capture, '--',
+                @interpreter, $script, $count, { env => { SEEPLINE_SEED => 11 } });
+            $heap{"$mode $count"} = $capture =~ s/\.seep$/.heap.seep/r;
+            my ($line) = grep { ($_->{line} // 0) == 3 } @{answer('show', $capture, '--by', 'line', '--json')->{sites}};
+            $live{$count} = $line->{live_bytes} if $mode eq 'exact';
+        }
+    }
+    my $diff = answer('diff', @heap{'sample 1000', 'sample 5000'}, '--json');
+    my ($line) = grep { $_->{site} =~ /grows\.lua:3$/ } @{$diff->{lines}};
+    my $truth = $live{5000} - $live{1000};
+    ok($line->{ci95}[0] <= $truth && $truth <= $line->{ci95}[1], "the interval has the truth, $truth bytes") or diag explain $line;
+    ok($line->{ci95}[0] > 0.7 * $truth && $line->{ci95}[1] < 1.3 * $truth, 'and is not wide');
+    my $grown = $line->{count} - $line->{count_before};
+    ok($grown > 3200 && $grown < 4800, 'about 4,000 objects more') or diag $grown;
+    ok(!exists $line->{retained_bytes}, 'what they retain is not known');
+    is($diff->{lines}[0]{site}, $line->{site}, 'it grew most');
+    like(seepline('diff', @heap{'sample 1000', 'sample 5000'})->{out}, qr/^ +\+\S+ KiB  +\+\S+ KiB  +\+\S+ KiB +\+[34],\d{3}  .*grows\.lua:3$/m,
+        'the same for people');
+    my ($exact) = grep { $_->{site} =~ /grows\.lua:3$/ } @{answer('diff', @heap{'exact 1000', 'exact 5000'}, '--json')->{lines}};
+    is($exact->{count} - $exact->{count_before}, 4000, 'an exact one counts them');
     return;
 }
 
@@ -143,6 +176,7 @@ for my $vm (vms()) {
         test_failures($capture, $foreign) if $foreign;
         $foreign = "$base-a.heap";
         test_sampled($vm, $base);
+        test_sampled_growth($vm, $base);
     };
 }
 
