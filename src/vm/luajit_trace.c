@@ -24,7 +24,7 @@ enum { CACHE_SETS = 96, CACHE_WAYS = 4, REF_FIRST = SEEP_IR_BIAS + 1 };
  * memory, its number: then it is recorded another way, and has other snapshots. */
 struct identity {
   uintptr_t return_address, trace, code, start_pc;
-  uint32_t number, code_epoch, ir_end, snap_map_count, code_bytes;
+  uint32_t code_epoch, ir_end, snap_map_count, code_bytes;
 };
 
 /* What was looked up, by return address. */
@@ -665,57 +665,73 @@ static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct s
   }
 }
 
-static bool is_same(const struct cached *cached, const struct identity *identity) {
-  if (memcmp(&cached->identity, identity, sizeof *identity) != 0) return false;
-  for (uint32_t i = 0; i < 2; i++) {
-    if (cached->pc_at[i] != 0 && seep_load_u64(NULL, cached->pc_at[i]) != cached->pcs[i]) return false;
+/* Whether an entry is of the trace that is there now, and nothing has been learned since that it lacked. */
+static inline bool is_current(const struct scratch *scratch, const struct cached *cached, uintptr_t trace, uint32_t code_epoch) {
+  const struct identity *identity = &cached->identity;
+  if (identity->trace != trace || identity->code_epoch != code_epoch) return false;
+  if (identity->code != seep_load_pointer(NULL, trace + TRACE_MCODE) ||
+      identity->start_pc != seep_load_pointer(NULL, trace + TRACE_STARTPC) ||
+      identity->ir_end != seep_load_u32(NULL, trace + TRACE_NINS) ||
+      identity->snap_map_count != seep_load_u32(NULL, trace + TRACE_NSNAPMAP) ||
+      identity->code_bytes != seep_load_u32(NULL, trace + TRACE_SZMCODE)) {
+    return false;
   }
-  return true;
+  return (cached->pc_at[0] == 0 || seep_load_u64(NULL, cached->pc_at[0]) == cached->pcs[0]) &&
+         (cached->pc_at[1] == 0 || seep_load_u64(NULL, cached->pc_at[1]) == cached->pcs[1]) &&
+         (!cached->is_unsure || cached->lessons == scratch->lessons);
 }
 
 /* A trace and where it is: the return address, or what stands for it. */
-static void identify_at(const struct seep_vm_state *state, uint32_t number, uintptr_t trace, uintptr_t address, struct identity *out) {
-  memset(out, 0, sizeof *out); /* it is compared with all that lies between */
-  out->return_address = address;
-  out->trace = trace;
-  out->code = seep_load_pointer(NULL, trace + TRACE_MCODE);
-  out->start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC);
-  out->number = number;
-  out->code_epoch = state->code_epoch;
-  out->ir_end = seep_load_u32(NULL, trace + TRACE_NINS);
-  out->snap_map_count = seep_load_u32(NULL, trace + TRACE_NSNAPMAP);
-  out->code_bytes = seep_load_u32(NULL, trace + TRACE_SZMCODE);
+static void identify(const struct seep_vm_state *state, uintptr_t trace, uintptr_t address, struct identity *out) {
+  *out = (struct identity){
+      .return_address = address, .trace = trace, .code = seep_load_pointer(NULL, trace + TRACE_MCODE),
+      .start_pc = seep_load_pointer(NULL, trace + TRACE_STARTPC), .code_epoch = state->code_epoch,
+      .ir_end = seep_load_u32(NULL, trace + TRACE_NINS), .snap_map_count = seep_load_u32(NULL, trace + TRACE_NSNAPMAP),
+      .code_bytes = seep_load_u32(NULL, trace + TRACE_SZMCODE)};
 }
 
-/* What runs; false when the return address is not in the trace's code. */
-static bool identify(const struct seep_vm_state *state, const struct seep_trace_run *run, struct identity *out) {
-  uintptr_t trace = seep_load_pointer(NULL, run->traces + run->number * (uintptr_t)8);
-  if (trace == 0) return false;
-  /* vm_x64.dasc BC_JLOOP: the trace runs in the interpreter's C frame, below two saved
-   * registers and its spill slots. */
-  uint16_t slots_bytes = seep_load_u16(NULL, trace + TRACE_SPADJUST);
-  identify_at(state, run->number, trace, seep_load_pointer(NULL, run->c_frame - 16 - slots_bytes - 8), out);
-  return out->return_address - out->code - 1 < out->code_bytes;
+/* vm_x64.dasc BC_JLOOP: the trace runs in the interpreter's C frame, below two saved
+ * registers and its spill slots. */
+SEEP_ALWAYS_INLINE uintptr_t return_address(uintptr_t trace, uintptr_t c_frame) {
+  return seep_load_pointer(NULL, c_frame - 16 - seep_load_u16(NULL, trace + TRACE_SPADJUST) - 8);
+}
+
+/* The entry of an address, or NULL; in `*set` those where it may stand. */
+static inline struct cached *find_cached(struct scratch *scratch, uintptr_t address, struct cached **set) {
+  uint64_t mixed = address * 0x9e3779b97f4a7c15ULL;
+  *set = scratch->cached[(mixed >> 32) * CACHE_SETS >> 32];
+  for (uint32_t i = 0; i < CACHE_WAYS; i++) {
+    if (SEEP_LIKELY((*set)[i].identity.return_address == address)) return &(*set)[i];
+  }
+  return NULL;
 }
 
 static const struct seep_trace_place *place_of(const struct seep_vm_state *state, const struct seep_trace_run *run,
                                                const struct identity *identity) {
   struct scratch *scratch = state->scratch;
-  struct cached *set = scratch->cached[seep_mix64(identity->return_address) % CACHE_SETS];
-  struct cached *cached = NULL;
-  for (uint32_t i = 0; i < CACHE_WAYS && cached == NULL; i++) {
-    if (SEEP_LIKELY(set[i].identity.return_address == identity->return_address)) cached = &set[i];
-  }
-  if (SEEP_UNLIKELY(cached == NULL)) cached = &set[scratch->replaced++ % CACHE_WAYS];
-  bool has_news = cached->is_unsure && cached->lessons != scratch->lessons;
-  if (SEEP_UNLIKELY(has_news || !is_same(cached, identity))) fill(state, run, identity, cached);
+  struct cached *set, *cached = find_cached(scratch, identity->return_address, &set);
+  bool is_known = cached != NULL && is_current(scratch, cached, identity->trace, state->code_epoch);
+  if (cached == NULL) cached = &set[scratch->replaced++ % CACHE_WAYS];
+  if (!is_known) fill(state, run, identity, cached);
   return cached->place.count == 0 ? NULL : &cached->place;
+}
+
+const struct seep_trace_place *seep_luajit_trace_known(const struct seep_vm_state *state, uintptr_t trace,
+                                                       uintptr_t c_frame) {
+  struct scratch *scratch = state->scratch;
+  struct cached *set;
+  if (SEEP_UNLIKELY(scratch == NULL)) return NULL;
+  struct cached *cached = find_cached(scratch, return_address(trace, c_frame), &set);
+  return cached != NULL && is_current(scratch, cached, trace, state->code_epoch) ? &cached->place : NULL;
 }
 
 const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_state *state,
                                                        const struct seep_trace_run *run) {
   struct identity identity;
-  if (state->scratch == NULL || !identify(state, run, &identity)) return NULL;
+  uintptr_t trace = seep_load_pointer(NULL, run->traces + run->number * (uintptr_t)8);
+  if (state->scratch == NULL || trace == 0) return NULL;
+  identify(state, trace, return_address(trace, run->c_frame), &identity);
+  if (identity.return_address - identity.code - 1 >= identity.code_bytes) return NULL; /* not in the trace's code */
   return place_of(state, run, &identity);
 }
 
@@ -724,6 +740,6 @@ const struct seep_trace_place *seep_luajit_exit_place(const struct seep_vm_state
   struct identity identity;
   uintptr_t trace = trace_at(run, run->number);
   if (state->scratch == NULL || trace == 0) return NULL;
-  identify_at(state, run->number, trace, EXIT_ADDRESS(run->number, number), &identity);
+  identify(state, trace, EXIT_ADDRESS(run->number, number), &identity);
   return place_of(state, run, &identity);
 }

@@ -38,6 +38,10 @@ struct seep_trace_run {
   uintptr_t base;            /* that function's slots */
 };
 
+/* What seep_luajit_trace_place has found for this return address of a trace lately; NULL: not known. Hot. */
+const struct seep_trace_place *seep_luajit_trace_known(const struct seep_vm_state *state, uintptr_t trace,
+                                                       uintptr_t c_frame);
+
 /* The place of what runs, or NULL when it cannot be told. Kept in state->scratch, good
  * until the next call. */
 const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_state *state,

@@ -55,6 +55,20 @@ enum {
   SEEP_VM_SCRATCH_BYTES = 768 << 10,
 };
 
+/* For walks that compare (LuaJIT's): the words that lead from a frame of the main thread to
+ * the bottom of the stack. While each of them is what it was, so are all frames out from there. */
+enum { SEEP_SEAL_WORDS = 64 };
+struct seep_sealed_word { uintptr_t at; uint64_t word, mask; };
+struct seep_seal {
+  uintptr_t frame;       /* where it begins; those out from it are sealed */
+  uintptr_t c_frame;     /* the C frame that belongs there */
+  uintptr_t slots;       /* the thread's */
+  uint32_t frame_count;  /* sealed: the outermost of the stack */
+  uint32_t word_count;   /* 0: nothing is sealed */
+  uint32_t missed_count; /* so often in a row other frames were met first that C code has called */
+  struct seep_sealed_word words[SEEP_SEAL_WORDS];
+};
+
 /* The stack that the last walk found, leaf first; a left-out middle is one
  * SEEP_KEY_TRUNCATED frame. Zeroed before its first walk, then walked again and again.
  *
@@ -67,6 +81,8 @@ struct seep_stack {
   uint32_t same;         /* so many outermost frames are what they were when this was last set to `count` */
   uintptr_t leaf_frame;  /* identifies the innermost frame while it lives */
   uintptr_t leaf_thread; /* whose frame it is */
+  uint32_t traced_count; /* so many innermost frames are a trace's, and have no address */
+  struct seep_seal seal;
   uint16_t resumer_at[SEEP_THREADS_MAX];   /* where the innermost frame of each thread but the running one was */
   uint64_t kept_keys[SEEP_STACK_MAX + 1];  /* one more, that no frame equals */
   uintptr_t kept_handles[SEEP_STACK_MAX + 1];
