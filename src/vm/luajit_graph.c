@@ -49,9 +49,20 @@ bool seep_luajit_graph_reach(struct seep_luajit_graph *graph, uint64_t state, ui
   return is_new;
 }
 
-/* The number of a place, plus 1; 0 when there are too many. */
+/* Leaves out the builtin that was called last, if it is one. */
+static struct seep_luajit_levels without_builtin(const struct seep_luajit_levels *levels) {
+  struct seep_luajit_levels outside = *levels;
+  if (outside.count < 2 || outside.at[outside.count - 1].ffid == 0) return outside;
+  outside.count--;
+  outside.at[outside.count - 1].pc -= 4;
+  return outside;
+}
+
+/* The number of a place, plus 1; 0 when there are too many. One line may have it made by several builtins, or itself:
+ * then none is named. */
 static uint8_t number_of(struct seep_luajit_graph *graph, const struct seep_luajit_levels *levels) {
-  uint64_t place = seep_luajit_place_of(levels);
+  struct seep_luajit_levels outside = without_builtin(levels);
+  uint64_t place = seep_luajit_place_of(&outside);
   uint32_t i = 0;
   while (i < graph->place_count && graph->places[i].place != place) i++;
   if (i == SEEP_GRAPH_PLACES_MAX) return 0;
@@ -59,6 +70,9 @@ static uint8_t number_of(struct seep_luajit_graph *graph, const struct seep_luaj
     graph->places[i].place = place;
     graph->places[graph->place_count++].levels = *levels;
   }
+  struct seep_luajit_levels *noted = &graph->places[i].levels;
+  bool is_same = noted->count == levels->count && noted->at[noted->count - 1].ffid == levels->at[levels->count - 1].ffid;
+  if (!is_same) *noted = without_builtin(noted);
   return (uint8_t)(i + 1);
 }
 

@@ -249,22 +249,31 @@ static uint32_t callees_called(const struct search *search, const struct way *wa
 
 /* -- What builtins make --------------------------------------------------------------- */
 
-/* What the builtins in `which` make: bits. */
-static uint32_t made_by(const struct search *search, uint32_t which) {
-  uint32_t makes = 0;
+/* What the builtins in `which` make: bits. `ffid`: of the one that it is; 0: several come into question. */
+static uint32_t made_by(const struct search *search, uint32_t which, uint8_t *ffid) {
+  uint32_t makes = 0, count = 0;
+  *ffid = 0;
   for (uint32_t i = 0; i < search->callees.count; i++) {
     const struct seep_luajit_callee *callee = &search->callees.at[i];
-    bool runs = (which >> i & 1) && callee->code == 0 && callee->guard < search->piece->end;
-    if (runs) makes |= seep_luajit_made_by(search->piece->vm, callee->ffid);
+    if (!(which >> i & 1) || callee->code != 0 || callee->guard >= search->piece->end) continue;
+    makes |= seep_luajit_made_by(search->piece->vm, callee->ffid);
+    count += callee->ffid != *ffid;
+    *ffid = callee->ffid;
   }
+  if (count > 1) *ffid = 0;
   return makes;
 }
 
-/* A builtin runs that makes these. False: it cannot be followed. */
-static bool run_builtin(struct search *search, const struct way *way, uint32_t makes) {
+/* A builtin runs that makes these: its frame is above the one of its call. False: it cannot be followed. */
+static bool run_builtin(struct search *search, const struct way *way, uint32_t makes, uint8_t ffid) {
+  struct way inside = *way;
   if ((makes & SEEP_MAKES_TABLE) && search->table_count != 0) return false;
   if ((makes & seep_luajit_bits_of(search->wanted.op)) == 0) return true;
-  may_have_made(search, way, makes & SEEP_MAKES_MANY ? UINT8_MAX : makes & SEEP_MAKES_TWICE ? 2 : 1, true);
+  if (ffid != 0 && inside.levels.count < SEEP_TRACE_FRAMES_MAX) {
+    innermost(&inside)->pc += 4;
+    inside.levels.at[inside.levels.count++] = (struct seep_luajit_level){.ffid = ffid};
+  }
+  may_have_made(search, &inside, makes & SEEP_MAKES_MANY ? UINT8_MAX : makes & SEEP_MAKES_TWICE ? 2 : 1, true);
   return true;
 }
 
@@ -489,10 +498,11 @@ static bool step_call(struct search *search, struct way *way, uint32_t ins) {
   if (ends_in_builtin(search, way)) accept(search, way);
   which &= ~take_protected_calls(search, way, which, called, is_tail);
   enter_each(search, way, which, is_tail, 0);
-  uint32_t makes = made_by(search, which);
+  uint8_t ffid;
+  uint32_t makes = made_by(search, which, &ffid);
   if (makes & SEEP_MAKES_CALLS) enter_each(search, way, metamethods_of(search, SEEP_MM_TOSTRING), is_tail, 0);
   if (!has_builtin(search, which)) return false;
-  if (!run_builtin(search, way, makes)) {
+  if (!run_builtin(search, way, makes, ffid)) {
     give_up(search);
     return false;
   }

@@ -38,7 +38,7 @@ sub constructor {
 sub string {
     my $pad = chr(97 + rand 26) x (1 + int rand 60);
     return pick(qq("$pad" .. n), qq("$pad" .. n), qq(n .. "$pad"), qq(("$pad%d"):format(n)), qq(("$pad" .. n):upper()),
-        qq(("$pad" .. n):reverse()), qq(("$pad" .. n):sub(2)));
+        qq(("$pad" .. n):reverse()));
 }
 
 sub assign {
