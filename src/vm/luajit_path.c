@@ -614,10 +614,10 @@ static bool is_out_of_range(const struct search *search, const struct way *way) 
   return pc < search->piece->range_first || pc >= search->piece->range_end;
 }
 
-/* Whether a way is where a loop over all of a table begins again, which is at its call of next (lj_record.c rec_itern). */
+/* Whether a way is where a trace's loop over all of a table begins again, which is at its call of next (lj_record.c rec_itern). */
 static bool is_at_next(const struct search *search, const struct way *way) {
   const struct seep_luajit_level *level = &way->levels.at[way->levels.count - 1];
-  if (level->pc != search->piece->loop_pc || (search->piece->is_own_loop && way->levels.count != 1)) return false;
+  if (level->pc != search->piece->loop_pc || !search->piece->is_own_loop || way->levels.count != 1) return false;
   return seep_bc_op(seep_luajit_original(&search->traces, seep_bc_at(level->pc))) == BC_ITERN;
 }
 
