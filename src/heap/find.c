@@ -320,8 +320,9 @@ static int compare_retained(const void *a, const void *b, void *data) {
   return (left > right) - (left < right);
 }
 
-/* "ended main chunk (app.lua) → local 'cache'": a step of the root's, in the words of path_text.c; else a text. */
-static enum seep_status find_ended(struct finder *finder) {
+/* "ended main chunk (app.lua) → local 'cache'", "metatable of all numbers.__index": a step of the root's, in the words of
+ * path_text.c; else a text. */
+static enum seep_status find_from_root(struct finder *finder) {
   const char *what = finder->what;
   char *step = seep_must_format("%s%s", arrow, what);
   finder->what = step;
@@ -343,8 +344,8 @@ enum seep_status seep_heap_find(const struct seep_heap_view *view, const char *w
   if (strncmp(what, "0x", 2) == 0) status = find_address(&finder);
   else if (what[0] == '#') status = find_number(&finder);
   else if (start_bytes > 0) status = find_path(&finder, start, start_bytes);
-  else if (strncmp(what, "ended ", 6) == 0) status = find_ended(&finder);
   else if (is_type(what)) status = find_type(&finder);
+  else if (what[0] != '"') status = find_from_root(&finder);
   else status = find_text(&finder);
   if (finder.failed) status = seep_error_set(error, SEEP_E_MEMORY, "there is no memory to look for %s", what);
   if (status == SEEP_OK && out->count > 0)

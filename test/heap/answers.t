@@ -101,6 +101,8 @@ sub test_paths {
     is($cached->{path}, 'registry → package.loaded.cache.get → entries.x.deep', 'through an upvalue of a module');
     ($one) = $get->('_G.app.config["a key"]');
     is($one->{path}, '_G.app.config["a key"]', 'a key that is no identifier');
+    ($one) = $get->('metatable of all strings.__index');
+    is($one->{path}, '_G.string', 'from any root that paths begin with');
     my ($shared) = $get->('_G.holder_a.first');
     is_deeply($shared->{paths}, ['_G.holder_a.first', '_G.holder_b.second.third'], 'several distinct paths, shortest first');
     is($shared->{dominator}, '_G', 'no single holder');
