@@ -537,23 +537,9 @@ static SEEP_NOINLINE void *call(void *ud, void *block, size_t old_size, size_t n
   return record_resize(recorder, frame, ud, block, old_size, new_size, vm_bytes);
 }
 
-/* Whether a free is the usual one, of a sweep: nothing has happened since the last call
- * that must be looked at first. */
-static inline bool is_plain_free(struct seep_recorder *recorder) {
-  return recorder->phase == SEEP_PHASE_RECORDING && *seep_recorder_alive != 0 && recorder->pending.block == 0 &&
-         seep_epochs_rest(recorder) && frees_at_last_node(recorder);
-}
-
-/* A function of its own, so that other calls need not save what it uses. */
-static SEEP_NOINLINE void *call_free(void *ud, void *block, size_t old_size, struct seep_recorder *recorder) {
-  if (!is_plain_free(recorder)) return call(ud, block, old_size, 0, recorder);
-  return record_free(recorder, ud, block, old_size, count_before(recorder, old_size, 0));
-}
-
 void *seep_recorder_call(void *ud, void *block, size_t old_size, size_t new_size, struct seep_recorder *recorder) {
-  if (new_size != 0) return call(ud, block, old_size, new_size, recorder);
-  if (block == NULL) return recorder->original(ud, NULL, old_size, 0);
-  return call_free(ud, block, old_size, recorder);
+  if (block == NULL && new_size == 0) return recorder->original(ud, NULL, old_size, 0);
+  return call(ud, block, old_size, new_size, recorder);
 }
 
 /* -- Beginning and end ------------------------------------------------------- */
