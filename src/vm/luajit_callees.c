@@ -150,6 +150,7 @@ static void collect_names(const struct seep_luajit_trace *trace, struct seep_lua
       struct seep_luajit_callee callee = out->at[i];
       callee.key = field_of(trace, value);
       callee.guard = ref;
+      callee.is_compared = true;
       callee.metamethod = metamethod_of(callee.key);
       bool was_in_slot = seep_luajit_ir(trace, value).op == SEEP_IR_SLOAD;
       callee.slot = was_in_slot ? seep_luajit_ir(trace, value).op1 : 0;

@@ -25,6 +25,7 @@ struct seep_luajit_callee {
   uintptr_t code;            /* of a Lua function: its first instruction; 0: a builtin */
   uint64_t key;              /* the name (a string object) of the field it came from; 0: unknown */
   bool is_key_set;           /* the trace stores something under that name */
+  bool is_compared;          /* the trace compares something with it: else it is a constant wherever it is called */
   uint32_t guard;            /* the first instruction that compares with it; 0: none does */
   uint8_t ffid;              /* of a builtin: its number */
   bool may_be_element;       /* it may have come from a table, by a key that is no name */

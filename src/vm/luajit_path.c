@@ -197,11 +197,20 @@ static bool may_be_iterated(const struct search *search, const struct seep_luaji
   return is_outermost && callee->slot == called->iterated - 1 + FRAME_SLOTS;
 }
 
+/* Whether a callee may be what was loaded: a constant is that only if the trace has stored it, but for the fields of
+ * metatables of cdata and of string buffers, which are constants themselves. */
+static bool may_be_loaded(const struct search *search, const struct seep_luajit_callee *callee,
+                          const struct seep_luajit_origin *called) {
+  bool may_be_method = called->key != 0 && (callee->code == 0 || search->callees.has_cdata);
+  return callee->is_compared || callee->is_stored || may_be_method;
+}
+
 /* Whether a callee may be what is called. One whose origin is unknown may be anything, unless others
  * were found under the very name. */
 static bool may_be(const struct search *search, const struct seep_luajit_callee *callee,
                    const struct seep_luajit_origin *called, bool is_outermost, bool has_named) {
   if (callee->metamethod == SEEP_MM_CALL) return true;
+  if (called->is_loaded && !may_be_loaded(search, callee, called)) return false;
   if (called->iterated != 0) return may_be_iterated(search, callee, called, is_outermost);
   if (called->key == 0) return true;
   if (has_named) return callee->key == called->key;

@@ -69,13 +69,25 @@ static uintptr_t writer_of(const struct seep_luajit_traces *traces, uintptr_t pr
   return 0;
 }
 
-uint64_t seep_luajit_fixed_upvalue(const struct seep_luajit_level *level, uint32_t number) {
-  enum { IMMUTABLE = 0x4000 };
+/* The cell of an upvalue; 0: the closure is unknown. */
+static uintptr_t cell_of(const struct seep_luajit_level *level, uint32_t number) {
   if (level->closure == 0 || number >= seep_load_u8(NULL, level->proto + SEEP_PROTO_SIZEUV)) return 0;
-  uintptr_t numbers = seep_load_pointer(NULL, level->proto + SEEP_PROTO_UV);
-  if ((seep_load_u16(NULL, numbers + number * (uintptr_t)2) & IMMUTABLE) == 0) return 0;
-  uintptr_t cell = seep_load_pointer(NULL, level->closure + SEEP_FUNCTION_UVPTR + number * (uintptr_t)8);
+  return seep_load_pointer(NULL, level->closure + SEEP_FUNCTION_UVPTR + number * (uintptr_t)8);
+}
+
+uint64_t seep_luajit_fixed_upvalue(const struct seep_luajit_level *level, uint32_t number) {
+  uintptr_t cell = cell_of(level, number);
+  if (cell == 0 || seep_load_u8(NULL, cell + SEEP_UPVALUE_IMMUTABLE) == 0) return 0;
   return seep_load_u64(NULL, seep_load_pointer(NULL, cell + SEEP_UPVALUE_V));
+}
+
+/* Whether an instruction loads what may change: from a table, or an upvalue that is assigned to. (An open one can be a slot
+ * of the trace's, with a constant in it.) */
+static bool is_load(const struct seep_luajit_level *level, uint32_t ins) {
+  uint8_t op = seep_bc_op(ins);
+  if (op == BC_GGET || (op >= BC_TGETV && op <= BC_TGETR)) return true;
+  uintptr_t cell = op == BC_UGET ? cell_of(level, seep_bc_d(ins)) : 0;
+  return cell != 0 && seep_load_u8(NULL, cell + SEEP_UPVALUE_IMMUTABLE) == 0 && seep_load_u8(NULL, cell + SEEP_UPVALUE_CLOSED) != 0;
 }
 
 /* Whether `slot` of the function in which a trace runs is never written in the loop that holds both
@@ -196,6 +208,7 @@ struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_trace
     origin.is_certain = source.writer != 0 && value != 0 && is_only_closure(level, is_outermost);
     if (source.writer == 0 && is_iterated(traces, level->proto, source.pc, source.slot)) origin.iterated = source.slot + 1;
   }
+  origin.is_loaded = source.writer != 0 && is_load(level, ins);
   if (value >> 47 == SEEP_TAG_FUNCTION) origin.object = SEEP_GC_POINTER(value);
   return origin;
 }

@@ -20,6 +20,7 @@ struct seep_luajit_origin {
   uintptr_t object;          /* this function, now; 0: unknown */
   bool is_certain;           /* it was the same when the trace was recorded */
   uint64_t key;              /* it was found under this name (a string object); 0: unknown */
+  bool is_loaded;            /* from a table, or an upvalue that is assigned to */
   uint32_t iterated;         /* or one of the values that the iterator of a `for` gave, in this slot, plus 1; else 0 */
 };
 
