@@ -6,8 +6,9 @@
 #include "vm/luajit_bytecode.h"
 #include "vm/luajit_ir.h"
 
-enum { TEXT = SEEP_MAKES_TEXT, PART = SEEP_MAKES_PART, NUMBER = SEEP_MAKES_NUMBER, KEY = SEEP_MAKES_KEY, CDATA = SEEP_MAKES_CDATA,
-       TABLE = SEEP_MAKES_TABLE, COPY = SEEP_MAKES_COPY, ANY = SEEP_MAKES_ANY, TWICE = SEEP_MAKES_TWICE, MANY = SEEP_MAKES_MANY };
+enum { TEXT = SEEP_MAKES_TEXT, PART = SEEP_MAKES_PART, NUMBER = SEEP_MAKES_NUMBER, KEY = SEEP_MAKES_KEY,
+       CDATA = SEEP_MAKES_CDATA, TABLE = SEEP_MAKES_TABLE, COPY = SEEP_MAKES_COPY, ANY = SEEP_MAKES_ANY,
+       TWICE = SEEP_MAKES_TWICE, MANY = SEEP_MAKES_MANY };
 
 /* A name that ends in a dot is that of a library: of what was not named before. */
 static const struct { const char *name; uint16_t makes; } builtins[] = {
@@ -17,10 +18,12 @@ static const struct { const char *name; uint16_t makes; } builtins[] = {
     {"string.buffer.reset", 0}, {"string.buffer.skip", 0}, {"string.buffer.free", 0}, {"string.buffer.set", NUMBER},
     {"string.buffer.get", COPY | MANY}, {"string.buffer.tostring", COPY},
     {"string.buffer.", ANY}, {"string.", NUMBER}, {"io.", NUMBER | TEXT},
-    {"table.concat", TEXT | NUMBER}, {"tostring", NUMBER | COPY | SEEP_MAKES_CALLS}, {"table.insert", KEY}, {"rawset", KEY},
+    {"table.concat", TEXT | NUMBER}, {"tostring", NUMBER | COPY | SEEP_MAKES_CALLS}, {"table.insert", KEY},
+    {"rawset", KEY},
     {"table.new", TABLE}, {"pcall", SEEP_MAKES_RUNS}, {"xpcall", SEEP_MAKES_RUNS}, {"ffi.", ANY & ~TABLE},
     {"bit.", CDATA | NUMBER}, {"coroutine.", 0}, {"os.", 0}, {"debug.", 0}, {"jit.", 0}, {"print", 0}, {"error", 0},
-    {"load", 0}, {"loadstring", 0}, {"collectgarbage", 0}, {"require", 0}, {"ipairs iterator", 0}, {"math.", 0}, {"type", 0},
+    {"load", 0}, {"loadstring", 0}, {"collectgarbage", 0}, {"require", 0}, {"ipairs iterator", 0}, {"math.", 0},
+    {"type", 0},
     {"next", 0}, {"pairs", 0}, {"ipairs", 0}, {"select", 0}, {"setmetatable", 0}, {"getmetatable", 0}, {"rawget", 0},
     {"rawequal", 0}, {"rawlen", 0}, {"assert", 0}, {"unpack", 0}, {"tonumber", CDATA}, {"table.remove", 0},
     {"table.", KEY | TEXT}};

@@ -16,9 +16,9 @@
 enum { SEEP_CALLEES_MAX = 32 };
 
 /* Which metamethod a callee is, by its name. */
-enum seep_metamethod { SEEP_MM_NONE, SEEP_MM_INDEX, SEEP_MM_NEWINDEX, SEEP_MM_CALL, SEEP_MM_CONCAT, SEEP_MM_UNM, SEEP_MM_LEN,
-                       SEEP_MM_ADD, SEEP_MM_SUB, SEEP_MM_MUL, SEEP_MM_DIV, SEEP_MM_MOD, SEEP_MM_POW, SEEP_MM_EQ, SEEP_MM_LT,
-                       SEEP_MM_LE, SEEP_MM_TOSTRING, SEEP_MM_PAIRS };
+enum seep_metamethod { SEEP_MM_NONE, SEEP_MM_INDEX, SEEP_MM_NEWINDEX, SEEP_MM_CALL, SEEP_MM_CONCAT, SEEP_MM_UNM,
+                       SEEP_MM_LEN, SEEP_MM_ADD, SEEP_MM_SUB, SEEP_MM_MUL, SEEP_MM_DIV, SEEP_MM_MOD, SEEP_MM_POW,
+                       SEEP_MM_EQ, SEEP_MM_LT, SEEP_MM_LE, SEEP_MM_TOSTRING, SEEP_MM_PAIRS };
 
 struct seep_luajit_callee {
   uintptr_t object;          /* a function; or a prototype, of which any closure may be called */

@@ -35,7 +35,9 @@ static bool add_edge(struct seep_luajit_graph *graph, uint32_t from, uint32_t to
 bool seep_luajit_graph_reach(struct seep_luajit_graph *graph, uint64_t state, uint32_t *node) {
   uint32_t from = *node;
   uint32_t at = (uint32_t)(state % SEEP_GRAPH_HASH_MAX);
-  while (graph->numbers[at] != 0 && graph->nodes[graph->numbers[at] - 1].state != state) at = (at + 1) % SEEP_GRAPH_HASH_MAX;
+  while (graph->numbers[at] != 0 && graph->nodes[graph->numbers[at] - 1].state != state) {
+    at = (at + 1) % SEEP_GRAPH_HASH_MAX;
+  }
   bool is_new = graph->numbers[at] == 0;
   *node = SEEP_GRAPH_NOWHERE;
   if (is_new && graph->node_count == SEEP_GRAPH_NODES_MAX) return false;
@@ -71,7 +73,8 @@ static uint8_t number_of(struct seep_luajit_graph *graph, const struct seep_luaj
     graph->places[graph->place_count++].levels = *levels;
   }
   struct seep_luajit_levels *noted = &graph->places[i].levels;
-  bool is_same = noted->count == levels->count && noted->at[noted->count - 1].ffid == levels->at[levels->count - 1].ffid;
+  bool is_same = noted->count == levels->count &&
+                 noted->at[noted->count - 1].ffid == levels->at[levels->count - 1].ffid;
   if (!is_same) *noted = without_builtin(noted);
   return (uint8_t)(i + 1);
 }

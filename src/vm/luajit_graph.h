@@ -46,8 +46,8 @@ void seep_luajit_graph_start(struct seep_luajit_graph *graph);
  * there, or, with NOWHERE left, there are too many. */
 bool seep_luajit_graph_reach(struct seep_luajit_graph *graph, uint64_t state, uint32_t *node);
 
-/* The instruction at a node may make as many. `levels`: what is wanted may be among them, and was made there, in the builtin
- * that it calls if that is the last; or NULL. False: there are too many places. */
+/* The instruction at a node may make as many. `levels`: what is wanted may be among them, and was made there, in the
+ * builtin that it calls if that is the last; or NULL. False: there are too many places. */
 bool seep_luajit_graph_make(struct seep_luajit_graph *graph, uint32_t node, uint32_t count,
                             const struct seep_luajit_levels *levels);
 

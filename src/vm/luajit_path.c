@@ -68,7 +68,8 @@ static bool is_table(uint8_t op) { return op == SEEP_IR_TNEW || op == SEEP_IR_TD
 
 /* Whether two are of a kind of which it is known how many an instruction of the bytecode makes at most. */
 static bool is_like(struct seep_luajit_ir one, struct seep_luajit_ir other) {
-  bool is_countable = one.op == SEEP_IR_NEWREF || one.op == SEEP_IR_BUFSTR || one.op == SEEP_IR_SNEW || one.op == SEEP_IR_XSNEW;
+  bool is_countable = one.op == SEEP_IR_NEWREF || one.op == SEEP_IR_BUFSTR || one.op == SEEP_IR_SNEW ||
+                      one.op == SEEP_IR_XSNEW;
   return is_countable && one.op == other.op;
 }
 
@@ -291,8 +292,8 @@ static bool run_builtin(struct search *search, const struct way *way, uint32_t m
 /* How many of what is wanted an instruction may make, if it may make any: TSETM sets all that a call gave. */
 static uint32_t most_made(uint8_t op) { return op == BC_TSETM ? UINT8_MAX : 1; }
 
-/* Whether what is set under a key may be what is wanted: under the constant that it has, if it has one, or under a key of
- * the same type. */
+/* Whether what is set under a key may be what is wanted: under the constant that it has, if it has one, or under a
+ * key of the same type. */
 static bool may_set(const struct search *search, const struct seep_luajit_level *level, uint32_t ins) {
   enum { TYPE = 0x1f, TYPE_STRING = 4 };
   uint8_t op = seep_bc_op(ins);
@@ -300,7 +301,8 @@ static bool may_set(const struct search *search, const struct seep_luajit_level 
   uintptr_t constant = seep_luajit_object(search->piece->trace, search->wanted.op2);
   if (op == BC_GSET) return seep_luajit_proto_constant(level->proto, seep_bc_d(ins)) == constant;
   if (op == BC_TSETS) return seep_luajit_proto_constant(level->proto, seep_bc_c(ins)) == constant;
-  if (op == BC_TSETV && (key.type & TYPE) == TYPE_STRING) return !seep_luajit_counts(&search->traces, level, seep_bc_c(ins));
+  bool is_string = (key.type & TYPE) == TYPE_STRING;
+  if (op == BC_TSETV && is_string) return !seep_luajit_counts(&search->traces, level, seep_bc_c(ins));
   return is_set(op);
 }
 
@@ -333,12 +335,13 @@ static uint32_t depth_of(const struct seep_luajit_levels *levels, uintptr_t prot
   return depth;
 }
 
-/* Whether one more call of a function is more than a trace goes into: lj_record.c check_call_unroll, where three that run
- * already are the most (JIT_P_callunroll), unless the piece shows that it may be more. */
+/* Whether one more call of a function is more than a trace goes into: lj_record.c check_call_unroll, where three that
+ * run already are the most (JIT_P_callunroll), unless the piece shows that it may be more. */
 static bool is_too_deep(const struct search *search, const struct way *way, uintptr_t proto) {
   enum { UNROLLED_MAX = 3 };
   uint32_t depth = depth_of(&way->levels, proto);
-  return depth > UNROLLED_MAX && depth >= depth_of(&search->piece->from, proto) && depth >= depth_of(&search->piece->to, proto);
+  return depth > UNROLLED_MAX && depth >= depth_of(&search->piece->from, proto) &&
+         depth >= depth_of(&search->piece->to, proto);
 }
 
 /* Goes on in a function that is called from the instruction at hand, by the builtin `through` if that is not 0. */
@@ -346,7 +349,8 @@ static bool enter(struct search *search, struct way *way, uint32_t number, bool 
   const struct seep_luajit_callee *callee = &search->callees.at[number];
   bool is_closure = callee->code != callee->object + SEEP_PROTO_BYTES;
   innermost(way)->pc += 4;
-  if (way->levels.count + 2 > SEEP_TRACE_FRAMES_MAX || is_too_deep(search, way, callee->code - SEEP_PROTO_BYTES)) return false;
+  if (way->levels.count + 2 > SEEP_TRACE_FRAMES_MAX) return false;
+  if (is_too_deep(search, way, callee->code - SEEP_PROTO_BYTES)) return false;
   if (!is_tail) way->levels.count++;
   if (through != 0) {
     *innermost(way) = (struct seep_luajit_level){.ffid = through};
@@ -427,17 +431,20 @@ static bool has_builtin(const struct search *search, uint32_t which) {
 /* pcall and xpcall run the function that is their first argument. Takes a way into each that it may be,
  * and returns which of `which` are such. Nobody passes pcall itself on as a function: where it is not
  * called by its name, it is not considered. */
-static uint32_t take_protected_calls(struct search *search, struct way *way, uint32_t which, struct seep_luajit_origin called,
-                                     bool is_tail) {
+static uint32_t take_protected_calls(struct search *search, struct way *way, uint32_t which,
+                                     struct seep_luajit_origin called, bool is_tail) {
   uint32_t found = 0;
   for (uint32_t i = 0; i < search->callees.count; i++) {
     const struct seep_luajit_callee *callee = &search->callees.at[i];
-    if (!(which >> i & 1) || callee->code != 0 || (seep_luajit_made_by(search->piece->vm, callee->ffid) & SEEP_MAKES_RUNS) == 0) continue;
+    if (!(which >> i & 1) || callee->code != 0) continue;
+    if ((seep_luajit_made_by(search->piece->vm, callee->ffid) & SEEP_MAKES_RUNS) == 0) continue;
     found |= 1u << i;
     bool is_meant = callee->key == 0 || callee->key == called.key || callee->object == called.object;
     if (!is_meant || callee->guard >= search->piece->end) continue;
     uint32_t slot = seep_bc_a(seep_bc_at(innermost(way)->pc)) + 2;
-    uint32_t run = callees_called(search, way, seep_luajit_slot_origin(&search->traces, innermost(way), way->levels.count == 1, slot));
+    struct seep_luajit_origin argument =
+        seep_luajit_slot_origin(&search->traces, innermost(way), way->levels.count == 1, slot);
+    uint32_t run = callees_called(search, way, argument);
     enter_each(search, way, run, is_tail, callee->ffid);
     if (has_builtin(search, run)) may_have_made(search, way, 1, true);
   }
@@ -463,7 +470,8 @@ static uint32_t metamethods_of_cdata(const struct search *search) {
   return which;
 }
 
-/* Whether the loop at whose iterator call a way is goes over what ipairs or pairs gave: it calls no Lua function then. */
+/* Whether the loop at whose iterator call a way is goes over what ipairs or pairs gave: it calls no Lua function
+ * then. */
 static bool is_over_table(const struct search *search, const struct way *way) {
   const struct seep_luajit_level *level = &way->levels.at[way->levels.count - 1];
   struct seep_luajit_level before = *level;
@@ -484,7 +492,8 @@ static bool is_over_table(const struct search *search, const struct way *way) {
 }
 
 static bool step_iterator(struct search *search, struct way *way) {
-  if (!is_over_table(search, way)) enter_each(search, way, callees_called(search, way, (struct seep_luajit_origin){0}), false, 0);
+  uint32_t which = is_over_table(search, way) ? 0 : callees_called(search, way, (struct seep_luajit_origin){0});
+  enter_each(search, way, which, false, 0);
   innermost(way)->pc += 4;
   return true;
 }
@@ -575,7 +584,8 @@ static bool step_loop(struct search *search, struct way *way, uint32_t ins) {
 static bool step_jump(struct search *search, struct way *way, uint32_t ins) {
   uintptr_t pc = innermost(way)->pc;
   uintptr_t target = seep_bc_target(pc, ins);
-  if (seep_bc_op(ins) == BC_JMP && seep_bc_op(seep_bc_at(pc - 4)) <= BC_ISNEV) return step_fork(search, way, pc + 4, target);
+  bool is_behind_comparison = seep_bc_op(seep_bc_at(pc - 4)) <= BC_ISNEV;
+  if (seep_bc_op(ins) == BC_JMP && is_behind_comparison) return step_fork(search, way, pc + 4, target);
   innermost(way)->pc = target;
   return true;
 }
@@ -612,7 +622,8 @@ static bool step(struct search *search, struct way *way) {
   if (op >= BC_RETM && op <= BC_RET1) return seep_luajit_leave(&way->levels);
   if (op >= BC_FORI && op <= BC_IITERL) return step_loop(search, way, ins);
   if (op == BC_JMP || op == BC_UCLO || op == BC_ISNEXT) return step_jump(search, way, ins);
-  if (op >= BC_LOOP && op <= BC_JLOOP && pc == search->piece->loop_pc) way->is_over = !search->piece->is_own_loop || way->levels.count == 1;
+  bool is_loop = op >= BC_LOOP && op <= BC_JLOOP && pc == search->piece->loop_pc;
+  if (is_loop) way->is_over = !search->piece->is_own_loop || way->levels.count == 1;
   return step_plain(search, way, ins);
 }
 
@@ -623,7 +634,8 @@ static bool is_out_of_range(const struct search *search, const struct way *way) 
   return pc < search->piece->range_first || pc >= search->piece->range_end;
 }
 
-/* Whether a way is where a trace's loop over all of a table begins again, which is at its call of next (lj_record.c rec_itern). */
+/* Whether a way is where a trace's loop over all of a table begins again, which is at its call of next (lj_record.c
+ * rec_itern). */
 static bool is_at_next(const struct search *search, const struct way *way) {
   const struct seep_luajit_level *level = &way->levels.at[way->levels.count - 1];
   if (level->pc != search->piece->loop_pc || !search->piece->is_own_loop || way->levels.count != 1) return false;
@@ -708,7 +720,8 @@ static uintptr_t start_of(const struct seep_luajit_piece *piece) {
 
 static bool starts_inside(const struct search *search) {
   struct seep_luajit_snapshot first;
-  return search->piece->has_returned || !seep_luajit_snapshot(search->piece->trace, 0, &first) || seep_luajit_is_inside(&first);
+  if (search->piece->has_returned || !seep_luajit_snapshot(search->piece->trace, 0, &first)) return true;
+  return seep_luajit_is_inside(&first);
 }
 
 bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void *memory,
@@ -724,7 +737,9 @@ bool seep_luajit_prove(const struct seep_luajit_piece *piece, uint32_t ref, void
   free_constants(search);
   read_guards(search);
   search->has_concat = seep_luajit_callees_have(&search->callees, SEEP_MM_CONCAT);
-  search->ways[search->way_count++] = (struct way){.levels = piece->from, .node = SEEP_GRAPH_NOWHERE, .met = running(search)};
+  search->ways[search->way_count++] =
+      (struct way){.levels = piece->from, .node = SEEP_GRAPH_NOWHERE, .met = running(search)};
   while (search->way_count > 0 && !search->has_failed) go(search, search->ways[--search->way_count]);
-  return !search->has_failed && seep_luajit_graph_conclude(&search->graph, search->like_before, search->like_count, out);
+  if (search->has_failed) return false;
+  return seep_luajit_graph_conclude(&search->graph, search->like_before, search->like_count, out);
 }

@@ -51,7 +51,8 @@ static bool is_jumped_into(const struct seep_luajit_traces *traces, uintptr_t pr
 }
 
 /* Whether something from outside jumps into the body of a loop, from `first` to before `end`. */
-static bool is_jumped_into_body(const struct seep_luajit_traces *traces, uintptr_t proto, uintptr_t first, uintptr_t end) {
+static bool is_jumped_into_body(const struct seep_luajit_traces *traces, uintptr_t proto, uintptr_t first,
+                                uintptr_t end) {
   for (uintptr_t at = seep_bc_first(proto) + 4; at < seep_bc_end(proto); at += 4) {
     uintptr_t target = jump_at(traces, at);
     if (target >= first && target < end && (at < first || at > end + 4)) return true;
@@ -81,13 +82,14 @@ uint64_t seep_luajit_fixed_upvalue(const struct seep_luajit_level *level, uint32
   return seep_load_u64(NULL, seep_load_pointer(NULL, cell + SEEP_UPVALUE_V));
 }
 
-/* Whether an instruction loads what may change: from a table, or an upvalue that is assigned to. (An open one can be a slot
- * of the trace's, with a constant in it.) */
+/* Whether an instruction loads what may change: from a table, or an upvalue that is assigned to. (An open one can be a
+ * slot of the trace's, with a constant in it.) */
 static bool is_load(const struct seep_luajit_level *level, uint32_t ins) {
   uint8_t op = seep_bc_op(ins);
   if (op == BC_GGET || (op >= BC_TGETV && op <= BC_TGETR)) return true;
   uintptr_t cell = op == BC_UGET ? cell_of(level, seep_bc_d(ins)) : 0;
-  return cell != 0 && seep_load_u8(NULL, cell + SEEP_UPVALUE_IMMUTABLE) == 0 && seep_load_u8(NULL, cell + SEEP_UPVALUE_CLOSED) != 0;
+  return cell != 0 && seep_load_u8(NULL, cell + SEEP_UPVALUE_IMMUTABLE) == 0 &&
+         seep_load_u8(NULL, cell + SEEP_UPVALUE_CLOSED) != 0;
 }
 
 /* Whether `slot` of the function in which a trace runs is never written in the loop that holds both
@@ -140,8 +142,8 @@ bool seep_luajit_counts(const struct seep_luajit_traces *traces, const struct se
   return false;
 }
 
-/* Whether there has never been another closure of a level's prototype (lj_func.c lj_func_newL counts them). Others than that of
- * the outermost function are constants of the trace. */
+/* Whether there has never been another closure of a level's prototype (lj_func.c lj_func_newL counts them). Others than
+ * that of the outermost function are constants of the trace. */
 static bool is_only_closure(const struct seep_luajit_level *level, bool is_outermost) {
   enum { COUNT = 0xe0, ONE = 0x20 };
   return !is_outermost || (seep_load_u8(NULL, level->proto + SEEP_PROTO_FLAGS) & COUNT) == ONE;
@@ -168,8 +170,8 @@ struct source {
   uint32_t slot;
 };
 
-static struct source source_of(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level, uintptr_t pc,
-                               uint32_t slot) {
+static struct source source_of(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level,
+                               uintptr_t pc, uint32_t slot) {
   enum { MOVES_MAX = 3 };
   struct source source = {.pc = pc, .slot = slot};
   for (uint32_t i = 0; i < MOVES_MAX; i++) {
@@ -183,16 +185,17 @@ static struct source source_of(const struct seep_luajit_traces *traces, const st
 }
 
 /* What a slot has that nothing in the loop writes, or an upvalue that nothing ever writes; 0: unknown. */
-static uint64_t fixed_value(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level, bool is_outermost,
-                            const struct source *source) {
+static uint64_t fixed_value(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level,
+                            bool is_outermost, const struct source *source) {
   uint32_t ins = source->writer == 0 ? 0 : seep_bc_at(source->writer);
   if (source->writer != 0 && seep_bc_op(ins) == BC_UGET) return seep_luajit_fixed_upvalue(level, seep_bc_d(ins));
   bool is_in_memory = is_outermost && level->base != 0 && is_settled(traces, level, source->slot);
   return is_in_memory ? seep_load_u64(NULL, level->base + source->slot * (uintptr_t)8) : 0;
 }
 
-struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level,
-                                                  bool is_outermost, uint32_t slot) {
+struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_traces *traces,
+                                                  const struct seep_luajit_level *level, bool is_outermost,
+                                                  uint32_t slot) {
   struct seep_luajit_origin origin = {0};
   struct source source = source_of(traces, level, level->pc, slot);
   uint32_t ins = source.writer == 0 ? 0 : seep_bc_at(source.writer);

@@ -25,8 +25,9 @@ struct seep_luajit_origin {
 };
 
 /* What `slot` has before the instruction at which `level` is. `is_outermost`: in its frame the trace runs. */
-struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level,
-                                                  bool is_outermost, uint32_t slot);
+struct seep_luajit_origin seep_luajit_slot_origin(const struct seep_luajit_traces *traces,
+                                                  const struct seep_luajit_level *level, bool is_outermost,
+                                                  uint32_t slot);
 
 /* Whether `slot` is there the variable of a numeric `for`, which nothing in the loop assigns to: it is a number. */
 bool seep_luajit_counts(const struct seep_luajit_traces *traces, const struct seep_luajit_level *level, uint32_t slot);

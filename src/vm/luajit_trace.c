@@ -491,7 +491,7 @@ static void find_loop(const struct search *search, struct seep_luajit_piece *pie
   if (!piece->is_own_loop && !read_trace(trace_at(search->run, root.root), &root)) return;
   struct seep_luajit_ir base = seep_luajit_ir(&root, SEEP_IR_BIAS);
   uint8_t op = seep_bc_op(root.start_ins);
-  if (base.op1 != 0 || base.op2 != 0) return; /* it goes on behind a function that is not compiled (lj_ffrecord.c recff_stitch) */
+  if (base.op1 != 0 || base.op2 != 0) return; /* it goes on behind a builtin that is not compiled (recff_stitch) */
   if (op != BC_FORL && op != BC_ITERL && op != BC_ITERN && op != BC_LOOP) return;
   piece->loop_pc = root.start_pc;
   if (piece->is_own_loop) find_range(&root, piece);
@@ -580,7 +580,8 @@ bool seep_luajit_is_exit(const struct seep_trace_run *run, uint32_t number, uint
 
 /* Whether an instruction before exit `snapshot` may be made by it: it was put off, and is in one of the
  * program's variables, or in something else that was put off. */
-static bool is_made_by_exit(const struct seep_luajit_trace *trace, const struct seep_luajit_snapshot *snapshot, uint32_t ref) {
+static bool is_made_by_exit(const struct seep_luajit_trace *trace, const struct seep_luajit_snapshot *snapshot,
+                            uint32_t ref) {
   enum { SUNK = 0xfd, SINK = 0xfe };
   if (seep_luajit_ir(trace, ref).reg != SUNK) return false;
   for (uint32_t i = 0; i < snapshot->count; i++) {
