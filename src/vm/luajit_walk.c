@@ -82,7 +82,7 @@ struct walker {
   uintptr_t next_frame;  /* of the frame above, 0 for the innermost */
   uintptr_t c_frame;     /* the C frame that belongs to where we are */
   uintptr_t stack, bottom, limit;
-  bool in_trace;         /* then the innermost frame has no pc */
+  bool in_trace;         /* see is_in_trace */
   struct seep_seal *seal;  /* notes what is read; NULL: nothing does */
 };
 
@@ -186,6 +186,22 @@ SEEP_ALWAYS_INLINE void step(struct walker *walker) {
   }
 }
 
+/* Whether a trace is being left: what it had put off is made now (lj_snap.c lj_snap_restore). */
+SEEP_ALWAYS_INLINE bool leaves_trace(const struct seep_vm_state *state) {
+  enum { VMST_EXIT = 3 };
+  const struct seep_lj_layout *layout = state->vm->layout;
+  return seep_load_u32(NULL, state->global + layout->g_vmstate) == ~(uint32_t)VMST_EXIT;
+}
+
+/* Where a base of traces is set: whether a trace runs, or the collector, called by one (lj_gc.c lj_gc_step_jit), so that
+ * the innermost frame has no pc. Else it has been left, and the compiler may be at work. */
+SEEP_ALWAYS_INLINE bool is_in_trace(const struct seep_vm_state *state) {
+  enum { VMST_GC = 2 };
+  const struct seep_lj_layout *layout = state->vm->layout;
+  uint32_t vm_state = seep_load_u32(NULL, state->global + layout->g_vmstate);
+  return (int32_t)vm_state > 0 || vm_state == ~(uint32_t)VMST_GC;
+}
+
 SEEP_ALWAYS_INLINE void start(struct walker *walker, const struct seep_vm_state *state, uintptr_t thread, bool running) {
   const struct seep_lj_layout *layout = state->vm->layout;
   uintptr_t jit_base = running ? seep_load_pointer(NULL, state->global + layout->g_jit_base) : 0;
@@ -198,7 +214,7 @@ SEEP_ALWAYS_INLINE void start(struct walker *walker, const struct seep_vm_state 
       .stack = stack,
       .bottom = stack + 8,
       .limit = stack + (uintptr_t)seep_load_u32(NULL, thread + SEEP_LJ_STACKSIZE) * 8,
-      .in_trace = jit_base != 0,
+      .in_trace = jit_base != 0 && is_in_trace(state),
   };
 }
 
@@ -292,13 +308,6 @@ static const struct seep_trace_place *trace_frames(const struct seep_vm_state *s
     place = seep_luajit_trace_place(state, &run);
   }
   return SEEP_LIKELY(place != NULL && place->count != 0) ? place : start_of(trace, start);
-}
-
-/* Whether a trace is being left: what it had put off is made now (lj_snap.c lj_snap_restore). */
-SEEP_ALWAYS_INLINE bool leaves_trace(const struct seep_vm_state *state) {
-  enum { VMST_EXIT = 3 };
-  const struct seep_lj_layout *layout = state->vm->layout;
-  return seep_load_u32(NULL, state->global + layout->g_vmstate) == ~(uint32_t)VMST_EXIT;
 }
 
 /* Which trace is being left by which exit: J->parent and J->exitno, two numbers that stand where no release has them in
@@ -610,7 +619,7 @@ SEEP_ALWAYS_INLINE bool take_quickly(const struct seep_vm_state *state, uintptr_
   quick->joined = false;
   quick->at = hint;
   if (running) {
-    if (!take_innermost(state, quick, c_frame, jit_base != 0, &key)) return false;
+    if (!take_innermost(state, quick, c_frame, jit_base != 0 && is_in_trace(state), &key)) return false;
   } else {
     key = usual_key(quick->frame, c_frame, false);
     if (key == 0 || quick->frame <= quick->slots + 8) return false;
@@ -763,8 +772,8 @@ void seep_lj_leaf(const struct seep_vm_state *state, struct seep_leaf *out) {
   const struct seep_lj_layout *layout = state->vm->layout;
   uintptr_t thread = running_thread(state);
   uintptr_t jit_base = seep_load_pointer(NULL, state->global + layout->g_jit_base);
-  bool in_trace = jit_base != 0;
-  uintptr_t frame = (in_trace ? jit_base : seep_load_pointer(NULL, thread + SEEP_LJ_BASE)) - 8;
+  bool in_trace = jit_base != 0 && is_in_trace(state);
+  uintptr_t frame = (jit_base != 0 ? jit_base : seep_load_pointer(NULL, thread + SEEP_LJ_BASE)) - 8;
   bool runs_trace = in_trace && (int32_t)seep_load_u32(NULL, state->global + layout->g_vmstate) > 0;
   if (SEEP_LIKELY(!runs_trace && frame > seep_load_pointer(NULL, thread + SEEP_LJ_STACK) + 8)) {
     uintptr_t c_frame = seep_lj_raw_c_frame(seep_load_pointer(NULL, thread + SEEP_LJ_CFRAME));
