@@ -291,8 +291,11 @@ static void mark_pending(struct seep_recorder *recorder, enum seep_type type) {
 }
 
 /* A block of `type` has been made: what is the VM going to make along with it? */
-SEEP_ALWAYS_INLINE void expect_parts(struct seep_recorder *recorder, enum seep_type type, uint64_t leaf_key) {
-  if (recorder->parts_due == 0) recorder->parts_due = seep_vm_parts_of(recorder->vm_state.vm, type, leaf_key);
+SEEP_ALWAYS_INLINE void expect_parts(struct seep_recorder *recorder, uintptr_t block, enum seep_type type,
+                                     uint64_t leaf_key) {
+  if (recorder->parts_due != 0) return;
+  recorder->parts_due = seep_vm_parts_of(recorder->vm_state.vm, type, leaf_key);
+  recorder->unfinished = block;
 }
 
 /* Counts the pending block, now that its type can be told. `freed_block` is what
@@ -306,7 +309,7 @@ static SEEP_NOINLINE void settle_pending(struct seep_recorder *recorder, uintptr
     seep_recorder_enter_sample(recorder, pending->block, pending->size_bytes, &fresh, pending->tag);
   } else {
     enter_block(recorder, pending->block, pending->size_bytes, fresh.node, type, pending->tag, fresh.leaf_key);
-    expect_parts(recorder, type, fresh.leaf_key);
+    expect_parts(recorder, pending->block, type, fresh.leaf_key);
   }
   pending->block = 0;
   recorder->record->pending_bytes = 0;
@@ -418,6 +421,7 @@ SEEP_ALWAYS_INLINE bool is_part(struct seep_recorder *recorder, size_t type_tag)
   uint8_t due = recorder->parts_due;
   if (SEEP_LIKELY(due == 0)) return false;
   if (due == SEEP_PARTS_UPVALUES) return recorder->vm_state.vm->type_by_tag[type_tag & 15] == SEEP_TYPE_UPVALUE && type_tag < 16;
+  if (due == SEEP_PARTS_OF_UNFINISHED) return recorder->vm_state.vm->ops->is_unfinished(recorder->unfinished);
   recorder->parts_due = due - 1;
   return true;
 }
@@ -429,12 +433,15 @@ static inline void *record_alloc(struct seep_recorder *recorder, const uintptr_t
   else place_fresh(recorder, frame, type_tag, new_size, &fresh);
   uint32_t node = fresh.node;
   void *result = recorder->original(ud, NULL, type_tag, new_size);
-  if (result == NULL) return NULL;
+  if (SEEP_UNLIKELY(result == NULL)) { /* what it was for is given up */
+    recorder->parts_due = 0;
+    return NULL;
+  }
   recorder->record->vm_bytes = vm_bytes + new_size;
   add_live(recorder, new_size);
   if (recorder->vm_state.vm->types_in_osize) {
     enter_block(recorder, (uintptr_t)result, new_size, node, fresh.type, recorder->tag_now, fresh.leaf_key);
-    expect_parts(recorder, fresh.type, fresh.leaf_key);
+    expect_parts(recorder, (uintptr_t)result, fresh.type, fresh.leaf_key);
   } else {
     pend(recorder, (uintptr_t)result, new_size, node, recorder->tag_now);
   }

@@ -117,6 +117,7 @@ struct seep_recorder {
   uint64_t last_leaf_key;
   bool is_leaf_saved;            /* that place is what the VM has saved, not what a native path told */
   uint8_t parts_due;             /* seep_vm_parts_of the block that was made last, less those made since */
+  uintptr_t unfinished;          /* that block, if parts_due is SEEP_PARTS_OF_UNFINISHED */
   const struct seep_native_path *likely_path[SEEP_CALL_KINDS];  /* the last one of its kind, or NULL */
   struct seep_stack stack;       /* of the last walk */
   struct seep_place_cache_entry place_cache[SEEP_PLACE_CACHE];

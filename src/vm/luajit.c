@@ -187,6 +187,14 @@ static enum seep_type type_of_swept(uintptr_t block) {
   return by_type[type] == SEEP_TYPE_OTHER ? SEEP_TYPE_BUFFER : (enum seep_type)by_type[type];
 }
 
+/* lj_func.c lj_func_newL_gc: a Lua function says that it has no upvalues until it has all of them. */
+static bool is_unfinished(uintptr_t function) {
+  if (seep_load_u8(NULL, function + SEEP_FUNCTION_FFID) != SEEP_LJ_FFID_LUA) return false;
+  if (seep_load_u8(NULL, function + SEEP_FUNCTION_NUPVALUES) != 0) return false;
+  uintptr_t proto = seep_load_pointer(NULL, function + SEEP_FUNCTION_PC) - SEEP_PROTO_BYTES;
+  return seep_load_u8(NULL, proto + SEEP_PROTO_SIZEUV) != 0;
+}
+
 /* The description holds for 64-bit references alone: a build with 32-bit ones
  * fails here. The running thread's top function must be a function. */
 static bool anchors_hold(const struct seep_vm_state *state, bool running) {
@@ -241,6 +249,7 @@ static const struct seep_vm_ops ops = {
     .c_key = c_key_of,
     .type_of = type_of,
     .type_of_swept = type_of_swept,
+    .is_unfinished = is_unfinished,
     .call_name = call_name,
     .loaded = &seep_lj_loaded_reader,
 };
@@ -258,6 +267,7 @@ bool seep_luajit_describe(uint32_t candidate, struct seep_vm *vm) {
   vm->finalizers_lower_estimate = true;
   vm->string_table = G_STRTAB;
   vm->string_count = G_STRNUM;
+  vm->parts.of_thread = 1; /* lj_state.c lj_state_new: its stack */
   vm->counts_frees_first = true; /* lj_gc.h lj_mem_free */
   vm->white = G_WHITE;
   vm->word_mask = 0xffff;

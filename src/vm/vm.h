@@ -268,6 +268,10 @@ struct seep_vm_ops {
   void (*unsaved_code)(const struct seep_vm_state *state, uint64_t key, uintptr_t handle,
                        struct seep_unsaved_code *out);
 
+  /* Whether a function, the last object that was made, still lacks upvalues: then what is allocated now is for it, and
+   * nothing has run since it was. NULL where that does not show in it. Hot. */
+  bool (*is_unfinished)(uintptr_t function);
+
   /* The stack of Lua values of the running thread or its resumers is at
    * `block`: while it is resized no frame may be read (5.4.5 and later). NULL
    * where frames stay readable. */
@@ -282,7 +286,10 @@ struct seep_parts {
   uint8_t of_thread;
   bool upvalues_are_told;    /* allocated with a tag of their own, and only behind the closure that takes them */
 };
-enum { SEEP_PARTS_UPVALUES = 255 };  /* any number of them, if they are upvalues */
+enum {
+  SEEP_PARTS_UPVALUES = 255,      /* any number of them, if they are upvalues */
+  SEEP_PARTS_OF_UNFINISHED = 254, /* any number of them, as long as vm_ops.is_unfinished */
+};
 
 /* One calibrated build. Constant after calibration. */
 struct seep_vm {
@@ -407,7 +414,7 @@ SEEP_ALWAYS_INLINE void seep_stack_push(struct seep_stack *stack, uint32_t *tota
 }
 void seep_stack_finish(struct seep_stack *stack, uint32_t total);
 
-/* How many parts follow a block of `type` that was made at `leaf_key`, or SEEP_PARTS_UPVALUES; fewer when memory ends.
+/* How many parts follow a block of `type` that was made at `leaf_key`, or SEEP_PARTS_…; fewer when memory ends.
  * 0 where that is not known. Hot. */
 SEEP_ALWAYS_INLINE uint8_t seep_vm_parts_of(const struct seep_vm *vm, enum seep_type type, uint64_t leaf_key) {
   const struct seep_parts *parts = &vm->parts;
@@ -419,6 +426,7 @@ SEEP_ALWAYS_INLINE uint8_t seep_vm_parts_of(const struct seep_vm *vm, enum seep_
     return ((instruction & parts->size_bits[0]) != 0) + ((instruction & parts->size_bits[1]) != 0);
   }
   if (type == SEEP_TYPE_THREAD) return parts->of_thread;
+  if (type == SEEP_TYPE_FUNCTION && vm->ops->is_unfinished != NULL) return SEEP_PARTS_OF_UNFINISHED;
   bool takes_upvalues = type == SEEP_TYPE_FUNCTION || type == SEEP_TYPE_UPVALUE;
   return takes_upvalues && parts->upvalues_are_told ? SEEP_PARTS_UPVALUES : 0;
 }
