@@ -31,6 +31,7 @@ void seep_remains_note(const struct seep_recorder *recorder, enum seep_end end) 
   const struct seep_vm_ops *ops = recorder->vm_state.vm->ops;
   struct seep_remains *note = &seep_remains_notes[end];
   const struct seep_stack *last = key_called(recorder) == key_before ? NULL : &recorder->stack;
+  if (end == SEEP_END_OF_STATE && seep_recorder_samples(recorder)) last = NULL; /* few calls walk */
   note->global = 0;
   if (!ops->take_remains(&recorder->vm_state, end == SEEP_END_OF_STATE, last, note)) note->global = 0;
   note->begin = begin;

@@ -129,6 +129,13 @@ static bool take_call_info(const struct seep_puc_layout *layout, uintptr_t next,
   return ended == next || saved_pc == pc;
 }
 
+/* Whether nothing has been allocated or freed since the Lua function ran whose call info that is, the outermost one. */
+static bool ran_last(const struct seep_stack *last, uintptr_t ci) {
+  enum { OUTERMOST = SEEP_STACK_MAX - 1 };
+  return last != NULL && last->count > 0 && last->kept_handles[OUTERMOST] == ci &&
+         (last->kept_keys[OUTERMOST] & SEEP_KEY_C) == 0;
+}
+
 /* What the thread ran that runs nothing now: behind its bottom, or one further where that is an interpreter's own C
  * function, which does not end before the program does (lua.c pmain, when a chunk has called os.exit). */
 static uintptr_t ended_at_bottom(const struct seep_puc_layout *layout, uintptr_t first, const struct seep_stack *last) {
@@ -157,8 +164,8 @@ bool seep_puc_take_remains(const struct seep_vm_state *state, bool at_bottom, co
   uintptr_t ended = in_array ? ci + layout->ci_size : seep_load_pointer(image, ci + layout->ci_next);
   if (ci == 0 || ended == 0) return false;
   /* 5.1 empties only a part of what is not in use (lgc.c traversestack), and the host may have collected since. */
-  if (at_bottom && (in_array || ci != base_ci)) return false;
-  if (at_bottom) ended = ended_at_bottom(layout, ended, last);
+  if (at_bottom && (ci != base_ci || (in_array && !ran_last(last, ended)))) return false;
+  if (at_bottom && !in_array) ended = ended_at_bottom(layout, ended, last);
   uintptr_t pc = 0, called = at_bottom ? 0 : called_by(last, ci, &pc);
   if (called == 0 && !in_array && !at_bottom) return false;
   if (!take_call_info(layout, ended, called, pc, out)) return false;

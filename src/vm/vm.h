@@ -208,9 +208,9 @@ struct seep_vm_ops {
   uint32_t (*threads)(const struct seep_vm_state *state, uintptr_t threads[SEEP_THREADS_MAX]);
 
   /* Takes what the call that ended last below the main thread's innermost frame has left behind (remains.h). With
-   * `at_bottom` only if the thread runs nothing. `last` is the last walk; NULL: none of them was deep enough to
-   * see the call that has ended. False when there is nothing of the kind. Reads through the kernel: may be called at
-   * any moment, even from a signal handler. */
+   * `at_bottom` only if the thread runs nothing. `last` is the last walk, of the last call that allocated or freed
+   * anything; NULL: it is not known, or no walk was deep enough to see the call that has ended. False when there is
+   * nothing of the kind. Reads through the kernel: may be called at any moment, even from a signal handler. */
   bool (*take_remains)(const struct seep_vm_state *state, bool at_bottom, const struct seep_stack *last,
                        struct seep_remains *out);
 
