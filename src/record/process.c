@@ -154,6 +154,7 @@ static void freeze(void) {
  * chunk has failed, and finalizers may. What the chunk's variables held is gone then, which is what the user asks for. So the
  * capture and the heap are kept as they are before anything is freed, and are the end, unless another chunk begins. */
 static void keep_end(struct seep_recorder *recorder) {
+  int saved_errno = errno;
   if (process.chunk_ended_of != recorder->vm_state.global || process.chunk_ended_of == 0) return;
   pthread_mutex_lock(&process.lock);
   if (process.end.capture == NULL && process.end.count < ENDS_KEPT_MAX && only_recorder() == recorder) {
@@ -164,6 +165,7 @@ static void keep_end(struct seep_recorder *recorder) {
     process.end.at_ns = seep_clock_monotonic_ns();
   }
   pthread_mutex_unlock(&process.lock);
+  errno = saved_errno;
 }
 
 /* Whether the end that was kept is that of a state. (A frozen copy does not wait for ever.) */
