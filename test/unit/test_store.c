@@ -428,6 +428,35 @@ static void a_child_without_a_file_leaves_its_parents_alone(void **unused) {
   seep_pages_unmap(copy, copy_bytes);
 }
 
+/* What came after the copy is gone, but not the room for it. */
+static void a_copy_is_put_back(void **unused) {
+  (void)unused;
+  size_t copy_bytes;
+  create();
+  add_rows(100, 5);
+  void *copy = seep_capture_copy(&capture, &copy_bytes);
+  assert_non_null(copy);
+  add_rows(5000, 6);
+  memset(seep_table_record(&rows, 50), 0xff, sizeof(struct seep_row_record));
+  seep_capture_mark_incomplete(&capture, "a reason");
+  uint64_t size_bytes = capture.header->size_bytes;
+  uint32_t segments = capture.header->segment_count;
+  assert_true(size_bytes > copy_bytes);
+  seep_capture_restore(&capture, copy, copy_bytes);
+  assert_int_equal(state->row_count, 101);
+  assert_int_equal(capture.header->size_bytes, size_bytes);
+  assert_int_equal(capture.header->segment_count, segments);
+  seep_capture_seal(&capture);
+  struct seep_reader *reader = open_capture(path);
+  assert_true(seep_reader_is_sealed(reader));
+  assert_int_equal(seep_reader_state(reader, 0)->row_count, 101);
+  check_rows(reader, 1, 101, 5);
+  assert_true(seep_reader_header(reader)->flags & SEEP_FILE_INCOMPLETE);
+  assert_string_equal(seep_reader_header(reader)->problem, "a reason");
+  seep_reader_close(reader);
+  seep_pages_unmap(copy, copy_bytes);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, new_paths, remove_files)
 
 int main(void) {
@@ -445,6 +474,7 @@ int main(void) {
       TEST(no_descriptor_stays_open),
       TEST(a_child_has_a_file_of_its_own),
       TEST(a_child_without_a_file_leaves_its_parents_alone),
+      TEST(a_copy_is_put_back),
   };
   return cmocka_run_group_tests_name("store", tests, make_folder, remove_folder);
 }
