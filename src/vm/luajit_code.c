@@ -582,3 +582,23 @@ uint32_t seep_luajit_starts(const struct seep_luajit_level *level, uintptr_t out
   }
   return count;
 }
+
+/* -- Prints -- */
+
+uint64_t seep_luajit_print(uintptr_t proto) {
+  enum { FIRST = SEEP_PROTO_CHUNKNAME, SIZE_MAX_BYTES = 256 << 10, WORDS = 128 };
+  const struct seep_image *image = &seep_image_self_checked;
+  uint32_t code = SEEP_PROTO_BYTES + seep_load_u32(image, proto + SEEP_PROTO_SIZEBC) * 4;
+  uint32_t size = seep_load_u32(image, proto + SEEP_PROTO_SIZE);
+  if (size < code || size > SIZE_MAX_BYTES) return 0;
+  uint64_t print = size, words[WORDS];
+  if (!seep_load(image, proto + FIRST, words, SEEP_PROTO_BYTES - FIRST)) return 0;
+  for (uint32_t i = 0; i < (SEEP_PROTO_BYTES - FIRST) / 8; i++) print = seep_mix64(print ^ words[i]);
+  for (uint32_t at = code, count; at < size; at += count) {
+    count = size - at < sizeof words ? size - at : (uint32_t)sizeof words;
+    words[(count - 1) / 8] = 0;
+    if (!seep_load(image, proto + at, words, count)) return 0;
+    for (uint32_t i = 0; i < (count + 7) / 8; i++) print = seep_mix64(print ^ words[i]);
+  }
+  return print;
+}

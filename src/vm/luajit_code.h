@@ -84,4 +84,8 @@ bool seep_luajit_walk_back(const struct seep_luajit_wanted *wanted, struct seep_
 enum { SEEP_STARTS_MAX = 4 };
 uint32_t seep_luajit_starts(const struct seep_luajit_level *level, uintptr_t out[SEEP_STARTS_MAX]);
 
+/* What tells one prototype's memory from another's in its place: a number of all of it that the VM does not change, read
+ * through the kernel, for it may be gone. 0: it is, or is very large. */
+uint64_t seep_luajit_print(uintptr_t proto);
+
 #endif

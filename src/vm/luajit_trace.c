@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "vm/luajit_allowance.h"
 #include "vm/luajit_bytecode.h"
 #include "vm/luajit_graph.h"
 #include "vm/luajit_path.h"
@@ -33,6 +34,7 @@ struct cached {
   uintptr_t pc_at[2];        /* where the trace has the pcs of the snapshots on either side */
   uint64_t pcs[2];
   struct seep_trace_place place;
+  uint64_t print;            /* of the place's prototypes: see print_of */
   bool is_unsure;            /* which IR instruction calls was a guess … */
   uint32_t lessons;          /* … with what had been learned by then */
 };
@@ -44,6 +46,7 @@ struct learned { uintptr_t callee; uint32_t kind; };
 struct scratch {
   struct cached cached[CACHE_SETS][CACHE_WAYS];
   uint32_t replaced, lessons;
+  struct seep_luajit_allowance allowance;
   struct learned learned[LEARNED];
   _Alignas(8) uint8_t search[SEEP_LUAJIT_SEARCH_BYTES];
 };
@@ -651,6 +654,17 @@ static void note_pcs(const struct search *search, struct cached *cached) {
   }
 }
 
+/* Of all prototypes of a place; 0 when that of one cannot be told. */
+static uint64_t print_of(const struct seep_trace_place *place) {
+  uint64_t print = 1;
+  for (uint32_t i = 0; i < place->count; i++) {
+    uint64_t one = place->protos[i] == 0 ? 1 : seep_luajit_print(place->protos[i]);
+    if (one == 0) return 0;
+    print = seep_mix64(print ^ one);
+  }
+  return print;
+}
+
 static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct seep_trace_run *run,
                                const struct identity *identity, struct cached *cached) {
   struct search search = {.state = state, .run = run};
@@ -661,15 +675,17 @@ static SEEP_NOINLINE void fill(const struct seep_vm_state *state, const struct s
   if (IS_EXIT(address) ? look_up_exit(&search, identity->trace, (uint32_t)address)
                        : look_up(&search, identity->trace, (uint32_t)(address - identity->code))) {
     take_frames(&search.levels, search.is_proven, &cached->place);
+    cached->print = print_of(&cached->place);
     cached->is_unsure = search.is_unsure;
     cached->lessons = ((struct scratch *)state->scratch)->lessons;
   }
 }
 
-/* Whether an entry is of the trace that is there now, and nothing has been learned since that it lacked. */
-static inline bool is_current(const struct scratch *scratch, const struct cached *cached, uintptr_t trace, uint32_t code_epoch) {
+/* Whether an entry is of the trace that is there now, as far as the trace tells, and nothing has been learned since that
+ * it lacked. */
+static inline bool is_of_trace(const struct scratch *scratch, const struct cached *cached, uintptr_t trace) {
   const struct identity *identity = &cached->identity;
-  if (identity->trace != trace || identity->code_epoch != code_epoch) return false;
+  if (identity->trace != trace) return false;
   if (identity->code != seep_load_pointer(NULL, trace + TRACE_MCODE) ||
       identity->start_pc != seep_load_pointer(NULL, trace + TRACE_STARTPC) ||
       identity->ir_end != seep_load_u32(NULL, trace + TRACE_NINS) ||
@@ -680,6 +696,19 @@ static inline bool is_current(const struct scratch *scratch, const struct cached
   return (cached->pc_at[0] == 0 || seep_load_u64(NULL, cached->pc_at[0]) == cached->pcs[0]) &&
          (cached->pc_at[1] == 0 || seep_load_u64(NULL, cached->pc_at[1]) == cached->pcs[1]) &&
          (!cached->is_unsure || cached->lessons == scratch->lessons);
+}
+
+/* The same, and no prototype has been freed since. */
+static inline bool is_current(const struct scratch *scratch, const struct cached *cached, uintptr_t trace, uint32_t code_epoch) {
+  return cached->identity.code_epoch == code_epoch && is_of_trace(scratch, cached, trace);
+}
+
+/* A prototype has been freed: an entry whose own are as they were is good for this epoch, too. (A trace keeps alive what
+ * it runs; another trace with the same code, snapshots and prototypes at the same addresses is the same again.) */
+static bool revive(const struct scratch *scratch, struct cached *cached, uintptr_t trace, uint32_t code_epoch) {
+  if (!is_of_trace(scratch, cached, trace) || cached->print == 0 || print_of(&cached->place) != cached->print) return false;
+  cached->identity.code_epoch = code_epoch;
+  return true;
 }
 
 /* A trace and where it is: the return address, or what stands for it. */
@@ -711,7 +740,10 @@ static const struct seep_trace_place *place_of(const struct seep_vm_state *state
                                                const struct identity *identity) {
   struct scratch *scratch = state->scratch;
   struct cached *set, *cached = find_cached(scratch, identity->return_address, &set);
-  bool is_known = cached != NULL && is_current(scratch, cached, identity->trace, state->code_epoch);
+  bool is_known = cached != NULL && (is_current(scratch, cached, identity->trace, state->code_epoch) ||
+                                     revive(scratch, cached, identity->trace, state->code_epoch));
+  scratch->allowance.asked_count++;
+  if (!is_known && !seep_luajit_is_worth_proof(&scratch->allowance, identity->return_address)) return NULL;
   if (cached == NULL) cached = &set[scratch->replaced++ % CACHE_WAYS];
   if (!is_known) fill(state, run, identity, cached);
   return cached->place.count == 0 ? NULL : &cached->place;
@@ -723,7 +755,9 @@ const struct seep_trace_place *seep_luajit_trace_known(const struct seep_vm_stat
   struct cached *set;
   if (SEEP_UNLIKELY(scratch == NULL)) return NULL;
   struct cached *cached = find_cached(scratch, return_address(trace, c_frame), &set);
-  return cached != NULL && is_current(scratch, cached, trace, state->code_epoch) ? &cached->place : NULL;
+  if (cached == NULL || !is_current(scratch, cached, trace, state->code_epoch)) return NULL;
+  scratch->allowance.asked_count++;
+  return &cached->place;
 }
 
 const struct seep_trace_place *seep_luajit_trace_place(const struct seep_vm_state *state,
