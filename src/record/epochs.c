@@ -71,7 +71,6 @@ static struct look look_at(const struct seep_recorder *recorder, uint64_t word, 
 bool seep_epochs_changed(struct seep_recorder *recorder, uint64_t word, uint64_t vm_bytes) {
   const struct seep_vm *vm = recorder->vm_state.vm;
   uint64_t estimate = seep_load_u64(NULL, recorder->vm_state.global + vm->estimate);
-  if (seep_recorder_samples(recorder)) recorder->code_may_go = true;
   if (recorder->collector_word == 0) { /* the first look at a newborn state */
     recorder->collector_word = word;
     recorder->estimate = estimate;

@@ -184,8 +184,7 @@ static inline int age_of_epoch(const struct seep_recorder *recorder, uint32_t bi
   return ends < 2 ? (int)ends : 2;
 }
 
-/* A prototype was freed, or may have been: what was kept of code is void. */
-static void code_freed(struct seep_recorder *recorder) {
+void seep_recorder_code_freed(struct seep_recorder *recorder) {
   seep_sites_code_freed(&recorder->sites);
   recorder->vm_state.code_epoch = recorder->sites.code_epoch;
 }
@@ -205,7 +204,7 @@ SEEP_ALWAYS_INLINE void count_remove(struct seep_recorder *recorder, struct seep
    * from which each that goes is split off. */
   if (block.row == 0 && row->alloc_bytes > row->freed_bytes) row->alloc_count++;
   if (SEEP_UNLIKELY(row->type == SEEP_TYPE_PROTO || block.row == 0)) {
-    code_freed(recorder);
+    seep_recorder_code_freed(recorder);
   }
 }
 
@@ -474,11 +473,9 @@ static void *record_resize(struct seep_recorder *recorder, const uintptr_t *fram
 
 /* -- For sampling ------------------------------------------------------------ */
 
-/* Prototypes whose frees were not seen may be gone: then keys mean nothing. They
- * go in sweeps alone. */
+/* Prototypes whose frees are not seen may be gone: then keys mean nothing. */
 static void forget_unseen(struct seep_recorder *recorder) {
-  if (recorder->code_may_go || is_sweeping(recorder)) code_freed(recorder);
-  recorder->code_may_go = false;
+  if (SEEP_UNLIKELY(recorder->is_code_unwatched)) seep_recorder_code_freed(recorder);
 }
 
 void seep_recorder_place_fresh(struct seep_recorder *recorder, const uintptr_t *frame, size_t type_tag,
@@ -594,7 +591,7 @@ static void begin(struct seep_recorder *recorder, uintptr_t main_thread) {
   remember_node(recorder, SEEP_NODE_EMPTY_STACK);
   recorder->tag_now = seep_tag_of_epoch(recorder->record->epoch_count);
   recorder->tag_before = SEEP_TAG_NONE;
-  code_freed(recorder);
+  seep_recorder_code_freed(recorder);
 }
 
 void seep_recorder_begin(struct seep_recorder *recorder, uintptr_t main_thread) {

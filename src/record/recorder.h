@@ -106,7 +106,7 @@ struct seep_recorder {
 
   uint64_t collector_word, estimate;
   bool sweeping, sweeping_minor;
-  bool code_may_go;             /* sampling: since the last sample, in a sweep */
+  bool is_code_unwatched;       /* sampling: there was no memory for it */
   uint32_t tag_now, tag_before;  /* of this epoch and the one before */
 
   uint64_t next_mark_bytes;      /* of the state's clock, for busy_cpu_ns */
@@ -183,6 +183,9 @@ void seep_recorder_pend_sample(struct seep_recorder *recorder, uintptr_t block, 
 
 /* Sets the state's clock by what has passed the sampler. */
 void seep_recorder_note_clock(struct seep_recorder *recorder);
+
+/* A prototype was freed, or may have been: what was kept of code is void. */
+void seep_recorder_code_freed(struct seep_recorder *recorder);
 
 /* Counts a sampled block that goes. */
 void seep_recorder_remove_sample(struct seep_recorder *recorder, const struct seep_sample *sample,

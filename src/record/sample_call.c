@@ -70,6 +70,7 @@ static void *sample_resize(struct seep_recorder *recorder, const uintptr_t *fram
 static void sample_free(struct seep_recorder *recorder, void *block, size_t old_size) {
   const struct seep_sample *known = seep_sampler_find(&recorder->sampler, (uintptr_t)block);
   if (known != NULL) seep_recorder_remove_sample(recorder, known, old_size);
+  if (seep_sampler_unwatch(&recorder->sampler, (uintptr_t)block)) seep_recorder_code_freed(recorder);
 }
 
 static uint64_t count_before(const struct seep_recorder *recorder, size_t old_size, size_t new_size) {
@@ -133,11 +134,18 @@ loud:
   return loud_call(ud, block, old_size, new_size, recorder);
 }
 
+/* What is told of code by its address is good until it is freed: that free must be seen. */
+static void watch_code(struct seep_sites *sites, uintptr_t function) {
+  struct seep_recorder *recorder = (struct seep_recorder *)((char *)sites - offsetof(struct seep_recorder, sites));
+  if (!seep_sampler_watch(&recorder->sampler, function)) recorder->is_code_unwatched = true;
+}
+
 /* -- Beginning --------------------------------------------------------------- */
 
 bool seep_recorder_sample(struct seep_recorder *recorder, uint32_t interval_bytes, uint64_t seed) {
   watch_nothing(recorder);
   recorder->call = seep_sample_call;
+  recorder->sites.on_code = watch_code;
   recorder->record->mode = SEEP_MODE_SAMPLE;
   return seep_sampler_init(&recorder->sampler, interval_bytes, seed);
 }

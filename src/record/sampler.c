@@ -114,10 +114,26 @@ void seep_sampler_take(struct seep_sampler *sampler, const struct seep_sample *s
   }
 }
 
+/* -- Watched blocks ---------------------------------------------------------- */
+
+bool seep_sampler_watch(struct seep_sampler *sampler, uintptr_t block) {
+  if (seep_map_get(&sampler->watched, block, 0) != 0) return true;
+  if (!seep_map_put(&sampler->watched, block, 0, 1)) return false;
+  count_in_filter(sampler, block, 1);
+  return true;
+}
+
+bool seep_sampler_unwatch(struct seep_sampler *sampler, uintptr_t block) {
+  if (sampler->watched.count == 0 || seep_map_take(&sampler->watched, block, 0) == 0) return false;
+  count_in_filter(sampler, block, -1);
+  return true;
+}
+
 /* -- Beginning and end ------------------------------------------------------- */
 
 void seep_sampler_clear(struct seep_sampler *sampler) {
   if (sampler->samples == NULL) return;
+  seep_map_clear(&sampler->watched);
   seep_pages_unmap(sampler->samples, sampler->capacity * sizeof *sampler->samples);
   sampler->samples = NULL;
   sampler->capacity = sampler->count = 0;

@@ -21,12 +21,15 @@
  * instructions; past some ten thousand samples it says "perhaps" often, and the
  * table decides.
  *
+ * The frees of some other blocks must be seen, too: of prototypes that are known by
+ * their addresses. They are *watched*: counted in the filter, and in a map of their own.
+ *
  * One per Lua state, used by the thread that runs it. May run inside an
  * allocator; memory comes from pages.h. */
 #ifndef SEEP_SAMPLER_H
 #define SEEP_SAMPLER_H
 
-#include "base/base.h"
+#include "base/map.h"
 
 enum {
   SEEP_INTERVAL_DEFAULT_BYTES = 512 * 1024,
@@ -49,6 +52,7 @@ struct seep_sampler {
   uint32_t interval_bytes;   /* 0: everything is recorded */
   uint64_t random;
   uint64_t point_bytes;         /* the clock at the next point: what all allocations so far are together */
+  struct seep_map watched;
   uint8_t filter[SEEP_FILTER_BYTES];
 };
 
@@ -73,6 +77,12 @@ SEEP_ALWAYS_INLINE size_t seep_sampler_home(uintptr_t block, size_t capacity) {
 /* Takes a block out that seep_sampler_find has found. */
 void seep_sampler_take(struct seep_sampler *sampler, const struct seep_sample *sample);
 
+/* Watches a block, whether it is already or not. False when there is no memory. */
+bool seep_sampler_watch(struct seep_sampler *sampler, uintptr_t block);
+
+/* A block is freed: whether it was watched. It is not any more. */
+bool seep_sampler_unwatch(struct seep_sampler *sampler, uintptr_t block);
+
 /* Forgets all blocks and gives their memory back; points go on. For any sampler. */
 void seep_sampler_clear(struct seep_sampler *sampler);
 
@@ -87,7 +97,7 @@ SEEP_ALWAYS_INLINE uint64_t seep_sampler_clock(const struct seep_sampler *sample
   return sampler->point_bytes - (uint64_t)sampler->left_bytes;
 }
 
-/* Whether `block` may be a sampled one. True now and then for others, and for 0. */
+/* Whether `block` may be a sampled one, or a watched one. True now and then for others, and for 0. */
 SEEP_ALWAYS_INLINE bool seep_sampler_may_have(const struct seep_sampler *sampler, uintptr_t block) {
   return sampler->filter[block >> 4 & (SEEP_FILTER_BYTES - 1)] != 0;
 }

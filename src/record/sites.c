@@ -247,6 +247,7 @@ static uint32_t describe_frame(struct seep_sites *sites, const struct seep_vm_st
   struct seep_frame_info info;
   uintptr_t function = state->vm->ops->function_of(state, key, stack->handles[at]);
   state->vm->ops->describe(state, key, function, &info);
+  if (function != 0 && sites->on_code != NULL) sites->on_code(sites, function);
   uint32_t flags = (key & SEEP_KEY_TAIL ? SEEP_FRAME_TAIL : 0) |
                    (key & SEEP_KEY_RESUMER ? SEEP_FRAME_COROUTINE : 0);
   struct seep_call call;

@@ -43,6 +43,7 @@ struct seep_sites {
   size_t place_capacity, place_count;
   uint32_t place_shift, node_set_shift;  /* 64, less as many bits as a number in them has */
   uint32_t code_epoch;
+  void (*on_code)(struct seep_sites *sites, uintptr_t function);  /* a Lua function is described: may be NULL */
   uint32_t nodes_max;            /* SEEP_NODES_MAX; tests lower it */
   uint32_t path_count;           /* outermost frames of the last path whose nodes are known */
   uint64_t path_leaf_key;        /* of the last path, whole */

@@ -129,6 +129,22 @@ static void a_full_count_stays(void **unused) {
   assert_null(seep_sampler_find(&sampler, SEEP_FILTER_BYTES * 16));
 }
 
+static void frees_of_watched_blocks_are_told(void **unused) {
+  (void)unused;
+  fresh(4096, 3);
+  for (uintptr_t i = 1; i <= 300; i++) assert_true(seep_sampler_watch(&sampler, i * SEEP_FILTER_BYTES * 16)); /* all in one place */
+  assert_true(seep_sampler_watch(&sampler, 4096));
+  assert_true(seep_sampler_watch(&sampler, 4096));
+  assert_true(seep_sampler_may_have(&sampler, 4096));
+  assert_null(seep_sampler_find(&sampler, 4096));
+  assert_true(seep_sampler_unwatch(&sampler, 4096));
+  assert_false(seep_sampler_may_have(&sampler, 4096));
+  assert_false(seep_sampler_unwatch(&sampler, 4096));
+  assert_true(seep_sampler_unwatch(&sampler, 300 * SEEP_FILTER_BYTES * 16));
+  seep_sampler_clear(&sampler);
+  assert_false(seep_sampler_unwatch(&sampler, SEEP_FILTER_BYTES * 16));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(logarithms_are_right),
@@ -137,6 +153,7 @@ int main(void) {
       cmocka_unit_test(size_classes_are_narrow),
       cmocka_unit_test(blocks_are_known_while_they_live),
       cmocka_unit_test(a_full_count_stays),
+      cmocka_unit_test(frees_of_watched_blocks_are_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
