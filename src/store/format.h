@@ -240,7 +240,7 @@ struct seep_series_record {
 
 _Static_assert(sizeof(struct seep_file_header) == SEEP_HEADER_BYTES, "the header is one page");
 _Static_assert(sizeof(struct seep_segment_header) == 64, "doc/format.md says 64");
-_Static_assert(sizeof(struct seep_state_record) == 1016, "doc/format.md says 1008");
+_Static_assert(sizeof(struct seep_state_record) == 1016, "doc/format.md says 1016");
 _Static_assert(sizeof(struct seep_history) == 800, "doc/format.md says 800");
 _Static_assert(sizeof(struct seep_function_record) == 32, "doc/format.md says 32");
 _Static_assert(sizeof(struct seep_frame_record) == 16, "doc/format.md says 16");
