@@ -374,13 +374,6 @@ static enum seep_type type_of_tag(const struct seep_recorder *recorder, size_t t
 
 /* -- The allocator ----------------------------------------------------------- */
 
-/* The VM's own count as it was before this call began. */
-static inline uint64_t count_before(const struct seep_recorder *recorder, size_t old_size,
-                                    size_t new_size) {
-  uint64_t bytes = seep_vm_count_bytes(&recorder->vm_state);
-  return new_size == 0 && recorder->vm_state.vm->counts_frees_first ? bytes + old_size : bytes;
-}
-
 /* A free at the place of last_node. */
 SEEP_ALWAYS_INLINE void *record_free(struct seep_recorder *recorder, void *ud, void *block, size_t old_size,
                                      uint64_t vm_bytes) {
@@ -530,7 +523,7 @@ static SEEP_NOINLINE void *call(void *ud, void *block, size_t old_size, size_t n
     return call_elsewhere(recorder, frame, ud, block, old_size, new_size);
   }
   settle(recorder, new_size == 0 ? (uintptr_t)block : 0);
-  uint64_t vm_bytes = count_before(recorder, old_size, new_size);
+  uint64_t vm_bytes = seep_vm_count_before(&recorder->vm_state, old_size, new_size);
   seep_allocator *original = recorder->original;
   if (SEEP_UNLIKELY(!seep_epochs_observe(recorder, vm_bytes))) return original(ud, block, old_size, new_size);
   if (new_size == 0) {

@@ -73,15 +73,10 @@ static void sample_free(struct seep_recorder *recorder, void *block, size_t old_
   if (seep_sampler_unwatch(&recorder->sampler, (uintptr_t)block)) seep_recorder_code_freed(recorder);
 }
 
-static uint64_t count_before(const struct seep_recorder *recorder, size_t old_size, size_t new_size) {
-  uint64_t bytes = seep_vm_count_bytes(&recorder->vm_state);
-  return new_size == 0 && recorder->vm_state.vm->counts_frees_first ? bytes + old_size : bytes;
-}
-
 static void *record_call(struct seep_recorder *recorder, const uintptr_t *frame, void *ud, void *block,
                          size_t old_size, size_t new_size, bool sampled) {
   seep_allocator *original = recorder->original;
-  uint64_t vm_bytes = count_before(recorder, old_size, new_size);
+  uint64_t vm_bytes = seep_vm_count_before(&recorder->vm_state, old_size, new_size);
   seep_recorder_note_clock(recorder);
   seep_recorder_settle_before(recorder, new_size == 0 ? (uintptr_t)block : 0);
   if (!seep_epochs_observe(recorder, vm_bytes)) return original(ud, block, old_size, new_size);

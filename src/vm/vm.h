@@ -343,6 +343,12 @@ SEEP_ALWAYS_INLINE uint64_t seep_vm_count_bytes(const struct seep_vm_state *stat
   return bytes;
 }
 
+/* The same as it was before an allocator call of these sizes began. */
+SEEP_ALWAYS_INLINE uint64_t seep_vm_count_before(const struct seep_vm_state *state, size_t old_size, size_t new_size) {
+  uint64_t bytes = seep_vm_count_bytes(state);
+  return new_size == 0 && state->vm->counts_frees_first ? bytes + old_size : bytes;
+}
+
 /* The block of the buckets in which the VM keeps its strings: no part of an object. */
 SEEP_ALWAYS_INLINE uintptr_t seep_vm_string_table(const struct seep_vm_state *state) {
   return seep_load_pointer(NULL, state->global + state->vm->string_table);
