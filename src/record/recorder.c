@@ -372,6 +372,11 @@ static enum seep_type type_of_tag(const struct seep_recorder *recorder, size_t t
   return vm->ops->refine_buffer(recorder->last_leaf_key, size_bytes);
 }
 
+/* The same where the VM tells it; SEEP_TYPE_OTHER where it does so later. */
+SEEP_ALWAYS_INLINE enum seep_type type_of_fresh(const struct seep_recorder *recorder, size_t type_tag, size_t size_bytes) {
+  return recorder->vm_state.vm->types_in_osize ? type_of_tag(recorder, type_tag, size_bytes) : SEEP_TYPE_OTHER;
+}
+
 /* -- The allocator ----------------------------------------------------------- */
 
 /* A free at the place of last_node. */
@@ -390,8 +395,7 @@ SEEP_ALWAYS_INLINE void *record_free(struct seep_recorder *recorder, void *ud, v
 /* The same place as the call before. */
 SEEP_ALWAYS_INLINE void place_part(struct seep_recorder *recorder, size_t type_tag, size_t size_bytes,
                                    struct seep_fresh *out) {
-  bool type_is_told = recorder->vm_state.vm->types_in_osize;
-  out->type = type_is_told ? type_of_tag(recorder, type_tag, size_bytes) : SEEP_TYPE_OTHER;
+  out->type = type_of_fresh(recorder, type_tag, size_bytes);
   out->leaf_key = recorder->last_leaf_key;
   out->node = recorder->last_node;
 }
@@ -400,7 +404,7 @@ SEEP_ALWAYS_INLINE void place_fresh(struct seep_recorder *recorder, const uintpt
                                size_t size_bytes, struct seep_fresh *out) {
   bool type_is_told = recorder->vm_state.vm->types_in_osize;
   walk(recorder);
-  out->type = type_is_told ? type_of_tag(recorder, type_tag, size_bytes) : SEEP_TYPE_OTHER;
+  out->type = type_of_fresh(recorder, type_tag, size_bytes);
   if (!type_is_told || out->type == SEEP_TYPE_TABLE || out->type == SEEP_TYPE_BUFFER) {
     correct_leaf(recorder, frame, out->type, out->type == SEEP_TYPE_TABLE ? SEEP_CALL_TABLE : SEEP_CALL_FRESH);
   }
